@@ -1,0 +1,1 @@
+"""Instructions, carried out in the world; outcomes come back as stimuli."""

@@ -1,0 +1,1 @@
+"""Thin transports to the outside world; they know no policy."""

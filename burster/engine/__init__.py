@@ -1,0 +1,1 @@
+"""The pure core: step(state, stimuli, now) -> state, instructions, decisions."""

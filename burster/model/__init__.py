@@ -1,0 +1,1 @@
+"""Values: what the engine takes, what it gives, and what it knows."""

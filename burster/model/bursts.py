@@ -1,0 +1,104 @@
+"""The record of one cloud pod, from intention to confirmed release."""
+
+from typing import Literal
+
+import msgspec
+
+
+Phase = Literal[
+    "Reserved",  # decided, money set aside; the record is being written
+    "Placing",  # the record is written; the pod is being created (Clone) or deleted and re-created (Move)
+    "Provisioning",  # the pod exists; its VM is being made
+    "Attesting",  # the pod runs; its VM is being verified
+    "Serving",  # verified: the pod may do its work
+    "Draining",  # it is asked to stop
+    "Releasing",  # the pod is gone, or was never there; the VM's absence is being confirmed
+    "Released",  # the pod is gone, the VM is a confirmed 404, the money is settled
+    "Failed",  # something went wrong (reason says what); goes on to Releasing
+    "Lost",  # cloud and cluster disagree; goes on to Releasing
+]
+
+BurstStrategy = Literal["Clone", "Move"]
+
+
+class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The pending on-prem pod a burst was decided for."""
+
+    name: str
+    uid: str
+    resource_version: str = ""
+
+
+class WorkloadRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The workload whose template a clone is made from."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided, once: nothing here changes after the record is written.
+
+    ``pod_name`` is the cloud pod's: the burst's own name for a Clone, the moved pod's name for a Move.
+    """
+
+    policy: str  #: the policy's name; its namespace is the burst's
+    target: str
+    strategy: BurstStrategy
+    pod_name: str
+    for_pod: PodRef
+    workload: WorkloadRef | None = None
+    provider: str = "azure"
+    region: str
+    size: str
+    runtime_class: str
+    cpu_millicores: int = 0
+    memory_bytes: int = 0
+    vcpus: int = 0
+    price_micro_usd_per_hour: int
+    reserved_micro_usd: int
+    decided_at_ms: int
+    lease_ms: int
+    drain_ms: int
+    launch_deadline_ms: int
+    ready_deadline_ms: int
+
+
+class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far it is. Times are epoch ms; money is micro-USD."""
+
+    phase: Phase = "Reserved"
+    reason: str = ""
+    message: str = ""
+    reserved_micro_usd: int = 0  #: now set aside: the first reservation plus each lease's renewal
+    settled_micro_usd: int | None = None  #: the real cost, once known
+    lease_until_ms: int = 0
+    placed_at_ms: int | None = None
+    serving_at_ms: int | None = None
+    draining_at_ms: int | None = None
+    released_at_ms: int | None = None
+    pod_uid: str = ""  #: the cloud pod's
+    vms: tuple[str, ...] = ()  #: every VM name ever seen for this burst
+    vm_started_at_ms: int | None = None
+    outcome: str = ""  #: Succeeded or Failed for finite work that ended; empty otherwise
+
+
+class Burst(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A Burst object. ``uid`` is empty until the API server has given one."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    spec: BurstSpec
+    status: BurstStatus = BurstStatus()
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def policy_key(self) -> str:
+        """``namespace/name`` of its policy."""
+        return f"{self.namespace}/{self.spec.policy}"

@@ -1,0 +1,115 @@
+"""Everything the engine may ask for.
+
+Each instruction is idempotent by ``key``, has a deadline, and ends in a stimulus, success or failure.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from burster.model.bursts import Burst
+
+
+class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """Base of all instructions; the tag is the class name. ``key`` is unique among those under way; ``deadline_ms`` is a duration."""
+
+    key: str
+    deadline_ms: int = 30_000
+
+
+class RecordBurst(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write the Burst record, before anything is created.
+
+    For a Move this first tries the final pod by a server-side dry run and keeps the pending pod's manifest in the record.
+    Ends in BurstRecorded. AlreadyExists with this burst's own spec counts as success.
+    """
+
+    burst: Burst
+
+
+class PlacePod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Create the cloud pod.
+
+    Clone: from the workload's template. Move: delete the pending pod (uid and resourceVersion) and re-create it under its own
+    name as a peer pod.
+    Ends in PodPlaced; in InstructionFailed Conflict where the pending pod has meanwhile been bound or changed.
+    """
+
+    burst: Burst
+
+
+class DeletePod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Delete the cloud pod by uid. Ends in PodDeleted."""
+
+    burst: Burst
+    grace_ms: int
+
+
+class ReturnPod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Re-create a moved pod on-prem from the record's manifest, under its own name. Ends in PodReturned; AlreadyExists is success."""
+
+    burst: Burst
+
+
+class ObserveVms(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Read every VM of this burst's pod from the cloud: known names by GET, others by the name rule. Ends in VmsObserved."""
+
+    burst: Burst
+
+
+class MarkVerified(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Set the pod's readiness gate: its VM is proven. Ends in StatusWritten with phase ``Verified``."""
+
+    burst: Burst
+
+
+class WriteStatus(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write the Burst's status by server-side apply. Ends in StatusWritten. A newer one for the same burst replaces a waiting one."""
+
+    burst: Burst
+
+
+class ForgetBurst(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Remove a Released record: finalizer, then the object. Ends in RecordDeleted."""
+
+    burst: Burst
+
+
+class ListCloud(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """List every pod VM of a target. Ends in CloudListed."""
+
+    target: str
+
+
+class DeleteVm(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Delete a VM that no record claims and wait for its 404. Ends in VmDeleted."""
+
+    target: str
+    vm: str
+
+
+class EmitEvent(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write a Kubernetes event on a policy, pod or burst. Never retried: an event is a courtesy, the ledger is the record."""
+
+    namespace: str
+    kind: Literal["BurstPolicy", "Pod", "Burst"]
+    name: str
+    uid: str = ""
+    severity: Literal["Normal", "Warning"] = "Normal"
+    reason: str
+    message: str
+
+
+Instruction = (
+    RecordBurst
+    | PlacePod
+    | DeletePod
+    | ReturnPod
+    | ObserveVms
+    | MarkVerified
+    | WriteStatus
+    | ForgetBurst
+    | ListCloud
+    | DeleteVm
+    | EmitEvent
+)

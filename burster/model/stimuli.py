@@ -1,0 +1,283 @@
+"""Everything that can enter the engine. A stimulus is a fact about the world; it is serialisable, so a log of them can be replayed.
+
+Ordering within a batch is the caller's; the engine's answer depends on it only where the facts contradict each other.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from burster.model.bursts import Burst
+from burster.model.errors import RemoteKind
+from burster.model.offerings import Offering, Quota, Vm
+from burster.model.pods import Pod, Resources
+from burster.model.policies import Policy, Target
+
+
+SourceName = Literal["pods", "policies", "targets", "bursts", "cloud-pods", "offerings"]
+
+
+class _Stimulus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """Base of all stimuli; the tag is the class name."""
+
+
+class SourceSynced(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A source has delivered everything that existed when it started. Nothing is decided before every required source says so."""
+
+    source: SourceName
+
+
+class PolicySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A valid policy exists, new or changed."""
+
+    policy: Policy
+
+
+class PolicyGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A policy was deleted, or no longer compiles."""
+
+    key: str
+
+
+class TargetSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A valid target exists, new or changed."""
+
+    target: Target
+
+
+class TargetGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A target was deleted, or no longer compiles."""
+
+    name: str
+
+
+class OfferingsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """The whole list of what a target offers now; replaces the former one."""
+
+    target: str
+    offerings: tuple[Offering, ...]
+
+
+class QuotaSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """The whole list of a target's quota rows; replaces the former one."""
+
+    target: str
+    rows: tuple[Quota, ...]
+
+
+class PodSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """An unscheduled on-prem pod, new or changed. The lab's and the simulator's event clock and the API server's agree on ``at_ms``."""
+
+    pod: Pod
+
+
+class PodLeft(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A pod is no longer unscheduled: it was bound, finished, or deleted."""
+
+    namespace: str
+    name: str
+    uid: str
+    why: Literal["Bound", "Gone"]
+
+
+class CapacitySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """What the on-prem nodes have and what is asked of them: for rules and for people."""
+
+    nodes: int
+    allocatable: Resources
+    requested: Resources
+
+
+class BurstSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A Burst record as it stands in the API: at start (adoption), or changed by somebody else."""
+
+    burst: Burst
+
+
+class BurstGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A Burst record is no longer in the API."""
+
+    key: str
+    uid: str
+
+
+class CloudPodSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A pod that burster created, found by its burst label."""
+
+    burst_uid: str
+    burst_key: str
+    pod_uid: str
+    phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+    ready: bool = False
+    terminating: bool = False
+    size: str = ""  #: machine_type as it came out of the admission chain
+    runtime_class: str = ""
+    node_name: str = ""
+    created_at_ms: int = 0
+
+
+class CloudPodGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A pod that burster created no longer exists."""
+
+    burst_uid: str
+    burst_key: str
+    pod_uid: str
+
+
+class SandboxFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """The kubelet could not start the pod's sandbox (event FailedCreatePodSandBox): each one may have left a VM behind."""
+
+    burst_key: str
+    pod_uid: str
+    count: int
+    kind: RemoteKind
+    code: str
+    message: str
+
+
+class BurstRecorded(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """RecordBurst succeeded (or found its own earlier record)."""
+
+    key: str
+    uid: str
+
+
+class PodPlaced(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """PlacePod succeeded (or found its own earlier pod)."""
+
+    key: str
+    pod_uid: str
+
+
+class PodDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """DeletePod was accepted, or the pod was gone already (``gone``); CloudPodGone follows when it is really gone."""
+
+    key: str
+    gone: bool = False
+
+
+class PodReturned(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """ReturnPod succeeded: a moved pod that did not get to work is pending on-prem again under its own name."""
+
+    key: str
+
+
+class VmsObserved(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """ObserveVms succeeded: every VM there is for this burst now. Empty: a confirmed 404 for each known one and none listed."""
+
+    key: str
+    vms: tuple[Vm, ...]
+
+
+class CloudListed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """ListCloud succeeded: every pod VM of a target. Listed before the records were read, so a fresh record is never missed."""
+
+    target: str
+    listed_at_ms: int
+    vms: tuple[Vm, ...]
+
+
+class VmDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """DeleteVm was carried out and confirmed."""
+
+    target: str
+    vm: str
+
+
+class StatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """WriteStatus succeeded for exactly this phase."""
+
+    key: str
+    phase: str
+
+
+class RecordDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """ForgetBurst succeeded."""
+
+    key: str
+
+
+class InstructionFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """An instruction did not succeed. ``kind`` Timeout means unknown: the world must be read again first."""
+
+    instruction: str  #: the instruction's tag
+    key: str  #: the instruction's key
+    subject: str  #: the burst's key, or the target's name
+    kind: RemoteKind
+    code: str = ""
+    message: str = ""
+    retry_after_ms: int | None = None
+
+
+class LedgerRestored(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """What the ledger knows was spent, at start: settled amounts by burst key and settling time."""
+
+    entries: tuple["Spend", ...]
+
+
+class Spend(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled burst."""
+
+    burst: str
+    uid: str
+    policy: str
+    target: str
+    at_ms: int
+    micro_usd: int
+
+
+class LedgerHealth(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the ledger can be written. Where it can't, nothing new is started."""
+
+    writable: bool
+    message: str = ""
+
+
+class DrainRequested(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A person or a graceful stop wants everything home (or what is at one target), and nothing new started."""
+
+    target: str = ""  #: empty: all
+
+
+class DrainCancelled(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """Bursting may go on."""
+
+
+class Tick(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """Time has passed; a recurring job says so. ``evaluate`` looks at deadlines and cool-downs."""
+
+    kind: Literal["evaluate", "gc", "offerings", "quota"]
+
+
+Stimulus = (
+    SourceSynced
+    | PolicySeen
+    | PolicyGone
+    | TargetSeen
+    | TargetGone
+    | OfferingsSeen
+    | QuotaSeen
+    | PodSeen
+    | PodLeft
+    | CapacitySeen
+    | BurstSeen
+    | BurstGone
+    | CloudPodSeen
+    | CloudPodGone
+    | SandboxFailed
+    | BurstRecorded
+    | PodPlaced
+    | PodDeleted
+    | PodReturned
+    | VmsObserved
+    | CloudListed
+    | VmDeleted
+    | StatusWritten
+    | RecordDeleted
+    | InstructionFailed
+    | LedgerRestored
+    | LedgerHealth
+    | DrainRequested
+    | DrainCancelled
+    | Tick
+)

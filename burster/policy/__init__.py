@@ -1,0 +1,1 @@
+"""The rules that platform teams write: schema, loading, compilation."""

@@ -1,0 +1,1 @@
+"""The only room with tasks: bus, batcher, loop, executor, clock, wiring."""

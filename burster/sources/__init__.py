@@ -1,0 +1,1 @@
+"""The world, turned into stimuli."""

@@ -1,0 +1,1 @@
+"""Outward faces: health, metrics, status."""
