@@ -47,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def generate(plan: Plan) -> Trace:
     """Return the trace of a plan. Raises InputError for a plan that makes no sense."""
     _check(plan)
-    rng = random.Random(plan.seed)  # noqa: S311 - a reproducible trace is the point
+    rng = random.Random(plan.seed)
     arrivals = sorted(_arrival_ms(plan, rng.random()) for _ in range(plan.pods))
     width = max(4, len(str(plan.pods)))
     tasks = [_task(plan, rng, arrival_ms, f"task-{n:0{width}}") for n, arrival_ms in enumerate(arrivals, start=1)]
@@ -92,8 +92,7 @@ def _service(plan: Plan) -> list[TraceEntry]:
     """Return the service's life: up in three steps, and down again to one replica."""
     if not plan.deployment or not plan.replicas_peak:
         return []
-    steps = [(at, -(-plan.replicas_peak * part // 1000)) for at, part in _RISE]
-    steps += [(at, max(1, plan.replicas_peak * part // 1000)) for at, part in _FALL]
+    steps = [(at, max(1, plan.replicas_peak * part // 1000)) for at, part in (*_RISE, *_FALL)]
     entries: list[TraceEntry] = []
     before = 0
     for at, replicas in steps:
