@@ -1,0 +1,198 @@
+"""How one controller is set up: read once from BURSTER_* variables, checked, frozen, then handed down as an argument.
+
+The command line lays its flags over it. No other module reads the environment. A wrong value is one sentence that names the
+variable, never a traceback.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from burster.model.errors import InputError
+
+
+PREFIX = "BURSTER_"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_SERVICE_LINK = re.compile(
+    r"BURSTER_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)"
+)
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+def check_url(text: str) -> Any:
+    """Return the parts of an http(s) address. Raises ValueError where it is none."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{text!r} is no http or https address")
+    if parts.username or parts.password:
+        raise ValueError("an address must not carry a password: it would end up in logs")
+    return parts
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KubeSettings(_Section):
+    """Which cluster, and as whom. All empty: the usual kubeconfig."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    in_cluster: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.in_cluster and (self.kubeconfig or self.context):
+            raise ValueError(
+                "in_cluster uses the pod's own account: leave kubeconfig and context empty, or set it to false"
+            )
+        return self
+
+
+class ArmSettings(_Section):
+    """Azure Resource Manager. ``auth`` none is for a stand-in on this machine only."""
+
+    base_url: str = "https://management.azure.com"
+    auth: Literal["default", "workload-identity", "managed-identity", "none"] = "default"
+
+    @model_validator(mode="after")
+    def _no_secret_in_the_clear(self) -> Self:
+        host = check_url(self.base_url).hostname
+        local = host in _LOOPBACK
+        if self.base_url.startswith("http:") and not local:
+            raise ValueError("base_url is plain http: that is allowed on this machine's loopback only; use https")
+        if self.auth == "none" and not local:
+            raise ValueError(
+                "auth none is for a stand-in on this machine's loopback only; choose default, or workload-identity"
+            )
+        return self
+
+
+class PriceSettings(_Section):
+    """Where retail prices come from; empty: prices are unknown unless a target assumes one."""
+
+    url: str = ""
+
+    @model_validator(mode="after")
+    def _is_a_url(self) -> Self:
+        if self.url:
+            check_url(self.url)
+        return self
+
+
+class BatchSettings(_Section):
+    """How long events may wait to be decided together, and how many at most."""
+
+    max_delay_ms: Annotated[int, Field(ge=0, le=10_000)] = 200
+    max_stimuli: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+
+
+class ExecutorSettings(_Section):
+    """How many instructions are under way at most."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+
+
+class HttpSettings(_Section):
+    """Where the status page, metrics and probes listen; port 0 takes a free one."""
+
+    host: str = "0.0.0.0"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+
+
+class TickSettings(_Section):
+    """How often each recurring tick is posted."""
+
+    evaluate_ms: Positive = 15_000
+    gc_ms: Positive = 120_000
+    offerings_ms: Positive = 43_200_000
+    quota_ms: Positive = 600_000
+
+
+class LogSettings(_Section):
+    """How much is logged, and for whom."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+def state_dir() -> Path:
+    """Return burster's folder under the XDG state directory: ledgers and runs live there."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    # the XDG specification has relative paths ignored
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return root / "burster"
+
+
+class Settings(BaseSettings):
+    """Everything a controller is told from outside; nested values as ``BURSTER_HTTP__PORT``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    cluster_id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "onprem"
+    dry_run: bool = False
+    ledger_path: Path = Field(default_factory=lambda: state_dir() / "ledger.sqlite")
+    kube: KubeSettings = KubeSettings()
+    arm: ArmSettings = ArmSettings()
+    prices: PriceSettings = PriceSettings()
+    batching: BatchSettings = BatchSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    http: HttpSettings = HttpSettings()
+    ticks: TickSettings = TickSettings()
+    log: LogSettings = LogSettings()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings: flags (``overrides``) over BURSTER_* variables over defaults. Raises InputError naming the variable."""
+    _refuse_unknown()
+    try:
+        return Settings(**overrides)
+    except SettingsError as error:
+        raise InputError(f"the settings can't be read: {error.__cause__ or error}") from error
+    except ValidationError as error:
+        raise InputError("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def debug_wanted() -> bool:
+    """Say whether BURSTER_DEBUG asks for tracebacks; never fails, so that it can be asked while handling any error."""
+    return os.environ.get("BURSTER_DEBUG", "") not in {"", "0", "false", "no"}
+
+
+def _refuse_unknown() -> None:
+    """Refuse a variable with our prefix that sets nothing: a typing error in a limit must not be silent."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {"BURSTER_DEBUG"}
+    for name, value in sorted(os.environ.items()):
+        if (
+            name.startswith(PREFIX)
+            and name.split("__", maxsplit=1)[0] not in known
+            and not _is_service_link(name, value)
+        ):
+            listed = ", ".join(sorted(known - {"BURSTER_DEBUG"}))
+            raise InputError(f"{name} sets nothing that burster knows: unset it, or use one of {listed}")
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Say whether the kubelet put this here: each Service of the namespace, one named burster too, appears as variables."""
+    return bool(_SERVICE_LINK.fullmatch(name)) and (
+        name.endswith("SERVICE_PORT") or not name.endswith("_PORT") or "://" in value
+    )
+
+
+def _sentence(problem: Any) -> str:
+    place = [str(part) for part in problem["loc"]]
+    variable = PREFIX + "__".join(place).upper()
+    if problem["type"] == "extra_forbidden":
+        return f"{variable} sets nothing that burster knows: unset it"
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = problem["input"]
+    got = f" (it is {shown!r})" if isinstance(shown, str | int | float) else ""
+    return f"{variable}: {message[:1].lower()}{message[1:]}{got}"

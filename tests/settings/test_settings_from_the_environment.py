@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from burster.model.errors import InputError
+from burster.settings import debug_wanted, load_settings, state_dir
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch, tmp_path):
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("BURSTER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+
+def test_the_defaults_are_the_design_s_numbers():
+    settings = load_settings()
+    assert (settings.batching.max_delay_ms, settings.executor.concurrency) == (200, 16)
+    ticks = settings.ticks
+    assert (ticks.evaluate_ms, ticks.gc_ms, ticks.offerings_ms, ticks.quota_ms) == (
+        15_000,
+        120_000,
+        43_200_000,
+        600_000,
+    )
+    assert settings.ledger_path == Path.home() / ".local/state/burster/ledger.sqlite"
+    assert not settings.dry_run
+
+
+def test_variables_are_read_and_flags_win(monkeypatch):
+    monkeypatch.setenv("BURSTER_HTTP__PORT", "9000")
+    monkeypatch.setenv("BURSTER_DRY_RUN", "true")
+    monkeypatch.setenv("BURSTER_KUBE__CONTEXT", "bank")
+    monkeypatch.setenv("BURSTER_LEDGER_PATH", "")
+    settings = load_settings(dry_run=False, kube={"kubeconfig": "k.yaml"})
+    assert (settings.http.port, settings.http.host) == (9000, "0.0.0.0")
+    assert not settings.dry_run
+    assert (settings.kube.context, settings.kube.kubeconfig) == ("bank", "k.yaml")
+    assert settings.ledger_path.name == "ledger.sqlite"
+
+
+def test_settings_are_frozen():
+    settings = load_settings()
+    with pytest.raises(pydantic.ValidationError):
+        settings.http.port = 1
+    with pytest.raises(pydantic.ValidationError):
+        settings.dry_run = True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        pytest.param(
+            "BURSTER_HTTP__PORT", "eighty", r"BURSTER_HTTP__PORT: .*integer.*\(it is 'eighty'\)", id="no number"
+        ),
+        pytest.param("BURSTER_HTTP__PORT", "70000", r"BURSTER_HTTP__PORT: .*65535", id="no port"),
+        pytest.param("BURSTER_EXECUTOR__CONCURRENCY", "0", "BURSTER_EXECUTOR__CONCURRENCY: ", id="nothing may run"),
+        pytest.param("BURSTER_TICKS__GC_MS", "-5", "BURSTER_TICKS__GC_MS: .*greater than 0", id="a negative interval"),
+        pytest.param("BURSTER_LOG__LEVEL", "loud", "BURSTER_LOG__LEVEL: .*'debug'", id="an unknown level"),
+        pytest.param("BURSTER_CLUSTER_ID", "Bank One", "BURSTER_CLUSTER_ID: ", id="an impossible id"),
+        pytest.param("BURSTER_ARM__BASE_URL", "ftp://x", "BURSTER_ARM: 'ftp://x' is no http", id="no address"),
+        pytest.param(
+            "BURSTER_ARM__BASE_URL", "http://arm.example", "BURSTER_ARM: .*plain http", id="a token in the clear"
+        ),
+        pytest.param("BURSTER_ARM__AUTH", "none", "BURSTER_ARM: auth none", id="nobody at the real ARM"),
+        pytest.param(
+            "BURSTER_PRICES__URL", "https://u:p@x/", "BURSTER_PRICES: .*password", id="a password in an address"
+        ),
+        pytest.param("BURSTER_PRISES__URL", "https://x/", "BURSTER_PRISES__URL sets nothing", id="a misspelt section"),
+        pytest.param("BURSTER_HTTP__PRT", "1", "BURSTER_HTTP__PRT sets nothing", id="a misspelt field"),
+        pytest.param("BURSTER_DRYRUN", "true", "BURSTER_DRYRUN sets nothing", id="a misspelt value"),
+        pytest.param("BURSTER_HTTP_PORT", "80", "BURSTER_HTTP_PORT sets nothing", id="one underscore too few"),
+        pytest.param("BURSTER_HTTP", "{", "can't be read", id="broken JSON for a section"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_that_names_the_variable(monkeypatch, name, value, sentence):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=sentence):
+        load_settings()
+
+
+def test_the_loopback_stand_in_may_be_plain_and_open():
+    settings = load_settings(arm={"base_url": "http://127.0.0.1:1234", "auth": "none"})
+    assert settings.arm.auth == "none"
+
+
+def test_in_cluster_and_a_kubeconfig_contradict_each_other():
+    with pytest.raises(InputError, match="BURSTER_KUBE: in_cluster uses the pod's own account"):
+        load_settings(kube={"in_cluster": True, "context": "bank"})
+
+
+@pytest.mark.parametrize(("value", "want"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_debug(monkeypatch, value, want):
+    monkeypatch.setenv("BURSTER_DEBUG", value)
+    assert debug_wanted() is want
+
+
+def test_a_relative_state_directory_is_ignored(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert state_dir() == tmp_path / ".local/state/burster"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "x"))
+    assert state_dir() == tmp_path / "x/burster"
+
+
+def test_the_variables_of_a_service_named_burster_are_the_kubelet_s_own(monkeypatch):
+    for name, value in {
+        "BURSTER_SERVICE_HOST": "10.0.0.7",
+        "BURSTER_SERVICE_PORT": "8080",
+        "BURSTER_SERVICE_PORT_HTTP": "8080",
+        "BURSTER_PORT": "tcp://10.0.0.7:8080",
+        "BURSTER_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+        "BURSTER_PORT_8080_TCP_ADDR": "10.0.0.7",
+        "BURSTER_WEBHOOK_SERVICE_HOST": "10.0.0.8",
+        "BURSTER_WEBHOOK_PORT": "tcp://10.0.0.8:443",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().http.port == 8080
