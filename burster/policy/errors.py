@@ -1,0 +1,59 @@
+"""What is wrong with rules that somebody wrote: one sentence a problem, all problems at once.
+
+Loading, compiling and the command line raise and print these. A problem always says where it is, as exactly as is known, and
+never only what failed: it says what was expected and what to do.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from burster.model.errors import InputError
+
+
+#: a file that is wrong everywhere is told in this many sentences
+_PROBLEMS_SHOWN_MAX: Final = 100
+
+EXIT_INVALID: Final = 1
+EXIT_UNREADABLE: Final = 2
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong. ``line`` and ``column`` count from 1; 0 means that the source has no lines, or none is to blame."""
+
+    source: str  #: a path, ``-`` for standard input, or ``BurstPolicy namespace/name`` for an object of the API
+    line: int = 0
+    column: int = 0
+    path: str = ""  #: the field, as in ``spec.placement.targets[0]``
+    message: str
+    unreadable: bool = False  #: nothing could be judged at all: no such file, no UTF-8, no YAML
+
+    def __str__(self) -> str:
+        """Return ``file:line:column: field: sentence``."""
+        place = self.source
+        if self.line:
+            place += f":{self.line}:{self.column}"
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class PolicyErrors(InputError):  # noqa: N818 (it holds several)
+    """Rules that can't be used, with every problem found in them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__(_text(self.problems))
+
+    @property
+    def exit_code(self) -> int:
+        """2 where something could not be read, 1 where all was read and some of it is wrong."""
+        return EXIT_UNREADABLE if any(problem.unreadable for problem in self.problems) else EXIT_INVALID
+
+
+def _text(problems: tuple[Problem, ...]) -> str:
+    if len(problems) == 1:
+        return str(problems[0])
+    shown = [f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN_MAX]]
+    if len(problems) > _PROBLEMS_SHOWN_MAX:
+        shown.append(f"  and {len(problems) - _PROBLEMS_SHOWN_MAX} more")
+    return "\n".join([f"{len(problems)} problems:", *shown])
