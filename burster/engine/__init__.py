@@ -1,1 +1,18 @@
 """The pure core: step(state, stimuli, now) -> state, instructions, decisions."""
+
+from burster.engine.lifecycle import ACTIVE, ANSWERING, EDGES
+from burster.engine.state import State
+from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step
+
+
+__all__ = [
+    "ACTIVE",
+    "ANSWERING",
+    "EDGES",
+    "REQUIRED_SOURCES",
+    "State",
+    "StepResult",
+    "initial_state",
+    "next_due_ms",
+    "step",
+]

@@ -92,6 +92,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uid: str = ""
     spec: BurstSpec
     status: BurstStatus = BurstStatus()
+    deleting: bool = False  #: somebody deleted the record: it is drained, then its finalizer is removed
 
     @property
     def key(self) -> str:

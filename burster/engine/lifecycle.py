@@ -1,0 +1,58 @@
+"""The life of a Burst as a table: every legal edge, with when it happens.
+
+The engine moves a Burst only through ``edge_allowed``; an edge that is not here is a bug, raised in tests and everywhere else. The
+picture in the docs is made from this table.
+"""
+
+from typing import Final
+
+from burster.model.bursts import Phase
+
+
+#: (from, to) -> when
+EDGES: Final[dict[tuple[Phase, Phase], str]] = {
+    ("Reserved", "Placing"): "the record is written in the API",
+    ("Reserved", "Failed"): "the record can't be written: refused by the API, never for want of an answer",
+    ("Reserved", "Releasing"): "the pending pod went away before the record was written",
+    ("Placing", "Provisioning"): "the cloud pod exists",
+    ("Placing", "Releasing"): "withdrawn: the pending pod was bound on-prem, changed or deleted before it was taken",
+    ("Placing", "Failed"): "the cloud pod can't be created",
+    ("Provisioning", "Attesting"): "the pod runs",
+    ("Provisioning", "Draining"): "demand went away, the record was deleted, or everything is to come home",
+    ("Provisioning", "Failed"): "the sandbox could not be started, or not within the deadline",
+    ("Provisioning", "Releasing"): "somebody else deleted the pod",
+    ("Attesting", "Serving"): "the VM is what the policy demands",
+    ("Attesting", "Draining"): "demand went away, the record was deleted, or everything is to come home",
+    ("Attesting", "Failed"): "the VM is not what the policy demands, or no VM was found within the deadline",
+    ("Attesting", "Releasing"): "the pod ended or was deleted before its VM was verified",
+    (
+        "Serving",
+        "Draining",
+    ): "demand is gone for the cool-down, the lease is not renewed, or everything is to come home",
+    ("Serving", "Releasing"): "the task ended, or somebody else deleted the pod",
+    ("Serving", "Lost"): "the pod says it runs and the cloud has no VM for it",
+    ("Draining", "Releasing"): "the pod is gone or has ended",
+    ("Failed", "Releasing"): "the pod is gone, or never was; a moved pod that never worked is back on-prem",
+    ("Lost", "Releasing"): "the pod is gone",
+    ("Releasing", "Released"): "no VM is left (a confirmed 404) and the money is settled",
+}
+
+#: Phases in which a burst counts against maxBursts and keeps its reservation.
+ACTIVE: Final[frozenset[Phase]] = frozenset(
+    {"Reserved", "Placing", "Provisioning", "Attesting", "Serving", "Draining", "Releasing", "Failed", "Lost"}
+)
+#: Phases in which a burst answers demand.
+ANSWERING: Final[frozenset[Phase]] = frozenset({"Reserved", "Placing", "Provisioning", "Attesting", "Serving"})
+
+
+def edge_allowed(old: Phase, new: Phase) -> bool:
+    """Say whether the table has this edge."""
+    return (old, new) in EDGES
+
+
+def to_mermaid() -> str:
+    """Return the table as a Mermaid state diagram, for the docs."""
+    lines = ["stateDiagram-v2", "    [*] --> Reserved: decided, money set aside"]
+    lines += [f"    {old} --> {new}: {when}" for (old, new), when in EDGES.items()]
+    lines.append("    Released --> [*]: the record is forgotten after its retention")
+    return "\n".join(lines) + "\n"

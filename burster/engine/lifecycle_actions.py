@@ -1,0 +1,427 @@
+"""Moves bursts along the edges of their life and asks for what each phase needs.
+
+Called by ``observe`` (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
+"""
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+
+from burster.engine.gates import Grant
+from burster.engine.lifecycle import ANSWERING
+from burster.engine.money import Account
+from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, Phase, PodRef, WorkloadRef
+from burster.model.decisions import Reason, Verdict
+from burster.model.instructions import (
+    DeletePod,
+    EmitEvent,
+    Instruction,
+    MarkVerified,
+    ObserveVms,
+    PlacePod,
+    RecordBurst,
+    ReturnPod,
+    WriteStatus,
+)
+from burster.model.quantities import cost_micro_usd, format_duration_ms, format_micro_usd
+from burster.model.stimuli import Spend
+
+
+#: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.
+_NAME_BASE_MAX: Final = 33
+_OBSERVE_AGAIN_MS: Final = 5_000
+_OBSERVE_AGAIN_MAX_MS: Final = 60_000
+_RETRY_FIRST_MS: Final = 1_000
+_RETRY_MAX_MS: Final = 60_000
+_RETENTION_MS: Final = 3_600_000
+_BACKOFF_FIRST_MS: Final = 300_000
+_BACKOFF_MAX_MS: Final = 1_800_000
+_RENEW_BEFORE_MAX_MS: Final = 300_000
+
+
+def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
+    """Set the money aside and ask for the record: the first thing that happens to a burst."""
+    rules, offering = policy.policy, grant.offering
+    target = state.targets[grant.target]
+    name = _burst_name(state, pod)
+    workload = pod.pod.workload
+    spec = BurstSpec(
+        policy=rules.name,
+        target=grant.target,
+        strategy=grant.strategy,
+        pod_name=name if grant.strategy == "Clone" else pod.pod.name,
+        for_pod=PodRef(name=pod.pod.name, uid=pod.pod.uid, resource_version=pod.pod.resource_version),
+        workload=WorkloadRef(api_version=workload.api_version, kind=workload.kind, name=workload.name)
+        if workload
+        else None,
+        provider=offering.provider,
+        region=offering.region,
+        size=offering.size,
+        runtime_class=target.target.runtime_class,
+        cpu_millicores=pod.pod.requests.cpu_millicores,
+        memory_bytes=pod.pod.requests.memory_bytes,
+        vcpus=offering.resources.cpu_millicores // 1000,
+        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
+        reserved_micro_usd=grant.reserve_micro_usd,
+        decided_at_ms=state.now_ms,
+        lease_ms=rules.placement.lease_ms,
+        drain_ms=rules.placement.drain_ms,
+        launch_deadline_ms=target.target.launch_deadline_ms,
+        ready_deadline_ms=target.target.ready_deadline_ms,
+    )
+    status = BurstStatus(
+        phase="Reserved",
+        reserved_micro_usd=grant.reserve_micro_usd,
+        lease_until_ms=state.now_ms + spec.launch_deadline_ms + spec.lease_ms,
+    )
+    burst = Burst(namespace=pod.pod.namespace, name=name, spec=spec, status=status)
+    entry = BurstEntry(burst=burst, covers=pod.pod.key)
+    state.bursts[burst.key] = entry
+    pod.burst = burst.key
+    pod.verdict = ("Burst", "Reserved")
+    hold(state, entry, grant.reserve_micro_usd)
+    count(state, entry, 1)
+    state.decide("Burst", *grant.reasons, policy=rules.key, subject=pod.pod.key, burst=burst.key, offering=offering.key)
+    ask(state, entry, RecordBurst(key=f"record/{burst.key}", burst=burst))
+    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for pod {pod.pod.name}")
+
+
+def _burst_name(state: State, pod: PodEntry) -> str:
+    base = pod.pod.name[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
+    attempt = 0
+    while True:
+        seed = f"{pod.policy}/{pod.pod.key}/{pod.pod.uid}/{attempt}"
+        name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
+        if f"{pod.pod.namespace}/{name}" not in state.bursts:
+            return name
+        attempt += 1
+
+
+def ask(state: State, entry: BurstEntry, instruction: Instruction) -> None:
+    """Emit an instruction for a burst and remember that it is under way."""
+    entry.under_way[type(instruction).__name__] = instruction
+    state.instructions.append(instruction)
+
+
+def retry_later(state: State, entry: BurstEntry, kind: str, retry_after_ms: int | None) -> None:
+    """Have an instruction repeated after a doubling delay; what the other side asked for is honoured."""
+    attempts = entry.attempts.get(kind, 0) + 1
+    entry.attempts[kind] = attempts
+    delay = min(_RETRY_FIRST_MS * 2 ** min(attempts - 1, 10), _RETRY_MAX_MS)
+    state.at(state.now_ms + max(delay, retry_after_ms or 0), "retry", f"{kind} {entry.burst.key}")
+
+
+def hold(state: State, entry: BurstEntry, micro_usd: int) -> None:
+    """Book a reservation with the policy and the target."""
+    entry.held_micro_usd += micro_usd
+    for account in _accounts(state, entry):
+        account.reserve(micro_usd)
+
+
+def _accounts(state: State, entry: BurstEntry) -> list[Account]:
+    accounts = [state.policy_account(entry.burst.policy_key)]
+    target = state.targets.get(entry.burst.spec.target)
+    if target is not None:
+        accounts.append(target.account)
+    return accounts
+
+
+def count(state: State, entry: BurstEntry, step: int) -> None:
+    """Count a burst in (1) or out (-1) of its policy and its target."""
+    spec = entry.burst.spec
+    policy = state.policies.get(entry.burst.policy_key)
+    if policy is not None:
+        policy.active += step
+        policy.vcpus += step * spec.vcpus
+    target = state.targets.get(spec.target)
+    if target is not None:
+        target.active += step
+        target.vcpus += step * spec.vcpus
+
+
+def set_phase(
+    state: State, entry: BurstEntry, phase: Phase, *, reason: str = "", message: str = "", **changes: Any
+) -> None:
+    """Take an edge, and have the record say so."""
+    check_edge(entry.burst.status.phase, phase, entry.burst.key)
+    change_status(state, entry, phase=phase, reason=reason, message=message, **changes)
+
+
+def change_status(state: State, entry: BurstEntry, **changes: Any) -> None:
+    """Change the status and have it written; a record that does not exist yet is not written to."""
+    status = msgspec.structs.replace(entry.burst.status, **changes)
+    entry.burst = msgspec.structs.replace(entry.burst, status=status)
+    if entry.recorded:
+        ask(state, entry, WriteStatus(key=f"status/{entry.burst.key}", burst=entry.burst))
+
+
+def tell(state: State, entry: BurstEntry, reason: str, message: str, *, warning: bool = False) -> None:
+    """Write an event on the pod and on the burst, where people look first."""
+    severity = "Warning" if warning else "Normal"
+    burst, ref = entry.burst, entry.burst.spec.for_pod
+    for kind, name, uid in (("Pod", ref.name, ref.uid), ("Burst", burst.name, burst.uid)):
+        if uid or kind == "Pod":
+            state.instructions.append(
+                EmitEvent(
+                    key=f"event/{kind}/{burst.namespace}/{name}/{reason}/{state.now_ms}",
+                    namespace=burst.namespace,
+                    kind=kind,  # pyright: ignore[reportArgumentType] - the two literals of the loop
+                    name=name,
+                    uid=uid,
+                    severity=severity,
+                    reason=reason,
+                    message=message,
+                )
+            )
+
+
+def place(state: State, entry: BurstEntry) -> None:
+    """Go on from a written record to the pod."""
+    set_phase(state, entry, "Placing")
+    ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+
+
+def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
+    """Go on from the created pod to waiting for its VM."""
+    set_phase(state, entry, "Provisioning", pod_uid=pod_uid, placed_at_ms=state.now_ms)
+    state.at(state.now_ms + entry.burst.spec.ready_deadline_ms, "deadline", entry.burst.key)
+    if entry.burst.spec.strategy == "Move":
+        # The pending pod was taken for this: it is gone even before the watch says so.
+        covered, entry.covers = entry.covers, ""
+        state.pods.pop(covered, None)
+    _watch_lease(state, entry)
+    if entry.pod is not None and entry.pod.phase == "Running":
+        attest(state, entry)
+
+
+def attest(state: State, entry: BurstEntry) -> None:
+    """Go on from the running pod to looking at its VM."""
+    set_phase(state, entry, "Attesting")
+    observe(state, entry)
+
+
+def observe(state: State, entry: BurstEntry) -> None:
+    """Ask the cloud for this burst's VMs."""
+    if "ObserveVms" not in entry.under_way:
+        ask(state, entry, ObserveVms(key=f"observe/{entry.burst.key}", burst=entry.burst))
+
+
+def observe_again(state: State, entry: BurstEntry) -> None:
+    """Have the cloud asked again, less and less often."""
+    entry.observations += 1
+    delay = min(_OBSERVE_AGAIN_MS * 2 ** min(entry.observations // 6, 5), _OBSERVE_AGAIN_MAX_MS)
+    state.at(state.now_ms + delay, "observe", entry.burst.key)
+
+
+def serve(state: State, entry: BurstEntry, reason: Reason) -> None:
+    """Go on from the verified VM to work."""
+    set_phase(state, entry, "Serving", serving_at_ms=state.now_ms)
+    entry.observations = 0
+    if entry.burst.spec.strategy == "Clone":
+        ask(state, entry, MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
+    tell(state, entry, "BurstServing", reason.sentence)
+    if not entry.covers and entry.burst.spec.strategy == "Clone":
+        state.spares.add(entry.burst.key)
+        start_cooldown(state, entry)
+
+
+def start_cooldown(state: State, entry: BurstEntry) -> None:
+    """A serving clone that nothing asks for is kept for the policy's cool-down, in case demand comes back."""
+    policy = state.policies.get(entry.burst.policy_key)
+    cooldown = policy.policy.placement.cooldown_ms if policy else 0
+    if entry.surplus_since_ms is None:
+        entry.surplus_since_ms = state.now_ms
+    state.at(entry.surplus_since_ms + cooldown, "cooldown", entry.burst.key)
+
+
+def end(state: State, entry: BurstEntry, phase: Phase, reason: Reason, *, verdict: Verdict = "Release") -> None:
+    """End a burst from wherever it is: Draining for a good end, Failed or Lost for a bad one.
+
+    While the outcome of an instruction that creates something is unknown, the wish is kept and carried out once it is known.
+    """
+    now = entry.burst.status.phase
+    if now in {"Reserved", "Placing"} and ({"RecordBurst", "PlacePod"} & entry.under_way.keys() or not entry.recorded):
+        entry.withdraw = reason
+        return
+    if now not in ANSWERING:
+        return
+    spec = entry.burst.spec
+    state.decide(
+        verdict,
+        reason,
+        policy=entry.burst.policy_key,
+        subject=f"{entry.burst.namespace}/{spec.for_pod.name}",
+        burst=entry.burst.key,
+    )
+    tell(state, entry, f"Burst{verdict}", reason.sentence, warning=verdict == "Fail")
+    forget_cover(state, entry)
+    entry.ended_by_us = True
+    if now in {"Reserved", "Placing"}:
+        # Nothing was created: there is no pod to drain.
+        set_phase(
+            state, entry, "Releasing" if phase == "Draining" else phase, reason=reason.code, message=reason.sentence
+        )
+        if entry.burst.status.phase == "Releasing":
+            released(state, entry)
+        else:
+            after_pod(state, entry)
+        return
+    set_phase(state, entry, phase, reason=reason.code, message=reason.sentence, draining_at_ms=state.now_ms)
+    if entry.vms_known:
+        delete_pod(state, entry)
+    else:
+        # What it cost can be told only by who has seen the VM: look before it goes.
+        observe(state, entry)
+
+
+def delete_pod(state: State, entry: BurstEntry) -> None:
+    """Ask for the cloud pod's deletion, with the policy's drain time as its grace."""
+    if entry.pod_gone_at_ms is not None or not entry.burst.status.pod_uid:
+        after_pod(state, entry)
+    elif "DeletePod" not in entry.under_way:
+        ask(
+            state,
+            entry,
+            DeletePod(key=f"delete/{entry.burst.key}", burst=entry.burst, grace_ms=entry.burst.spec.drain_ms),
+        )
+
+
+def after_pod(state: State, entry: BurstEntry) -> None:
+    """Go on once the cloud pod is gone: a moved pod that we ended goes home first, then the VM's absence is confirmed."""
+    entry.pod_gone_at_ms = state.now_ms if entry.pod_gone_at_ms is None else entry.pod_gone_at_ms
+    spec, status = entry.burst.spec, entry.burst.status
+    homeless = spec.strategy == "Move" and entry.ended_by_us and not status.outcome and not entry.returned
+    if homeless and status.phase in {"Draining", "Failed", "Lost"}:
+        if "ReturnPod" not in entry.under_way:
+            ask(state, entry, ReturnPod(key=f"return/{entry.burst.key}", burst=entry.burst))
+        return
+    if status.phase != "Releasing":
+        set_phase(state, entry, "Releasing", reason=status.reason, message=status.message)
+    entry.observations = 0
+    observe(state, entry)
+
+
+def released(state: State, entry: BurstEntry) -> None:
+    """The pod is gone and no VM is left: settle the money and close the record."""
+    cost = real_cost_micro_usd(state, entry)
+    held, entry.held_micro_usd = entry.held_micro_usd, 0
+    for account in _accounts(state, entry):
+        account.release(held)
+        account.settle(cost, state.now_ms)
+    count(state, entry, -1)
+    burst = entry.burst
+    state.settled_total_micro_usd += cost
+    state.settled_uids.add(burst.uid)
+    state.spends.append(
+        Spend(
+            burst=burst.key,
+            uid=burst.uid,
+            policy=burst.policy_key,
+            target=burst.spec.target,
+            at_ms=state.now_ms,
+            micro_usd=cost,
+        )
+    )
+    set_phase(
+        state,
+        entry,
+        "Released",
+        reason=burst.status.reason,
+        message=burst.status.message,
+        settled_micro_usd=cost,
+        reserved_micro_usd=0,
+        released_at_ms=state.now_ms,
+    )
+    tell(state, entry, "BurstReleased", f"No VM is left; it cost {format_micro_usd(cost)}")
+    forget_cover(state, entry)
+    state.at(state.now_ms + _RETENTION_MS, "forget", burst.key)
+    for policy in state.policies.values():
+        policy.reopened = True
+
+
+def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
+    """Forget a burst whose record was never written: nothing exists of it, and its money comes back whole."""
+    burst = entry.burst
+    state.decide(
+        "Fail", reason, policy=burst.policy_key, subject=f"{burst.namespace}/{burst.spec.for_pod.name}", burst=burst.key
+    )
+    held, entry.held_micro_usd = entry.held_micro_usd, 0
+    for account in _accounts(state, entry):
+        account.release(held)
+    count(state, entry, -1)
+    forget_cover(state, entry)
+    del state.bursts[burst.key]
+    for policy in state.policies.values():
+        policy.reopened = True
+
+
+def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
+    """Return what the burst's VMs cost until now: each from its creation to its confirmed end, rounded up.
+
+    Where the cloud could not be asked while the pod was there, the pod's own time is taken: never less than the truth.
+    """
+    price = entry.burst.spec.price_micro_usd_per_hour
+    if entry.vms or entry.vms_known:
+        return sum(
+            cost_micro_usd(price, max(0, (state.now_ms if end_ms is None else end_ms) - (start_ms or state.now_ms)))
+            for start_ms, end_ms in entry.vms.values()
+        )
+    placed_at = entry.burst.status.placed_at_ms
+    return 0 if placed_at is None else cost_micro_usd(price, state.now_ms - placed_at)
+
+
+def park(state: State, entry: BurstEntry) -> None:
+    """Let a pod whose burst failed rest before it is tried again: 5 min, doubling to 30."""
+    key = f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}"
+    failures = state.parked.get(key, (0, 0))[1] + 1
+    delay = min(_BACKOFF_FIRST_MS * 2 ** (failures - 1), _BACKOFF_MAX_MS)
+    state.parked[key] = (state.now_ms + delay, failures)
+
+
+def forget_cover(state: State, entry: BurstEntry) -> None:
+    """The burst answers no pod any more; the pod, if it still waits, is free to be answered by another."""
+    state.spares.discard(entry.burst.key)
+    covered, entry.covers = entry.covers, ""
+    pod = state.pods.get(covered)
+    if pod is not None and pod.burst == entry.burst.key:
+        pod.burst = ""
+        pod.verdict = None
+        state.at(state.now_ms, "age", covered)
+
+
+def _watch_lease(state: State, entry: BurstEntry) -> None:
+    spec = entry.burst.spec
+    before = min(spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
+    state.at(entry.burst.status.lease_until_ms - before, "lease", entry.burst.key)
+
+
+def renew(state: State, entry: BurstEntry) -> None:
+    """Extend a lease whose next period's money has been found."""
+    spec = entry.burst.spec
+    wanted = renewal_micro_usd(entry)
+    hold(state, entry, wanted)
+    state.decide(
+        "Renew",
+        Reason(
+            code="LeaseRenewed",
+            sentence=f"Its lease goes on for {format_duration_ms(spec.lease_ms)}; {format_micro_usd(wanted)} are set aside.",
+            numbers={"reserved_micro_usd": wanted},
+        ),
+        policy=entry.burst.policy_key,
+        subject=f"{entry.burst.namespace}/{spec.for_pod.name}",
+        burst=entry.burst.key,
+    )
+    change_status(
+        state,
+        entry,
+        lease_until_ms=entry.burst.status.lease_until_ms + spec.lease_ms,
+        reserved_micro_usd=entry.held_micro_usd,
+    )
+    _watch_lease(state, entry)
+
+
+def renewal_micro_usd(entry: BurstEntry) -> int:
+    """Return what the next lease period costs at most."""
+    return cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, entry.burst.spec.lease_ms)

@@ -1,0 +1,179 @@
+"""What falls due: ages, deadlines, cool-downs, leases, retries. Every handler checks that its reason still holds."""
+
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+from burster.engine import demand
+from burster.engine import lifecycle_actions as actions
+from burster.engine.gates import renewal_shortfall
+from burster.engine.lifecycle import ANSWERING
+from burster.engine.state import BurstEntry, State
+from burster.model.decisions import Reason
+from burster.model.instructions import ForgetBurst, RecordBurst
+from burster.model.policies import Budget
+from burster.model.quantities import format_duration_ms
+
+
+def fire_due(state: State) -> None:
+    """Fire every timer that is due at ``state.now_ms``, in the order of their due times."""
+    while state.timers and state.timers[0][0] <= state.now_ms:
+        due, _, kind, key = heapq.heappop(state.timers)
+        state.timer_keys.discard((due, kind, key))
+        _HANDLERS[kind](state, key)
+
+
+def _age(state: State, key: str) -> None:
+    entry = state.pods.get(key)
+    if entry is not None:
+        demand.admit(state, entry)
+
+
+def _reopen(state: State, key: str) -> None:
+    policy = state.policies.get(key)
+    if policy is not None:
+        policy.reopened = True
+
+
+def _deadline(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is None or entry.burst.status.phase not in {"Provisioning", "Attesting"}:
+        return
+    placed_at = entry.burst.status.placed_at_ms
+    if placed_at is None or state.now_ms < placed_at + entry.burst.spec.ready_deadline_ms:
+        return
+    allowed = format_duration_ms(entry.burst.spec.ready_deadline_ms)
+    actions.park(state, entry)
+    reason = Reason(code="NotReadyInTime", sentence=f"It was not verified and ready within {allowed}.")
+    actions.end(state, entry, "Failed", reason, verdict="Fail")
+
+
+def _observe(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is not None and entry.burst.status.phase in {"Attesting", "Releasing"}:
+        actions.observe(state, entry)
+
+
+def _retry(state: State, key: str) -> None:
+    kind, _, burst_key = key.partition(" ")
+    entry = state.bursts.get(burst_key)
+    if entry is None or kind in entry.under_way:
+        return
+    again = _AGAIN.get(kind)
+    if again is not None:
+        again(state, entry)
+
+
+def _record_again(state: State, entry: BurstEntry) -> None:
+    if not entry.recorded:
+        actions.ask(state, entry, RecordBurst(key=f"record/{entry.burst.key}", burst=entry.burst))
+
+
+def _place_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase == "Placing":
+        actions.ask(state, entry, actions.PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+
+
+def _delete_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase in {"Draining", "Failed", "Lost"}:
+        actions.delete_pod(state, entry)
+
+
+def _return_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase in {"Draining", "Failed", "Lost"}:
+        actions.after_pod(state, entry)
+
+
+def _observe_again(state: State, entry: BurstEntry) -> None:
+    _observe(state, entry.burst.key)
+
+
+def _status_again(state: State, entry: BurstEntry) -> None:
+    actions.change_status(state, entry)
+
+
+def _verify_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase == "Serving":
+        actions.ask(state, entry, actions.MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
+
+
+def _forget_again(state: State, entry: BurstEntry) -> None:
+    _forget(state, entry.burst.key)
+
+
+_AGAIN: Final[dict[str, Callable[[State, BurstEntry], None]]] = {
+    "RecordBurst": _record_again,
+    "PlacePod": _place_again,
+    "DeletePod": _delete_again,
+    "ReturnPod": _return_again,
+    "ObserveVms": _observe_again,
+    "WriteStatus": _status_again,
+    "MarkVerified": _verify_again,
+    "ForgetBurst": _forget_again,
+}
+
+
+def _cooldown(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is None or entry.covers or entry.burst.spec.strategy != "Clone":
+        return
+    if entry.burst.status.phase not in ANSWERING:
+        return
+    policy = state.policies.get(entry.burst.policy_key)
+    cooldown = policy.policy.placement.cooldown_ms if policy else 0
+    if entry.surplus_since_ms is None:
+        entry.surplus_since_ms = state.now_ms
+    if entry.burst.status.phase == "Serving" and state.now_ms < entry.surplus_since_ms + cooldown:
+        state.at(entry.surplus_since_ms + cooldown, "cooldown", key)
+        return
+    reason = Reason(
+        code="DemandGone",
+        sentence=f"No pod of its workload has been pending for {format_duration_ms(state.now_ms - entry.surplus_since_ms)}.",
+    )
+    actions.end(state, entry, "Draining", reason)
+
+
+def _lease(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is None or entry.burst.status.phase not in ANSWERING:
+        return
+    before = min(entry.burst.spec.lease_ms // 10, 300_000)
+    if state.now_ms < entry.burst.status.lease_until_ms - before:
+        return
+    policy = state.policies.get(entry.burst.policy_key)
+    reason = renewal_shortfall(
+        state,
+        state.policy_account(entry.burst.policy_key),
+        policy.policy.limits.budget if policy else Budget(),
+        state.targets.get(entry.burst.spec.target),
+        actions.renewal_micro_usd(entry),
+    )
+    if not state.writable:
+        reason = Reason(code="LedgerNotWritable", sentence="The ledger can't be written, so no lease is renewed.")
+    if reason is None:
+        actions.renew(state, entry)
+        return
+    sentence = f"Its lease is not renewed: {reason.sentence}"
+    actions.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
+
+
+def _forget(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is None or entry.burst.status.phase != "Released":
+        return
+    if not entry.recorded:
+        del state.bursts[key]
+    elif "ForgetBurst" not in entry.under_way:
+        actions.ask(state, entry, ForgetBurst(key=f"forget/{key}", burst=entry.burst))
+
+
+_HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
+    "age": _age,
+    "reopen": _reopen,
+    "deadline": _deadline,
+    "observe": _observe,
+    "retry": _retry,
+    "cooldown": _cooldown,
+    "lease": _lease,
+    "forget": _forget,
+}
