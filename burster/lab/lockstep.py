@@ -12,34 +12,25 @@ run_in_executor, and other processes; LabClock.hold() stops time for those.
 """
 
 import asyncio
-import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
-from burster.lab.loopback import Wire, address_of
-from burster.model.errors import BursterError
-
-
-if TYPE_CHECKING:
-    from _typeshed import FileDescriptorLike
+from burster.lab.loopback import address_of
+from burster.lab.readiness import CompleteSelector, Events, LockstepError, Patience
 
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-Events = list[tuple[selectors.SelectorKey, int]]
-
 #: Monday 2026-01-05 08:00 UTC: where the lab's wall clock starts unless told otherwise
 LAB_EPOCH_MS: Final = 1_767_600_000_000
 #: the loop's time at that moment: as on a real machine it is not zero, which some libraries take for "not set"
 _ORIGIN_S: Final = 1_000.0
 _MAX_VIRTUAL_S: Final = 400 * 86_400.0
-#: how long (real) something may be under way before that is an error of the lab and not of the machine's load
-_STALL_S: Final = 30.0
 _POLL_S: Final = 0.01
 #: how far (real) time may lag behind its speed and still catch up
 _CATCH_UP_S: Final = 1.0
@@ -48,97 +39,10 @@ _NAMES_MAX: Final = 10
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
 
-class LockstepError(BursterError):
-    """The virtual world can't go on: nothing is scheduled, something never arrives, or it ran longer than allowed."""
-
-
-class _Patience:
-    """The limit (real) on waiting for what the kernel must deliver by itself."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._until = time.monotonic() + _STALL_S
-
-    def check(self) -> None:
-        """Raise LockstepError when it is exhausted."""
-        if time.monotonic() > self._until:
-            raise LockstepError(f"after {_STALL_S:g} real seconds still under way: {self._wire.describe()}")
-
-
-class _Selector(selectors.DefaultSelector):
-    """The system's selector, which asks the loop before it reports that nothing happens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.interest: Final[dict[int, int]] = {}
-        self.wire: Final = Wire(self.interest)
-        self.idle: Callable[[float | None], Events] = lambda _: []
-        self._order: Final[dict[int, int]] = {}
-        self._registered = 0
-
-    def _note(self, fd: int, events: int) -> None:
-        self.interest[fd] = events
-        if events & selectors.EVENT_WRITE:
-            self.wire.writers[fd] = None
-        else:
-            self.wire.writers.pop(fd, None)
-
-    def register(self, fileobj: "FileDescriptorLike", events: int, data: Any = None) -> selectors.SelectorKey:
-        key = super().register(fileobj, events, data)
-        self._registered += 1
-        self._order[key.fd] = self._registered
-        self._note(key.fd, events)
-        return key
-
-    def modify(self, fileobj: "FileDescriptorLike", events: int, data: Any = None) -> selectors.SelectorKey:
-        key = super().modify(fileobj, events, data)
-        self._note(key.fd, events)
-        return key
-
-    def unregister(self, fileobj: "FileDescriptorLike") -> selectors.SelectorKey:
-        key = super().unregister(fileobj)
-        self.interest.pop(key.fd, None)
-        self._order.pop(key.fd, None)
-        self.wire.writers.pop(key.fd, None)
-        return key
-
-    def poll(self, timeout: float | None) -> Events:
-        """Return what is ready within ``timeout`` real seconds, complete and in an order that doesn't depend on the kernel.
-
-        Complete: what was sent here before is awaited, so that it always arrives in the same turn of the loop.
-        """
-        events = super().select(timeout)
-        wire = self.wire
-        if wire.owed or wire.writers:
-            patience = _Patience(wire)
-            while wire.is_arriving({key.fd for key, _ in events}):
-                patience.check()
-                events = super().select(0)
-        if len(events) > 1:
-            order = self._order
-            events.sort(key=lambda event: order[event[0].fd])
-        return events
-
-    def select(self, timeout: float | None = None) -> Events:
-        events = self.poll(0)
-        if timeout is not None and timeout <= 0:
-            return events
-        if events:
-            if not any(self.wire.is_internal(key.fd) for key, _ in events):
-                self.outside(timeout)
-            return events
-        return self.idle(timeout)
-
-    def outside(self, timeout: float | None) -> None:
-        """Something came from outside while nothing here was under way. Replaced by the loop."""
-
-
 class LockstepLoop(asyncio.SelectorEventLoop):
     """The loop. ``speed`` None: as fast as possible; 1: ordinary time; 60: a minute a second at most."""
 
     def __init__(self, *, speed: float | None = None, max_virtual_s: float = _MAX_VIRTUAL_S) -> None:
-        if speed is not None and not 0 < speed < float("inf"):
-            raise ValueError(f"speed is {speed}: expected a number above 0")
         self._now = _ORIGIN_S
         self._jobs = 0
         self._holds = 0
@@ -146,7 +50,7 @@ class LockstepLoop(asyncio.SelectorEventLoop):
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._speed: Final = speed
         self._end: Final = _ORIGIN_S + max_virtual_s
-        self._eyes: Final = _Selector()
+        self._eyes: Final = CompleteSelector()
         self._wire: Final = self._eyes.wire
         super().__init__(self._eyes)
         self._workers: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="lockstep")
@@ -194,7 +98,7 @@ class LockstepLoop(asyncio.SelectorEventLoop):
 
     def _idle(self, timeout: float | None) -> Events:
         """Nothing is ready and nothing arrives by itself: wait for what is in flight, wake who waits for that, or let time pass."""
-        patience = _Patience(self._wire)
+        patience = Patience(self._wire)
         while self._held():
             if events := self._eyes.poll(_POLL_S):
                 return events
@@ -363,6 +267,8 @@ def run_lockstep(
 
     Raises LockstepError when nothing is scheduled any more, or after ``max_virtual_s`` virtual seconds.
     """
+    if speed is not None and not 0 < speed < float("inf"):
+        raise ValueError(f"speed is {speed}: expected a number above 0")
     loops: list[LockstepLoop] = []
 
     def make() -> LockstepLoop:

@@ -1,16 +1,20 @@
 """Which bytes are on their way between two ends in this process: the lock-step loop asks before it lets time pass.
 
 Every connected socket of the loop is wrapped in a CountedSocket. Where both ends of a connection live in this process, what one end
-sent and the other has not yet read is known exactly, without asking the kernel: no struct offsets, no settling sleeps, and an idle check
-costs nothing when nothing is owed. A connection whose other end is elsewhere (a person's kubectl) has no partner and never owes anything.
+sent and the other has not yet read is known exactly: no settling sleeps, and an idle check costs nothing when nothing is owed. Between
+such ends a window of our own stands in for the kernel's, so that how much a single send takes never depends on the kernel's mood. A
+connection whose other end is elsewhere (a person's kubectl) has no partner, never owes anything and is left to the kernel.
 
-Called by burster.lab.lockstep only. It must never decide about time itself.
+Called by burster.lab.lockstep and burster.lab.readiness only. It must never decide about time itself.
 """
 
+import fcntl
 import selectors
 import socket
-from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING, Any, Final, cast
+import struct
+import termios
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 
 if TYPE_CHECKING:
@@ -20,9 +24,13 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 Route = tuple[Address, Address]  #: own address, the other end's
 
+#: bytes under way to one end at most; well below what the kernel holds, so that all of it can always arrive
+WINDOW: Final = 32_768
 #: how many connections that ended before their other end showed up are remembered
 _DEPARTED_MAX: Final = 1_024
 _WILDCARDS: Final = ("0.0.0.0", "::")
+_INT: Final = struct.Struct("i")
+_ZERO: Final = _INT.pack(0)
 
 
 def address_of(name: object) -> Address | None:
@@ -48,6 +56,7 @@ class CountedSocket(socket.socket):
         self.route: Final = route
         self.wire: Final = wire
         self.partner: CountedSocket | None = None
+        self.expecting = False  #: connected to an address of ours that has not accepted it yet
         self.sent = 0
         self.received = 0
         self.finished = False  #: will send no more
@@ -55,19 +64,32 @@ class CountedSocket(socket.socket):
         self.gone = False  #: closed here
 
     @property
+    def internal(self) -> bool:
+        """Whether the other end is in this process."""
+        return self.partner is not None or self.expecting
+
+    @property
+    def owed_bytes(self) -> int:
+        """What the other end has sent and this one has not read."""
+        return self.partner.sent - self.received if self.partner is not None else 0
+
+    @property
     def owed(self) -> bool:
         """Whether the other end has sent something, or ended, and this end has not read it yet."""
         other = self.partner
         return other is not None and (other.sent > self.received or (other.finished and not self.ended))
 
+    @property
+    def room(self) -> int:
+        """How many bytes may be sent now; a send to an end that is gone is let through, to fail as it should."""
+        other = self.partner
+        if other is None:
+            return WINDOW - self.sent if self.expecting else WINDOW
+        return WINDOW if other.gone else WINDOW - (self.sent - other.received)
+
     def _owe_partner(self) -> None:
         if self.partner is not None and not self.partner.gone:
             self.wire.owed[self.partner] = None
-
-    def _count_sent(self, count: int) -> int:
-        self.sent += count
-        self._owe_partner()
-        return count
 
     def _count_received(self, count: int) -> None:
         if count:
@@ -78,8 +100,17 @@ class CountedSocket(socket.socket):
             self.wire.owed.pop(self, None)
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
-        """Send, and count it."""
-        return self._count_sent(super().send(data, flags))
+        """Send as much as the window has room for, and count it."""
+        if self.internal:
+            room = self.room
+            if room <= 0:
+                raise BlockingIOError
+            count = super().send(memoryview(data)[:room], flags)
+        else:
+            count = super().send(data, flags)
+        self.sent += count
+        self._owe_partner()
+        return count
 
     def sendmsg(
         self,
@@ -90,7 +121,9 @@ class CountedSocket(socket.socket):
         /,
     ) -> int:
         """Send, and count it."""
-        return self._count_sent(super().sendmsg(buffers, ancdata, flags, address))
+        if not ancdata and address is None:
+            return self.send(b"".join(buffers), flags)
+        raise OSError("the lock-step loop sends no ancillary data")
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive, and count it; an error ends the connection as much as the end of the data."""
@@ -135,19 +168,20 @@ class CountedSocket(socket.socket):
 class Wire:
     """All connections of one loop: who is connected to whom, and what is on its way.
 
-    ``interest`` is the loop's own table of descriptors and the events it waits for.
+    ``interest`` is the loop's own table of descriptors and the events it waits for; ``changed`` is told a descriptor whose
+    other end turned out to be here, or not to be.
     """
 
-    def __init__(self, interest: dict[int, int]) -> None:
+    def __init__(self, interest: dict[int, int], changed: Callable[[int], None]) -> None:
         self.interest: Final = interest
         self.owed: dict[
             CountedSocket, None
         ] = {}  #: ends that something is on its way to (or that do not read at present)
-        self.writers: dict[int, None] = {}  #: descriptors that wait until they can write
         self.connecting: dict[int, Address] = {}
+        self._changed = changed
         self._ends: dict[Route, CountedSocket] = {}
         self._by_fd: dict[int, CountedSocket] = {}
-        self._unaccepted: dict[Route, None] = {}
+        self._unaccepted: dict[Route, CountedSocket] = {}
         self._departed: dict[Route, None] = {}
         self._listening: dict[int, Address] = {}
 
@@ -158,15 +192,18 @@ class Wire:
 
     def unlisten(self, sock: socket.socket) -> None:
         """Learn that it does so no more: who was not accepted yet is being reset."""
-        if address := self._listening.pop(sock.fileno(), None):
-            for route in [route for route in self._unaccepted if route[1][1] == address[1]]:
+        self._listening.pop(sock.fileno(), None)
+        for route, end in list(self._unaccepted.items()):
+            if self._listener(route[1]) is None:
                 del self._unaccepted[route]
+                end.expecting = False
+                self._changed(end.fd)
 
-    def is_here(self, address: Address) -> bool:
-        """Say whether this process accepts connections at ``address``."""
-        return any(
-            port == address[1] and (host == address[0] or host in _WILDCARDS) for host, port in self._listening.values()
-        )
+    def _listener(self, address: Address) -> int | None:
+        for fd, (host, port) in self._listening.items():
+            if port == address[1] and (host == address[0] or host in _WILDCARDS):
+                return fd
+        return None
 
     def adopt(self, sock: socket.socket) -> CountedSocket:
         """Take over a connected socket and find its other end."""
@@ -186,16 +223,19 @@ class Wire:
     def _pair(self, end: CountedSocket, route: Route) -> None:
         back = (route[1], route[0])
         self._ends[route] = end
-        self._unaccepted.pop(back, None)
+        self._departed.pop(route, None)
         other = self._ends.get(back)
         if other is None:
-            if back not in self._departed and self.is_here(route[1]):
-                self._unaccepted[route] = None
+            if back not in self._departed and self._listener(route[1]) is not None:
+                end.expecting = True
+                self._unaccepted[route] = end
             return
-        end.partner, other.partner = other, end
+        self._unaccepted.pop(back, None)
+        end.partner, other.partner, other.expecting = other, end, False
         for side in (end, other):
             if side.owed:
                 self.owed[side] = None
+        self._changed(other.fd)
 
     def forget(self, end: CountedSocket) -> None:
         """Learn that an end is being closed."""
@@ -212,29 +252,43 @@ class Wire:
                 del self._departed[next(iter(self._departed))]
 
     def is_internal(self, fd: int) -> bool:
-        """Say whether a descriptor is an end of a connection within this process."""
+        """Say whether a descriptor is an end of a connection within this process, or about to be."""
         end = self._by_fd.get(fd)
-        return fd in self._listening or fd in self.connecting or (end is not None and end.partner is not None)
+        return fd in self._listening or fd in self.connecting or (end is not None and end.internal)
 
-    def is_arriving(self, ready: Container[int]) -> bool:
-        """Say whether the kernel still has to make a descriptor ready, beyond those in ``ready``, for what was already done here.
+    def may_write(self, fd: int) -> bool | None:
+        """Say whether there is room to write; None where that is the kernel's business."""
+        end = self._by_fd.get(fd)
+        return end.room > 0 if end is not None and end.internal else None
 
-        An end that does not read at present (flow control) is owed nothing now: only its owner can change that.
+    def late(self, ready: Container[int]) -> Literal["", "soon", "sure"]:
+        """Say whether something done here is still missing in ``ready``, the descriptors that the kernel calls readable.
+
+        "sure": bytes or an end of connection that nothing but the kernel can keep from arriving. "soon": a handshake, or the rest of
+        what was sent, which a full queue could delay. An end that does not read at present (flow control) is owed nothing now: only
+        its owner can change that.
         """
+        rest = ""
         for end in self.owed:
-            if end.fd not in ready and self.interest.get(end.fd, 0) & selectors.EVENT_READ and end.owed:
-                return True
-        for fd in self.writers:
-            if fd in ready:
+            if not self.interest.get(end.fd, 0) & selectors.EVENT_READ or not end.owed:
                 continue
-            end = self._by_fd.get(fd)
-            other = end.partner if end is not None else None
-            if other is None:
-                continue
-            # the other end has read everything and goes on reading, or is gone: room to write, or the error, is being announced
-            if other.gone or (not other.owed and self.interest.get(other.fd, 0) & selectors.EVENT_READ):
-                return True
-        return False
+            if end.fd not in ready:
+                return "sure"
+            if _arrived_bytes(end.fd) < end.owed_bytes:
+                rest = "soon"
+        if rest:
+            return "soon"
+        if self.connecting and any(fd not in ready for fd, to in self.connecting.items() if self._listener(to)):
+            return "soon"
+        for _, to in self._unaccepted:
+            listener = self._listener(to)
+            if listener is not None and listener not in ready:
+                return "soon"
+        return ""
+
+    def is_quiet(self) -> bool:
+        """Say whether no handshake is under way and nothing is owed to anybody: the cheap answer before ``late``."""
+        return not (self.owed or self.connecting or self._unaccepted)
 
     def is_connecting(self) -> bool:
         """Say whether a connection is being made or waits to be accepted here."""
@@ -244,7 +298,10 @@ class Wire:
         """Return what is under way, for an error message."""
         parts = [f"{len(self.connecting)} connecting" if self.connecting else ""]
         parts += [f"{route[0]} -> {route[1]} not accepted" for route in self._unaccepted]
-        for end in self.owed:
-            if end.owed and end.partner is not None:
-                parts.append(f"{end.partner.sent - end.received} bytes to {end.route}")
+        parts += [f"{end.owed_bytes} bytes to {end.route}" for end in self.owed if end.owed]
         return ", ".join(part for part in parts[:8] if part) or "nothing on the wire"
+
+
+def _arrived_bytes(fd: int) -> int:
+    """Return how many bytes wait in the kernel to be read."""
+    return _INT.unpack(fcntl.ioctl(fd, termios.FIONREAD, _ZERO))[0]
