@@ -1,0 +1,178 @@
+"""burster's own metrics, in a registry of their own.
+
+The runtime counts what happens (`decided`, `stepped`, ...); gauges are read from the current StatusView when somebody scrapes. Labels
+are bounded: policies, verdicts, codes, kinds, never pods or bursts; past a limit everything further is counted as ``other``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+import burster
+from burster.model.decisions import Decision
+from burster.model.quantities import MICRO_USD_PER_USD
+from burster.surfaces.view import StatusView
+
+
+#: different label sets of one metric, then ``other``
+LABEL_SETS_MAX: Final = 500
+OTHER: Final = "other"
+_REACTION_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_STEP_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+_OUTSIDE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+class _Family(Generic[M]):
+    """A metric whose children are kept, which is four times as fast as looking them up, and of which there are only so many."""
+
+    def __init__(self, metric: M, label_count: int) -> None:
+        self._metric = metric
+        self._other = (OTHER,) * label_count
+        self._children: dict[tuple[str, ...], M] = {}
+
+    def of(self, *labels: str) -> M:
+        """Return the child for these labels."""
+        child = self._children.get(labels)
+        if child is None:
+            if len(self._children) >= LABEL_SETS_MAX:
+                labels = self._other
+            child = self._children[labels] = self._metric.labels(*labels)
+        return child
+
+
+class Metrics:
+    """Everything counted. One per controller; ``view`` is asked at each scrape and may be set later."""
+
+    def __init__(self, view: Callable[[], StatusView] | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self.view = view
+        registry = self.registry
+        self._decisions = _Family(
+            Counter(
+                "burster_decisions",
+                "Decisions, by what settled them.",
+                ("policy", "verdict", "code"),
+                registry=registry,
+            ),
+            3,
+        )
+        self._stimuli = _Family(Counter("burster_stimuli", "Facts fed to the engine.", ("kind",), registry=registry), 1)
+        self._instructions = _Family(
+            Counter("burster_instructions", "Instructions that ended.", ("kind", "outcome"), registry=registry), 2
+        )
+        self._outside = _Family(
+            Histogram(
+                "burster_instruction_seconds",
+                "How long instructions took.",
+                ("kind",),
+                buckets=_OUTSIDE_BUCKETS,
+                registry=registry,
+            ),
+            1,
+        )
+        self._steps = Histogram(
+            "burster_step_seconds", "How long the engine took for a step.", buckets=_STEP_BUCKETS, registry=registry
+        )
+        self._reaction = Histogram(
+            "burster_reaction_seconds",
+            "From the fact entering the controller to the written Burst.",
+            buckets=_REACTION_BUCKETS,
+            registry=registry,
+        )
+        self._ledger_failures = Counter(
+            "burster_ledger_failures", "Steps that could not be recorded.", registry=registry
+        )
+        self._watch_restarts = _Family(
+            Counter("burster_watch_restarts", "Watches begun anew.", ("source", "why"), registry=registry), 2
+        )
+        registry.register(_ViewCollector(self))
+
+    def decided(self, decisions: Iterable[Decision]) -> None:
+        """Count decisions."""
+        for decision in decisions:
+            code = decision.reasons[0].code if decision.reasons else ""
+            self._decisions.of(decision.policy, decision.verdict, code).inc()
+
+    def stepped(self, kinds: Sequence[str], seconds: float) -> None:
+        """Count one engine step: the kinds of its stimuli and how long it took."""
+        for kind in kinds:
+            self._stimuli.of(kind).inc()
+        self._steps.observe(seconds)
+
+    def instruction_ended(self, kind: str, outcome: str, seconds: float) -> None:
+        """Count an instruction that ended; ``outcome`` is ``ok`` or a RemoteKind."""
+        self._instructions.of(kind, outcome).inc()
+        self._outside.of(kind).observe(seconds)
+
+    def reacted(self, seconds: float) -> None:
+        """Count one reaction: from the fact to the written Burst."""
+        self._reaction.observe(seconds)
+
+    def ledger_failed(self) -> None:
+        """Count a step that could not be recorded."""
+        self._ledger_failures.inc()
+
+    def watch_restarted(self, source: str, why: str) -> None:
+        """Count a watch begun anew."""
+        self._watch_restarts.of(source, why).inc()
+
+    def exposition(self) -> bytes:
+        """Return everything in the text format that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+class _ViewCollector(Collector):
+    """Gauges read from the view at scrape time: nothing is kept up to date for nobody."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("burster_build_info", "1, with the version.", labels=("version",))
+        info.add_metric((burster.__version__,), 1)
+        yield info
+        if self._metrics.view is not None:
+            yield from _gauges(self._metrics.view())
+
+
+def _gauges(view: StatusView) -> Iterator[Metric]:
+    bursts = GaugeMetricFamily("burster_bursts", "Bursts, by phase.", labels=("phase",))
+    for phase, count in sorted(view.bursts_by_phase.items()):
+        bursts.add_metric((phase,), count)
+    yield bursts
+    onprem = view.onprem
+    cpu = GaugeMetricFamily("burster_onprem_cpu_cores", "On-prem cpu, asked for and there.", labels=("what",))
+    memory = GaugeMetricFamily("burster_onprem_memory_bytes", "On-prem memory, asked for and there.", labels=("what",))
+    for what, amount in (("used", onprem.used), ("allocatable", onprem.allocatable)):
+        cpu.add_metric((what,), amount.cpu_millicores / 1000)
+        memory.add_metric((what,), amount.memory_bytes)
+    yield cpu
+    yield memory
+    spent = GaugeMetricFamily("burster_spent_usd", "Spent and reserved, by budget.", labels=("owner", "window", "what"))
+    limits = GaugeMetricFamily("burster_budget_usd", "Budgets, where there are any.", labels=("owner", "window"))
+    for budget in view.budgets[:LABEL_SETS_MAX]:
+        labels = (budget.owner, budget.window)
+        spent.add_metric((*labels, "spent"), budget.spent_micro_usd / MICRO_USD_PER_USD)
+        spent.add_metric((*labels, "reserved"), budget.reserved_micro_usd / MICRO_USD_PER_USD)
+        if budget.limit_micro_usd is not None:
+            limits.add_metric(labels, budget.limit_micro_usd / MICRO_USD_PER_USD)
+    yield spent
+    yield limits
+    for name, text, value in (
+        ("burster_pending_pods", "Pods that no on-prem node takes.", view.pending_total),
+        ("burster_ready", "1 where every source has synced and the ledger can be written.", int(view.ready)),
+        ("burster_leader", "1 on the replica that acts.", int(view.leader)),
+        ("burster_dry_run", "1 where nothing is changed.", int(view.dry_run)),
+        ("burster_draining", "1 while everything comes home.", int(view.draining)),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,116 @@
+"""Numbers and verdicts in words, the same in tables, on the status page, in the live view and in reports.
+
+Pure functions. Units are read from the names the engine gives its numbers (``wanted_micro_usd``, ``pending_ms``, ``memory_bytes``).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from burster.model.decisions import Decision
+from burster.model.pods import Resources
+from burster.model.quantities import format_duration_ms, format_memory_bytes, format_micro_usd
+
+
+#: what a person, or time, can do about a refusal; by the code of the reason that settled it
+_CHANGES: Final = {
+    "TooYoung": "It bursts if it is still pending when the policy's pendingFor has passed.",
+    "TooFew": "More pending pods, or a smaller minCount in the policy.",
+    "PolicyMaxBursts": "A burst of this policy that comes home, or a larger limits.maxBursts in the policy.",
+    "TargetMaxBursts": "A burst at this target that comes home, or a larger limits.maxBursts in the target.",
+    "PolicyMaxVcpus": "A burst of this policy that comes home, or a larger limits.maxVcpus in the policy.",
+    "TargetMaxVcpus": "A burst at this target that comes home, or a larger limits.maxVcpus in the target.",
+    "PolicyBudget": "A burst that settles for less than was reserved, the next hour, day or month, or a larger budget in the policy.",
+    "TargetBudget": "A burst that settles for less than was reserved, the next hour, day or month, or a larger budget in the target.",
+    "LedgerNotWritable": "A ledger that can be written again: free space, permissions, the disk.",
+    "ComingHome": "Somebody who cancels the drain.",
+    "Paused": "Removing the annotation burster.dev/paused from the policy.",
+    "TargetMissing": "A valid BurstTarget of that name.",
+    "TargetEvacuated": "Somebody who ends the evacuation of the target, or another target in the policy.",
+    "BreakerOpen": "Somebody who looks into the failures and resets the breaker.",
+    "NamespaceNotAllowed": "The platform team adding the namespace to the target's allowedNamespaces.",
+    "CloneWouldRunTwice": "Strategy Auto or Move in the policy.",
+    "NoOfferings": "The cloud answering with what it offers; it is asked again by itself.",
+    "NoSizeFits": "A larger confidential size in the target's sizes, or smaller requests of the pod.",
+    "NoSizeAllowed": "A size in the policy's placement.sizes that the target offers.",
+    "TeeNotOffered": "A size with the confidential hardware that policy and target ask for.",
+    "SizeRestricted": "A subscription that may use the size, or another size.",
+    "PriceUnknown": "A known price, or assumedPricePerHour in the target.",
+    "CapacityRefused": "Time: the cloud is asked again when the memory of its refusal has passed.",
+    "QuotaExhausted": "A larger vCPU quota for the family, or a burst of it that comes home.",
+}
+_BY_VERDICT: Final = {
+    "Wait": "Time, or room that frees up.",
+    "Deny": "A person who changes the rule or the limit named above.",
+}
+
+
+def what_would_change(decision: Decision) -> str:
+    """Return what would change a refusal, in a sentence; empty for decisions that refuse nothing."""
+    if decision.verdict not in _BY_VERDICT:
+        return ""
+    code = decision.reasons[0].code if decision.reasons else ""
+    return _CHANGES.get(code, _BY_VERDICT[decision.verdict])
+
+
+def sentence(decision: Decision) -> str:
+    """Return the sentence of the reason that settled it."""
+    return decision.reasons[0].sentence if decision.reasons else ""
+
+
+def moment(at_ms: int) -> str:
+    """Return a moment as UTC date and time to the millisecond."""
+    return _utc(at_ms).strftime("%Y-%m-%d %H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def clock_time(at_ms: int) -> str:
+    """Return a moment's time of day in UTC."""
+    return _utc(at_ms).strftime("%H:%M:%S")
+
+
+def _utc(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms // 1000, UTC)
+
+
+def resources(value: Resources) -> str:
+    """Return requests or room: ``2 cpu, 4Gi, 1 GPU``."""
+    parts = [f"{value.cpu_millicores / 1000:g} cpu", format_memory_bytes(value.memory_bytes)]
+    if value.gpus:
+        parts.append(f"{value.gpus} GPU")
+    return ", ".join(parts)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+#: suffix of a number's name -> how it is written; the first that fits
+_UNITS: Final[tuple[tuple[str, str, Callable[[int], str]], ...]] = (
+    ("_micro_usd_per_hour", "", lambda value: f"{format_micro_usd(value)}/h"),
+    ("_micro_usd", "", format_micro_usd),
+    ("_at_ms", "", moment),
+    ("_until_ms", "", moment),
+    ("due_ms", "due", moment),
+    ("_ms", "", lambda value: format_duration_ms(value) if value >= 0 else f"{value}ms"),
+    ("_bytes", "", format_memory_bytes),
+    ("_millicores", "", lambda value: f"{value / 1000:g}"),
+)
+
+
+def number(name: str, value: int) -> str:
+    """Return one of a reason's numbers in words: ``pending_ms``, 5200 -> ``pending 5.2s``."""
+    for suffix, kept, write in _UNITS:
+        if name.endswith(suffix):
+            label = name.removesuffix(suffix) + kept
+            return f"{label.replace('_', ' ').strip()} {write(value)}"
+    return f"{name.replace('_', ' ')} {_count(value)}"
+
+
+def numbers(values: dict[str, int]) -> str:
+    """Return a reason's numbers in words, in the order the engine gave them."""
+    return ", ".join(number(name, value) for name, value in values.items())
+
+
+def percent(part: int, whole: int) -> int:
+    """Return how much of the whole a part is, 0 where there is no whole: never more precise than a bar can show."""
+    return 0 if whole <= 0 else max(0, round(100 * part / whole))
