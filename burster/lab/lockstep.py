@@ -20,6 +20,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from aiohttp import connector
+
 from burster.lab.loopback import address_of
 from burster.lab.readiness import CompleteSelector, Events, LockstepError, Patience
 
@@ -256,6 +258,20 @@ class LabClock:
             yield
 
 
+@contextmanager
+def _pooled_connections_age_by(loop: LockstepLoop) -> Generator[None]:
+    """Let aiohttp's client pool measure idleness on the loop: it is the one part that reads the machine's clock by itself.
+
+    Otherwise how long a run takes in real time would decide which connections are made anew.
+    """
+    original = connector.monotonic  # type: ignore[attr-defined]
+    connector.monotonic = loop.time  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        connector.monotonic = original  # type: ignore[attr-defined]
+
+
 def run_lockstep(
     main: Callable[[LabClock], Awaitable[T]],
     *,
@@ -269,16 +285,10 @@ def run_lockstep(
     """
     if speed is not None and not 0 < speed < float("inf"):
         raise ValueError(f"speed is {speed}: expected a number above 0")
-    loops: list[LockstepLoop] = []
+    loop = LockstepLoop(speed=speed, max_virtual_s=max_virtual_s)
 
-    def make() -> LockstepLoop:
-        loops.append(LockstepLoop(speed=speed, max_virtual_s=max_virtual_s))
-        return loops[0]
+    async def body() -> T:
+        return await main(LabClock(loop, epoch_ms))
 
-    with asyncio.Runner(loop_factory=make) as runner:
-        runner.get_loop()
-
-        async def body() -> T:
-            return await main(LabClock(loops[0], epoch_ms))
-
+    with _pooled_connections_age_by(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(body())
