@@ -77,6 +77,8 @@ class MatchLabels(Strict):
 class Workload(Strict):
     """Which pods of the policy's namespace it is about. Every part that is given must match; at least one must be given."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     kind: Annotated[
         str | None, Matching(r"[A-Z][A-Za-z0-9]{0,62}", 63, "a kind: Deployment, StatefulSet, Job, Pod, …")
     ] = Field(

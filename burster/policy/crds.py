@@ -1,0 +1,294 @@
+"""Custom resource definitions and the editors' JSON Schema, made from the models.
+
+``python -m burster.policy.crds [DIR]`` writes ``deploy/crds/*.yaml``; a test holds the files equal to what this module makes. A CRD's
+schema is structural: no references, every value typed (or marked as int-or-string or preserved), a set where a list is one. Nothing
+here decides what is allowed: the models do.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+from pydantic import BaseModel
+
+from burster.policy.schema import (
+    API_VERSION,
+    GROUP,
+    VERSION,
+    BurstPolicy,
+    BurstPolicySpec,
+    BurstTarget,
+    BurstTargetSpec,
+)
+from burster.policy.statuses import BurstRecordSpec, BurstRecordStatus, PolicyStatus, TargetStatus
+
+
+DIRECTORY: Final = Path("deploy/crds")
+_KEPT: Final = (
+    "type",
+    "format",
+    "description",
+    "enum",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "minimum",
+    "maximum",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+)
+_HEADER: Final = "# Made by `python -m burster.policy.crds` from burster/policy; edit the models, not this file.\n"
+
+
+def crds() -> dict[str, dict[str, Any]]:
+    """Return the CRDs by file name."""
+    made = (_policies(), _targets(), _bursts())
+    return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": crd for crd in made}
+
+
+def crd_files() -> dict[str, str]:
+    """Return the text of each file of ``deploy/crds``."""
+    return {
+        name: _HEADER + yaml.safe_dump(crd, sort_keys=False, allow_unicode=True, width=120)
+        for name, crd in crds().items()
+    }
+
+
+def write_crds(directory: Path) -> tuple[Path, ...]:
+    """Write the CRDs to a folder, which is made where it is missing; return the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for name, text in crd_files().items():
+        path = directory / name
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return tuple(written)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of policy files, for editors: either kind, unknown fields refused."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"burster {API_VERSION}",
+        "oneOf": [_inlined(BurstPolicy, closed=True), _inlined(BurstTarget, closed=True)],
+    }
+
+
+def _policies() -> dict[str, Any]:
+    return _crd(
+        "BurstPolicy",
+        plural="burstpolicies",
+        short="bp",
+        description=BurstPolicy.__doc__ or "",
+        spec=BurstPolicySpec,
+        status=PolicyStatus,
+        columns=(
+            ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status', 0),
+            ("Strategy", "string", ".spec.placement.strategy", 0),
+            ("Pending", "integer", ".status.pending", 0),
+            ("Bursts", "integer", ".status.bursts", 0),
+            ("Max", "integer", ".spec.limits.maxBursts", 0),
+            ("Spent", "string", ".status.spentUsd", 0),
+            ("Age", "date", ".metadata.creationTimestamp", 0),
+            ("Reason", "string", '.status.conditions[?(@.type=="Accepted")].message', 1),
+        ),
+    )
+
+
+def _targets() -> dict[str, Any]:
+    return _crd(
+        "BurstTarget",
+        plural="bursttargets",
+        short="bt",
+        description=BurstTarget.__doc__ or "",
+        spec=BurstTargetSpec,
+        status=TargetStatus,
+        scope="Cluster",
+        columns=(
+            ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status', 0),
+            ("Provider", "string", ".spec.provider", 0),
+            ("Region", "string", ".spec.azure.region", 0),
+            ("Offerings", "integer", ".status.offerings", 0),
+            ("Bursts", "integer", ".status.bursts", 0),
+            ("Spent", "string", ".status.spentUsd", 0),
+            ("Age", "date", ".metadata.creationTimestamp", 0),
+            ("Reason", "string", '.status.conditions[?(@.type=="Accepted")].message', 1),
+        ),
+    )
+
+
+def _bursts() -> dict[str, Any]:
+    return _crd(
+        "Burst",
+        plural="bursts",
+        short="bst",
+        description="The record of one cloud pod, from intention to confirmed release. Written by burster only.",
+        spec=BurstRecordSpec,
+        status=BurstRecordStatus,
+        scale=True,
+        columns=(
+            ("Phase", "string", ".status.phase", 0),
+            ("Policy", "string", ".spec.policy", 0),
+            ("Pod", "string", ".spec.forPod.name", 0),
+            ("Target", "string", ".spec.target", 0),
+            ("Size", "string", ".spec.size", 0),
+            ("Cost", "string", ".status.costUsd", 0),
+            ("VM", "string", ".status.vm", 0),
+            ("Age", "date", ".metadata.creationTimestamp", 0),
+            ("Reason", "string", ".status.reason", 1),
+            ("Strategy", "string", ".spec.strategy", 1),
+            ("Lease", "string", ".status.leaseUntil", 1),
+            ("Message", "string", ".status.message", 1),
+        ),
+    )
+
+
+def _crd(  # noqa: PLR0913 (a CRD has that many parts)
+    kind: str,
+    *,
+    plural: str,
+    short: str,
+    description: str,
+    spec: type[BaseModel],
+    status: type[BaseModel],
+    columns: tuple[tuple[str, str, str, int], ...],
+    scope: str = "Namespaced",
+    scale: bool = False,
+) -> dict[str, Any]:
+    subresources: dict[str, Any] = {"status": {}}
+    if scale:
+        subresources["scale"] = {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        }
+    schema = {
+        "type": "object",
+        "description": description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": API_VERSION},
+            "kind": {"type": "string", "description": kind},
+            "metadata": {"type": "object"},
+            "spec": _inlined(spec),
+            "status": _inlined(status),
+        },
+    }
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": subresources,
+        "additionalPrinterColumns": [_column(*column) for column in columns],
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}", "labels": {"app.kubernetes.io/part-of": "burster"}},
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short],
+                "categories": ["burster"],
+            },
+            "scope": scope,
+            "versions": [version],
+        },
+    }
+
+
+def _column(name: str, kind: str, path: str, priority: int) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    return {**column, "priority": priority} if priority else column
+
+
+def _inlined(model: type[BaseModel], *, closed: bool = False) -> dict[str, Any]:
+    """Return a model's schema without references; ``closed`` forbids unknown fields (an API server prunes them instead)."""
+    schema = model.model_json_schema(by_alias=True)
+    definitions = cast("dict[str, Any]", schema.get("$defs", {}))
+    return _structural(schema, definitions, closed=closed)
+
+
+def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any], *, closed: bool) -> dict[str, Any]:
+    node = _dereferenced(node, definitions)
+    made: dict[str, Any] = {key: node[key] for key in _KEPT if key in node}
+    if "const" in node:
+        made |= {"type": "string", "enum": [node["const"]]}
+    if "properties" in node:
+        made["properties"] = {
+            name: _structural(inner, definitions, closed=closed) for name, inner in node["properties"].items()
+        }
+        if node.get("required"):
+            made["required"] = list(node["required"])
+        if closed:
+            made["additionalProperties"] = False
+    elif isinstance(node.get("additionalProperties"), dict):
+        made["additionalProperties"] = _structural(node["additionalProperties"], definitions, closed=closed)
+    if "items" in node:
+        made["items"] = _structural(node["items"], definitions, closed=closed)
+    default = _default(node, made)
+    if default is not None:
+        made["default"] = default
+    return _for_editors(made) if closed else made
+
+
+def _for_editors(made: dict[str, Any]) -> dict[str, Any]:
+    """Say in plain JSON Schema what an API server has own words for."""
+    if made.get("x-kubernetes-int-or-string"):
+        made["type"] = ["integer", "string"]
+    elif made.get("x-kubernetes-preserve-unknown-fields") and "type" not in made:
+        made["type"] = ["number", "string"]
+    return {key: value for key, value in made.items() if not key.startswith("x-kubernetes-")}
+
+
+def _dereferenced(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow a reference, and take the one real form of an optional value; what is said outside wins."""
+    merged = dict(node)
+    while "$ref" in merged or "anyOf" in merged:
+        if "$ref" in merged:
+            inner = definitions[str(merged.pop("$ref")).rsplit("/", 1)[-1]]
+        else:
+            (inner,) = (option for option in merged.pop("anyOf") if option.get("type") != "null")
+        merged = {**inner, **merged}
+    return merged
+
+
+def _default(node: Mapping[str, Any], made: Mapping[str, Any]) -> Any:
+    """Return the default to state: none for what is merely absent, ``{}`` for a mapping whose fields have defaults of their own."""
+    default = node.get("default")
+    if default is None or default in ("", [], {}):
+        return None
+    if made.get("type") == "object":
+        has_defaults = any("default" in inner for inner in made.get("properties", {}).values())
+        return {} if has_defaults else None
+    return default
+
+
+def main(arguments: list[str]) -> int:
+    """Write the CRDs to the folder named, or to ``deploy/crds``."""
+    for path in write_crds(Path(arguments[0]) if arguments else DIRECTORY):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def json_schema_text() -> str:
+    """Return the editors' JSON Schema as text."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""The form of what burster itself writes: the Burst record, and the status of policies and targets.
+
+These models exist for the CRDs and the reference page. Records are read and written by ``records`` straight from the engine's own
+values, which is faster; a test holds the two equal, field by field.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, WithJsonSchema
+
+from burster.model.bursts import BurstStrategy, Phase
+from burster.policy.schema import Strict
+
+
+Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+Manifest = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+
+
+class Condition(Strict):
+    """One of Kubernetes' usual conditions."""
+
+    type: str = Field(max_length=316, description="Which condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: Int64 | None = Field(default=None, description="The generation it was judged by.")
+    last_transition_time: datetime = Field(description="Since when.")
+    reason: str = Field(max_length=1024, description="Why, in one word.")
+    message: str = Field(max_length=32768, description="Why, in a sentence.")
+
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(strict=False, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+
+
+class PodReference(Strict):
+    """The pending on-prem pod a burst was decided for."""
+
+    name: str = Field(description="The pod's name.")
+    uid: str = Field(description="The pod's uid.")
+    resource_version: str = Field(default="", description="The version of the pod that was decided on.")
+
+
+class WorkloadReference(Strict):
+    """The workload whose template a clone is made from."""
+
+    api_version: str = Field(description="The workload's apiVersion.")
+    kind: str = Field(description="The workload's kind.")
+    name: str = Field(description="The workload's name.")
+
+
+class BurstRecordSpec(Strict):
+    """What was decided, once. Nothing here changes after the record is written."""
+
+    policy: str = Field(description="The policy, in the Burst's own namespace.")
+    target: str = Field(description="The BurstTarget.")
+    strategy: BurstStrategy = Field(description="Whether the pod is a clone or the moved pod itself.")
+    pod_name: str = Field(description="The cloud pod's name.")
+    for_pod: PodReference = Field(description="The pending pod it was decided for.")
+    workload: WorkloadReference | None = Field(default=None, description="The workload a clone is made from.")
+    provider: str = Field(description="The cloud.")
+    region: str = Field(description="The region.")
+    size: str = Field(description="The VM size.")
+    runtime_class: str = Field(description="The cloud pod's RuntimeClass.")
+    cpu_millicores: Int64 = Field(default=0, description="cpu the pod asks for, in millicores.")
+    memory_bytes: Int64 = Field(default=0, description="Memory the pod asks for, in bytes.")
+    vcpus: Int64 = Field(default=0, description="vCPUs of the VM.")
+    price_micro_usd_per_hour: Int64 = Field(description="The VM's price per hour in micro-USD.")
+    reserved_micro_usd: Int64 = Field(description="Money set aside first, in micro-USD.")
+    decided_at: datetime = Field(description="When it was decided.")
+    lease_ms: Int64 = Field(description="Length of a lease, in milliseconds.")
+    drain_ms: Int64 = Field(description="Longest time to drain, in milliseconds.")
+    launch_deadline_ms: Int64 = Field(description="Longest time until the VM is there, in milliseconds.")
+    ready_deadline_ms: Int64 = Field(description="Longest time until the pod serves, in milliseconds.")
+    replicas: int = Field(default=1, ge=0, le=1, description="Always 1: there for clients of the scale subresource.")
+    pod_manifest: Manifest | None = Field(default=None, description="The moved pod as it was, to bring it back.")
+
+
+class BurstRecordStatus(Strict):
+    """How far it is."""
+
+    phase: Phase = Field(default="Reserved", description=f"One of {', '.join(get_args(Phase))}.")
+    reason: str = Field(default="", description="Why, in one word.")
+    message: str = Field(default="", description="Why, in a sentence.")
+    reserved_micro_usd: Int64 = Field(default=0, description="Money now set aside, in micro-USD.")
+    settled_micro_usd: Int64 | None = Field(default=None, description="The real cost in micro-USD, once known.")
+    cost_usd: str = Field(default="", description="Settled cost, or the reserved money until it is known, as text.")
+    lease_until: datetime | None = Field(default=None, description="When the lease ends.")
+    placed_at: datetime | None = Field(default=None, description="When the pod was placed.")
+    serving_at: datetime | None = Field(default=None, description="When the pod began to serve on a verified VM.")
+    draining_at: datetime | None = Field(default=None, description="When the pod was asked to stop.")
+    released_at: datetime | None = Field(default=None, description="When pod and VM were confirmed gone.")
+    pod_uid: str = Field(default="", description="The cloud pod's uid.")
+    vms: tuple[str, ...] = Field(default=(), description="Every VM ever seen for this Burst.")
+    vm: str = Field(default="", description="The VM now: the last of them.")
+    vm_started_at: datetime | None = Field(default=None, description="When the VM was created.")
+    outcome: str = Field(default="", description="Succeeded or Failed for finite work that ended.")
+    observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
+    conditions: Conditions = Field(default=(), description="Placed, Verified, Serving and Released.")
+    replicas: int = Field(default=0, description="1 while the cloud pod exists.")
+    selector: str = Field(default="", description="Selects the cloud pod.")
+
+
+class PolicyStatus(Strict):
+    """What burster makes of a policy."""
+
+    observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
+    conditions: Conditions = Field(
+        default=(), description="Accepted: the policy is valid and in force. Active: it has bursts."
+    )
+    pending: int = Field(default=0, ge=0, description="Pending pods that count as demand now.")
+    bursts: int = Field(default=0, ge=0, description="Bursts that are not released.")
+    reserved_usd: str = Field(default="", description="Money now set aside.")
+    spent_usd: str = Field(default="", description="Money settled this month.")
+
+
+class TargetStatus(Strict):
+    """What burster makes of a target."""
+
+    observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
+    conditions: Conditions = Field(
+        default=(), description="Accepted: the target is valid. Reachable: its cloud answers."
+    )
+    offerings: int = Field(default=0, ge=0, description="Sizes that can be had here now.")
+    bursts: int = Field(default=0, ge=0, description="Bursts that are not released.")
+    reserved_usd: str = Field(default="", description="Money now set aside.")
+    spent_usd: str = Field(default="", description="Money settled this month.")
