@@ -1,0 +1,9 @@
+"""A stand-in for Azure Resource Manager on loopback, with faults by plan or by seed."""
+
+from burster.lab.arm.billing import BilledVm, Billing
+from burster.lab.arm.config import ArmConfig
+from burster.lab.arm.faults import Fault, Faults, known_fault
+from burster.lab.arm.server import ArmServer, VmSummary
+
+
+__all__ = ["ArmConfig", "ArmServer", "BilledVm", "Billing", "Fault", "Faults", "VmSummary", "known_fault"]

@@ -1,0 +1,59 @@
+"""How the ARM stand-in behaves: latencies, quotas, restrictions, limits.
+
+A frozen value; faults at run time are burster.lab.arm.faults.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from burster.lab.arm.faults import Fault
+
+
+RestrictionReason = Literal["NotAvailableForSubscription", "QuotaId"]
+
+
+class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are a subscription that somebody has prepared: some quota for everything, nothing restricted, nothing failing."""
+
+    #: VM creation is drawn log-normally from its median and 95th percentile
+    create_median_ms: int = 50_000
+    create_p95_ms: int = 120_000
+    create_max_ms: int = 600_000
+    #: VM deletion is drawn evenly
+    delete_min_ms: int = 30_000
+    delete_max_ms: int = 90_000
+    #: a change of an existing VM's tags
+    update_ms: int = 3_000
+    #: part of the creation after which the network interface has its address
+    address_after_percent: int = 40
+    #: what the headers ask a client to wait between two looks at an operation
+    retry_after_s: int = 2
+    #: how far a list is behind the truth: it misses newer VMs and still shows those gone since
+    list_lag_ms: int = 0
+    list_page_size: int = 50
+    price_page_size: int = 100
+    #: vCPUs per family and region where ``quotas`` says nothing else
+    family_quota: int = 200
+    #: vCPUs per region over all families
+    cores_quota: int = 1_000
+    #: ``region/family`` or ``region/cores`` -> vCPUs, in any case
+    quotas: dict[str, int] = {}
+    #: ``region/size`` -> why this subscription may not use it, in any case
+    restricted: dict[str, RestrictionReason] = {}
+    #: ``region/size`` -> zones in which this subscription may not use it, in any case
+    restricted_zones: dict[str, tuple[str, ...]] = {}
+    #: addresses a subnet can give out
+    subnet_addresses: int = 251
+    #: ids of the subnets there are; empty: any id is a subnet
+    subnets: tuple[str, ...] = ()
+    #: ids of the images there are; empty: any id is an image
+    images: tuple[str, ...] = ()
+    #: token buckets per VM and subscription
+    throttled: bool = True
+    #: real ARM answers with network interfaces only; True repeats the configurations a VM was created with
+    show_network_configurations: bool = False
+    #: faults that are there from the start, for example random ones
+    faults: tuple[Fault, ...] = ()
+    #: requests remembered for tests and `burster lab`
+    history: int = 10_000
