@@ -20,6 +20,7 @@ from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 
 FILE_BYTES_MAX: Final = 1 << 20
 FILES_MAX: Final = 2_000
+STDIN: Final = "-"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -49,21 +50,24 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         return problem_at(self.source, path, message, self.yaml)
 
 
-def load_files(paths: Iterable[str | Path]) -> tuple[Document, ...]:
+def load_files(paths: Iterable[str | Path], *, stdin: bytes | None = None) -> tuple[Document, ...]:
     """Return every document of these files and folders (read recursively, in the order of their names).
 
-    Raises PolicyErrors with the problems of all of them.
+    Where ``stdin`` is given, the path ``-`` stands for it. Raises PolicyErrors with the problems of all of them.
     """
     documents: list[Document] = []
     problems: list[Problem] = []
     for path in _expand(paths, problems):
-        text = _read(path, problems)
+        if stdin is not None and str(path) == STDIN:
+            text = _decode(stdin, STDIN, problems)
+        else:
+            text = _read(path, problems)
         if text is not None:
             documents += _documents(text, str(path), problems)
     return _finish(documents, problems)
 
 
-def load_text(text: str | bytes, source: str = "-") -> tuple[Document, ...]:
+def load_text(text: str | bytes, source: str = STDIN) -> tuple[Document, ...]:
     """Return every document of a text; ``source`` is what problems call it. Raises PolicyErrors."""
     problems: list[Problem] = []
     documents: list[Document] = []
