@@ -1,5 +1,108 @@
-"""The command line; one command a file."""
+"""The command line; one command a file.
+
+`main` is the console script: it runs the app and turns whatever happens into one sentence and an exit code. 0 done; 1 it ran and the
+answer is no; 2 wrong usage or unreadable input; 130 Ctrl-C; 141 whoever read the output went away; 70 an error of burster's own.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 
-def main() -> None:
-    """Run the command line."""
+EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    code = EXIT_INTERRUPTED
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = _let_go_of_stdout()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. What it could not do is one sentence on standard error."""
+    if list(arguments) in (["--version"], ["-V"]):
+        # answered before anything is imported
+        from burster import __version__
+
+        sys.stdout.write(f"burster {__version__}\n")
+        return 0
+    try:
+        return _invoke(arguments)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 -- the one place where everything else ends
+        return _explain(error)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    from burster.cli.app import build_app
+
+    result = build_app(arguments)(args=list(arguments), prog_name="burster", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from typer import Abort, TyperException
+
+    from burster.model.errors import BursterError, InputError
+    from burster.settings import debug_wanted
+
+    if debug_wanted():
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, InputError):
+        _say(str(error))
+        return getattr(error, "exit_code", EXIT_USAGE)
+    if isinstance(error, BursterError):
+        _say(str(error))
+        return EXIT_NO
+    if isinstance(error, TyperException):
+        return _explain_usage(error)
+    if isinstance(error, Abort):
+        return EXIT_INTERRUPTED
+    _say(f"an error of its own, {type(error).__name__}: {_one_line(error)} (BURSTER_DEBUG=1 shows where)")
+    return EXIT_BUG
+
+
+def _explain_usage(error: Exception) -> int:
+    from typer import TyperException
+
+    message = error.format_message() if isinstance(error, TyperException) else str(error)
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{message}\n" if message else "")
+        return EXIT_USAGE
+    command = context.command_path if context else "burster"
+    _say(f"{message.rstrip('.')}. See {command} --help.")
+    return EXIT_USAGE
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"burster: {sentence}\n")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no message"
+
+
+def _let_go_of_stdout() -> int:
+    """Point standard output nowhere, so that Python's own last flush does not complain about the pipe that is gone."""
+    # where standard output is no file there is nothing left to flush into
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE

@@ -1,0 +1,6 @@
+"""`python -m burster`: the command line."""
+
+from burster.cli import main
+
+
+main()
