@@ -1,0 +1,186 @@
+"""Runs a trace through the virtual world and the engine: the same engine, on a clock that jumps.
+
+Called by `burster simulate` and by tests. Between two instants nothing happens, so nothing is stepped: the engine itself says when time
+alone would make it do something. Same setup, same outcome, byte for byte.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from burster.engine import REQUIRED_SOURCES, initial_state, next_due_ms, step
+from burster.model import stimuli as s
+from burster.model.decisions import Decision
+from burster.model.errors import BursterError
+from burster.model.offerings import Offering
+from burster.model.pods import Resources
+from burster.model.policies import Policy, Target
+from burster.simulator.cloud import Cloud
+from burster.simulator.cloud_model import CloudModel
+from burster.simulator.hands import Hands, Latency
+from burster.simulator.onprem import OnPrem, Scoring
+from burster.simulator.timeline import Timeline
+from burster.simulator.traces.model import Trace
+from burster.simulator.world import World
+
+
+#: An engine that is stepped this often at one instant goes round in circles.
+_STEPS_AT_ONCE_MAX: Final = 100_000
+_PROGRESS_EVERY: Final = 512
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides what comes out of a run."""
+
+    trace: Trace
+    nodes: tuple[Resources, ...]
+    scoring: Scoring = "LeastAllocated"
+    policies: tuple[Policy, ...] = ()
+    targets: tuple[Target, ...] = ()
+    offerings: tuple[Offering, ...] = ()
+    cloud: CloudModel = CloudModel()
+    latency: Latency = Latency()
+    seed: int = 0
+    epoch_ms: int = 0
+    #: how long who still waits is waited for, after the last thing that happened in the world
+    patience_ms: int = 86_400_000
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What a run left behind: its world, for whoever sums it up."""
+
+    world: World
+    cloud: Cloud
+    hands: Hands
+    timeline: Timeline
+    ended_ms: int
+    steps: int
+    decisions: int
+    denials: dict[str, int]
+    verdicts: dict[str, int]
+
+
+class EngineLoopError(BursterError):
+    """The engine keeps asking to be stepped without time passing: a bug in it, never in the input."""
+
+
+def simulate(
+    setup: Setup,
+    on_decision: Callable[[Decision], None],
+    on_progress: Callable[[int, int], None] = lambda _arrived, _now_ms: None,
+) -> Outcome:
+    """Play the trace to its end and until everything is home; ``on_progress`` hears of entries arrived and of the time."""
+    return _Run(setup, on_decision).play(on_progress)
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, setup: Setup, on_decision: Callable[[Decision], None]) -> None:
+        self.setup = setup
+        self.on_decision = on_decision
+        self.world = World(setup.trace, OnPrem(setup.nodes, setup.scoring), setup.epoch_ms)
+        self.cloud = Cloud(model=setup.cloud, seed=setup.seed)
+        self.hands = Hands(
+            self.world,
+            self.cloud,
+            {target.name: target for target in setup.targets},
+            {offering.key: offering for offering in setup.offerings},
+            setup.latency,
+        )
+        self.timeline = Timeline()
+        self.state = initial_state()
+        self.due_ms: int | None = None
+        self.steps = 0
+        self.decisions = 0
+        self.denials: dict[str, int] = {}
+        self.verdicts: dict[str, int] = {}
+
+    def play(self, on_progress: Callable[[int, int], None]) -> Outcome:
+        """Go from instant to instant until nothing is left to happen."""
+        self.world.outbox += self._opening()
+        now_ms: int | None = 0
+        turn = 0
+        while now_ms is not None:
+            self._instant(now_ms)
+            turn += 1
+            if turn % _PROGRESS_EVERY == 0:
+                on_progress(self.world.arrived, now_ms)
+            now_ms = self._next_ms()
+        return Outcome(
+            world=self.world,
+            cloud=self.cloud,
+            hands=self.hands,
+            timeline=self.timeline,
+            ended_ms=self.world.now_ms,
+            steps=self.steps,
+            decisions=self.decisions,
+            denials=dict(sorted(self.denials.items())),
+            verdicts=dict(sorted(self.verdicts.items())),
+        )
+
+    def _instant(self, now_ms: int) -> None:
+        """Let the world happen, then the engine, until both have nothing more to do now."""
+        rounds = 0
+        while True:
+            self.world.advance(now_ms)
+            self.hands.settle_work()
+            stimuli = self.world.take_outbox()
+            due = self.due_ms is not None and self.due_ms <= now_ms
+            if not stimuli and not due:
+                break
+            rounds += 1
+            if rounds > _STEPS_AT_ONCE_MAX:
+                raise EngineLoopError(f"the engine was stepped {rounds} times at {now_ms} ms and still asks for more")
+            if due:
+                stimuli.append(s.Tick(kind="evaluate"))
+            self._step(stimuli, now_ms)
+        self.timeline.note(self.world, self.cloud)
+
+    def _step(self, stimuli: list[s.Stimulus], now_ms: int) -> None:
+        result = step(self.state, stimuli, self.setup.epoch_ms + now_ms)
+        self.state = result.state
+        self.steps += 1
+        for decision in result.decisions:
+            self.decisions += 1
+            self.verdicts[decision.verdict] = self.verdicts.get(decision.verdict, 0) + 1
+            if decision.verdict == "Deny":
+                code = decision.reasons[0].code
+                self.denials[code] = self.denials.get(code, 0) + 1
+            self.on_decision(decision)
+        for instruction in result.instructions:
+            self.hands.carry_out(instruction)
+        due_ms = next_due_ms(self.state)
+        self.due_ms = None if due_ms is None else due_ms - self.setup.epoch_ms
+
+    def _next_ms(self) -> int | None:
+        """Return the next instant, or None at the end: nothing more arrives, nothing runs on, and waiting longer is no use."""
+        world_ms = self.world.next_ms()
+        engine_ms = self.due_ms
+        if world_ms is None:
+            if not self.world.waiting and not self.hands.live:
+                return None
+            if engine_ms is None or engine_ms > self.world.last_event_ms + self.setup.patience_ms:
+                return None
+            return engine_ms
+        return world_ms if engine_ms is None else min(world_ms, engine_ms)
+
+    def _opening(self) -> list[s.Stimulus]:
+        """Return what the controller finds when it starts: rules, offers, a ledger that can be written, an empty cluster."""
+        setup = self.setup
+        opening: list[s.Stimulus] = [s.LedgerRestored(entries=()), s.LedgerHealth(writable=True)]
+        opening += [s.TargetSeen(target=target) for target in setup.targets]
+        opening += [s.PolicySeen(policy=policy) for policy in setup.policies]
+        for target in setup.targets:
+            offered = tuple(offering for offering in setup.offerings if offering.target == target.name)
+            opening.append(s.OfferingsSeen(target=target.name, offerings=offered))
+            if setup.cloud.quota_vcpus:
+                opening.append(s.QuotaSeen(target=target.name, rows=self.cloud.quota_rows(target)))
+        sources: tuple[s.SourceName, ...] = ("pods", "policies", "targets", "bursts", "cloud-pods", "offerings")
+        opening += [s.SourceSynced(source=source) for source in sources]
+        if not set(sources) >= REQUIRED_SOURCES:
+            raise EngineLoopError(
+                f"the engine waits for {sorted(REQUIRED_SOURCES - set(sources))}, which never come here"
+            )
+        return opening

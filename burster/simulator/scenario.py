@@ -1,0 +1,278 @@
+"""Reads a scenario file and everything it names, and makes a run's setup of it.
+
+Called by `burster simulate`. Every mistake is told with file, line, column and field, all mistakes of a file at once. Paths in a scenario
+are relative to it; paths given on the command line are relative to where one is.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from burster.model.offerings import Offering
+from burster.model.pods import Resources
+from burster.model.policies import Target
+from burster.model.quantities import (
+    MILLIS_PER_SECOND,
+    parse_count,
+    parse_cpu_millicores,
+    parse_duration_ms,
+    parse_memory_bytes,
+    parse_micro_usd,
+)
+from burster.policy.compile import Compiled, compile_documents
+from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.load import load_files
+from burster.policy.problems import path_text, problem_at, schema_problems
+from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
+from burster.simulator.catalogue import offering_of
+from burster.simulator.cloud_model import CloudModel, Spread
+from burster.simulator.hands import Latency
+from burster.simulator.run import Setup
+from burster.simulator.scenario_schema import (
+    CloudSpec,
+    GenerateSpec,
+    LatencySpec,
+    Scenario,
+    SizeSpec,
+    SpreadSpec,
+    TraceSpec,
+)
+from burster.simulator.traces.generate import Plan, generate
+from burster.simulator.traces.load import FormatChoice, read_trace
+from burster.simulator.traces.model import Trace, TraceEntry
+
+
+_BYTES_MAX: Final = 1 << 20
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line puts in place of what a scenario says; None and empty: nothing."""
+
+    policies: tuple[Path, ...] = ()
+    trace: Path | None = None
+    trace_format: FormatChoice = "auto"
+    limit: int | None = None
+    seed: int | None = None
+
+
+NO_OVERRIDES: Final = Overrides()
+
+
+class LoadedScenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A scenario that is ready to run, and its sources for the report."""
+
+    source: str
+    description: str
+    setup: Setup
+    policy_files: tuple[str, ...]
+
+
+def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScenario:
+    """Read a scenario with all that belongs to it. Raises InputError."""
+    scenario, document = _read(path)
+    base = path.parent
+    rule_files = overrides.policies or tuple(base / name for name in scenario.policies)
+    files = (*rule_files, *(base / name for name in scenario.targets))
+    compiled = compile_documents(load_files(files)) if files else Compiled()
+    setup = Setup(
+        trace=_trace(scenario.trace, base, overrides),
+        nodes=_nodes(scenario),
+        scoring=scenario.cluster.scoring,
+        policies=compiled.policies,
+        targets=compiled.targets,
+        offerings=_offerings(scenario.cloud.sizes, compiled.targets),
+        cloud=_cloud(scenario.cloud),
+        latency=_latency(scenario.latency),
+        seed=scenario.seed if overrides.seed is None else overrides.seed,
+        epoch_ms=_epoch_ms(scenario.epoch, path, document),
+        patience_ms=parse_duration_ms(scenario.patience),
+    )
+    return LoadedScenario(
+        source=str(path),
+        description=scenario.description,
+        setup=setup,
+        policy_files=tuple(str(file) for file in files),
+    )
+
+
+def _read(path: Path) -> tuple[Scenario, YamlDocument]:
+    source = str(path)
+    documents: list[YamlDocument] = []
+    try:
+        documents = list(parse_yaml(_text(path)))
+    except YamlProblem as problem:
+        raise PolicyErrors([_placed(problem, source)]) from None
+    if len(documents) != 1:
+        raise PolicyErrors([_unreadable(source, f"expected one YAML document with a scenario, found {len(documents)}")])
+    document = documents[0]
+    problems = [_placed(problem, source) for problem in document.problems]
+    value: Any = document.value
+    if not isinstance(value, dict):
+        problems.append(problem_at(source, (), "expected a scenario (a mapping with cluster and trace)", document))
+        raise PolicyErrors(problems)
+    try:
+        scenario = Scenario.model_validate(value)
+    except ValidationError as error:
+        raise PolicyErrors([*problems, *schema_problems(error, Scenario, source, document)]) from None
+    if problems:
+        raise PolicyErrors(problems)
+    return scenario, document
+
+
+def _text(path: Path) -> str:
+    source = str(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_BYTES_MAX + 1)
+    except FileNotFoundError:
+        problem = "no such file: name a scenario, for example simulations/demo.yaml"
+        raise PolicyErrors([_unreadable(source, problem)]) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise PolicyErrors([_unreadable(source, f"can't be read ({reason}): name a readable file")]) from None
+    if len(data) > _BYTES_MAX:
+        raise PolicyErrors([_unreadable(source, "larger than 1 MiB, which no scenario is: is this a trace?")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise PolicyErrors([_unreadable(source, "not UTF-8: save the file as UTF-8", line)]) from None
+
+
+def _unreadable(source: str, message: str, line: int = 0) -> Problem:
+    return Problem(source=source, line=line, column=1 if line else 0, message=message, unreadable=True)
+
+
+def _placed(problem: YamlProblem, source: str) -> Problem:
+    return Problem(
+        source=source,
+        line=problem.mark.line,
+        column=problem.mark.column,
+        path=path_text(problem.path),
+        message=problem.message,
+        unreadable=problem.unreadable,
+    )
+
+
+def _epoch_ms(text: str, path: Path, document: YamlDocument) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = f"{text!r} is no time with a time zone: write for example 2026-01-05T08:00:00Z"
+        raise PolicyErrors([problem_at(str(path), ("epoch",), message, document)])
+    return round((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * MILLIS_PER_SECOND)
+
+
+def _nodes(scenario: Scenario) -> tuple[Resources, ...]:
+    nodes: list[Resources] = []
+    for spec in scenario.cluster.nodes:
+        node = Resources(
+            cpu_millicores=parse_cpu_millicores(spec.cpu),
+            memory_bytes=parse_memory_bytes(spec.memory),
+            gpus=parse_count(spec.gpus),
+        )
+        nodes += [node] * spec.count
+    return tuple(nodes)
+
+
+def _trace(spec: TraceSpec, base: Path, overrides: Overrides) -> Trace:
+    limit = spec.limit if overrides.limit is None else overrides.limit
+    if overrides.trace is not None:
+        trace = read_trace(overrides.trace, overrides.trace_format, limit=limit, namespace=spec.namespace)
+    elif spec.file is not None:
+        trace = read_trace(base / spec.file, spec.format, limit=limit, namespace=spec.namespace)
+    else:
+        trace = _generated(spec.generate or GenerateSpec(), limit)
+    return trace if spec.gpus == "keep" else _without_gpus(trace)
+
+
+def _generated(spec: GenerateSpec, limit: int | None) -> Trace:
+    trace = generate(
+        Plan(
+            seed=spec.seed,
+            pods=spec.pods,
+            span_ms=parse_duration_ms(spec.span),
+            day_ms=parse_duration_ms(spec.day) if spec.day else 0,
+            duration_min_ms=parse_duration_ms(spec.duration_min),
+            duration_max_ms=parse_duration_ms(spec.duration_max),
+            cpu_max_millicores=parse_cpu_millicores(spec.cpu_max),
+            memory_per_cpu_bytes=parse_memory_bytes(spec.memory_per_cpu),
+            deployment=spec.deployment,
+            replicas_peak=spec.replicas,
+            namespace=spec.namespace,
+        )
+    )
+    return trace if limit is None else msgspec.structs.replace(trace, entries=trace.entries[:limit])
+
+
+def _without_gpus(trace: Trace) -> Trace:
+    return msgspec.structs.replace(trace, entries=tuple(map(_without_gpu, trace.entries)))
+
+
+def _without_gpu(entry: TraceEntry) -> TraceEntry:
+    return msgspec.structs.replace(entry, requests=msgspec.structs.replace(entry.requests, gpus=0))
+
+
+def _offerings(sizes: Sequence[SizeSpec], targets: Sequence[Target]) -> tuple[Offering, ...]:
+    offerings: list[Offering] = []
+    for target in targets:
+        named = {spec.size: spec for spec in sizes if spec.region in {None, target.region}}
+        for size in target.sizes:
+            spec = named.get(size)
+            offering = offering_of(target, size) if spec is None else _offering(spec, target)
+            if offering is not None:
+                offerings.append(offering)
+    return tuple(offerings)
+
+
+def _offering(spec: SizeSpec, target: Target) -> Offering:
+    return Offering(
+        target=target.name,
+        provider=target.provider,
+        region=target.region,
+        size=spec.size,
+        family=spec.family,
+        resources=Resources(
+            cpu_millicores=parse_cpu_millicores(spec.cpu),
+            memory_bytes=parse_memory_bytes(spec.memory),
+            gpus=parse_count(spec.gpus),
+        ),
+        tee=spec.tee,
+        price_micro_usd_per_hour=None if spec.price_per_hour is None else parse_micro_usd(spec.price_per_hour),
+    )
+
+
+def _spread(spec: SpreadSpec) -> Spread:
+    median_ms = parse_duration_ms(spec.median)
+    return Spread(median_ms=median_ms, p95_ms=median_ms if spec.p95 is None else parse_duration_ms(spec.p95))
+
+
+def _cloud(spec: CloudSpec) -> CloudModel:
+    return CloudModel(
+        boot=_spread(spec.boot),
+        guest=_spread(spec.guest),
+        delete=_spread(spec.delete),
+        refuse_ms=parse_duration_ms(spec.refuse),
+        retry_ms=parse_duration_ms(spec.retry),
+        failure_probability=spec.failures.probability,
+        failure_mix=spec.failures.mix,
+        quota_vcpus={family.lower(): limit for family, limit in spec.quota.items()},
+        egress_bytes_per_hour=parse_memory_bytes(spec.egress.per_vm_hour),
+        egress_micro_usd_per_gib=parse_micro_usd(spec.egress.price_per_gib),
+    )
+
+
+def _latency(spec: LatencySpec) -> Latency:
+    return Latency(
+        api_ms=parse_duration_ms(spec.api),
+        arm_ms=parse_duration_ms(spec.arm),
+        stop_ms=parse_duration_ms(spec.stop),
+        gc_ms=parse_duration_ms(spec.gc),
+        quota_ms=parse_duration_ms(spec.quota),
+    )
