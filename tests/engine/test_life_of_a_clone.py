@@ -1,8 +1,7 @@
 """A Deployment's pending pods are answered by clones, which come home when on-prem takes the pods."""
 
-from tests.engine.conftest import Engine, a_policy, a_service_pod
-
 from burster.model import stimuli as s
+from tests.engine.conftest import Engine, a_policy, a_service_pod
 
 
 def leave(name: str, why: str = "Bound") -> s.PodLeft:

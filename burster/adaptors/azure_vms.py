@@ -1,0 +1,155 @@
+"""The VMs behind peer pods: found, read and, where nobody else does it, deleted. Reads both ARM and CAA's PeerPod records.
+
+One listing serves every burst that asks at the same time: listing is the dearest call in ARM's throttling (300 a minute per subscription).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import orjson
+
+from burster.adaptors.cluster_api import KubeApi
+from burster.engine.vms import VM_PREFIX, stem_of, vm_stem
+from burster.model.errors import RemoteError
+from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
+from burster.model.offerings import Vm
+from burster.model.policies import Target
+from burster.model.stimuli import CloudListed, VmDeleted, VmsObserved
+
+
+_PEER_PODS: Final = "/apis/confidentialcontainers.org/v1alpha1/peerpods"
+T = TypeVar("T")
+
+
+class CloudVms(Protocol):
+    """What is asked of a cloud; ``clients.arm.Arm`` is one."""
+
+    async def get_vm(self, target: Target, name: str) -> Vm | None:
+        """Return a VM, or None for a confirmed 404."""
+        ...
+
+    async def list_vms(self, target: Target) -> list[Vm]:
+        """Return every VM of the target's resource group."""
+        ...
+
+    async def delete_vm(self, target: Target, name: str) -> None:
+        """Delete a VM and return once its 404 is confirmed."""
+        ...
+
+
+class Shared(Generic[T]):
+    """One expensive read at a time, shared by everybody who asked before it began: an answer is never older than its question."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
+        self._fetch = fetch
+        self._lock = asyncio.Lock()
+        self._begun = 0
+        self._latest: tuple[int, T] | None = None
+
+    async def fresh(self) -> T:
+        """Return what a read that began after this call found."""
+        wanted = self._begun + 1
+        async with self._lock:
+            if self._latest is not None and self._latest[0] >= wanted:
+                return self._latest[1]
+            self._begun += 1
+            number = self._begun
+            found = await self._fetch()
+            self._latest = (number, found)
+            return found
+
+
+class TargetBook:
+    """Every target ever seen by this process: a burst must be brought home also where its target was deleted meanwhile."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, Target] = {}
+
+    def put(self, target: Target) -> None:
+        """Remember a target as it is now."""
+        self._targets[target.name] = target
+
+    def get(self, name: str) -> Target:
+        """Return a target. Raises RemoteError Unavailable where it was never seen: it may come yet."""
+        target = self._targets.get(name)
+        if target is None:
+            raise RemoteError("Unavailable", f"there is no BurstTarget {name} to tell where its VMs are")
+        return target
+
+
+class AzureVms:
+    """ObserveVms, ListCloud and DeleteVm for peer pods on Azure."""
+
+    def __init__(self, cloud: CloudVms, api: KubeApi, targets: TargetBook, now_ms: Callable[[], int]) -> None:
+        self._cloud = cloud
+        self._api = api
+        self._targets = targets
+        self._now_ms = now_ms
+        self._listings: dict[str, Shared[list[Vm]]] = {}
+        self._claims: Shared[dict[str, str]] = Shared(self._read_claims)
+
+    async def observe(self, instruction: ObserveVms) -> VmsObserved:
+        """Return every VM there is for a burst: those of its name, less what another pod's record claims, and known ones by GET."""
+        burst = instruction.burst
+        target = self._targets.get(burst.spec.target)
+        listing = await self._listing(target).fresh()
+        claims = await self._claims.fresh()
+        stem = vm_stem(burst.spec.pod_name)
+        uid = burst.status.pod_uid
+        found = {
+            vm.name: vm
+            for vm in listing
+            if stem_of(vm.name) == stem and claims.get(vm.resource_id.lower(), uid) in {uid, ""}
+        }
+        # A listing may lag behind in both directions; a GET does not.
+        for name in burst.status.vms:
+            vm = await self._cloud.get_vm(target, name)
+            if vm is None:
+                found.pop(name, None)
+            else:
+                found[name] = vm
+        return VmsObserved(key=burst.key, vms=tuple(found[name] for name in sorted(found)))
+
+    async def list_cloud(self, instruction: ListCloud) -> CloudListed:
+        """Return every pod VM of a target."""
+        target = self._targets.get(instruction.target)
+        listed_at_ms = self._now_ms()
+        vms = await self._listing(target).fresh()
+        ours = tuple(sorted((vm for vm in vms if vm.name.startswith(VM_PREFIX)), key=lambda vm: vm.name))
+        return CloudListed(target=target.name, listed_at_ms=listed_at_ms, vms=ours)
+
+    async def delete(self, instruction: DeleteVm) -> VmDeleted:
+        """Delete a VM that outlived its pod."""
+        await self._cloud.delete_vm(self._targets.get(instruction.target), instruction.vm)
+        return VmDeleted(target=instruction.target, vm=instruction.vm)
+
+    def _listing(self, target: Target) -> Shared[list[Vm]]:
+        listing = self._listings.get(target.name)
+        if listing is None:
+            name = target.name
+
+            async def fetch() -> list[Vm]:
+                return await self._cloud.list_vms(self._targets.get(name))
+
+            listing = self._listings[target.name] = Shared(fetch)
+        return listing
+
+    async def _read_claims(self) -> dict[str, str]:
+        """Return VM resource id -> owning pod's uid, from CAA's PeerPod records; none where CAA's CRD is not installed."""
+        try:
+            listed: dict[str, Any] = orjson.loads(await self._api.get(_PEER_PODS))
+        except RemoteError as error:
+            if error.kind == "NotFound":
+                return {}
+            raise
+        claims: dict[str, str] = {}
+        items: list[dict[str, Any]] = listed.get("items") or []
+        for item in items:
+            spec: dict[str, Any] = item.get("spec") or {}
+            owners: list[dict[str, Any]] = item["metadata"].get("ownerReferences") or []
+            vm_id: str = spec.get("instanceID") or ""
+            for owner in owners:
+                if vm_id and owner.get("kind") == "Pod":
+                    claims[vm_id.lower()] = owner.get("uid") or ""
+        return claims

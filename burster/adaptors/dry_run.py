@@ -1,0 +1,65 @@
+"""The dry-run adaptor: decides, records in the ledger, explains, changes nothing.
+
+A record is "written" in memory only, and its pod is never placed: the burst waits in Placing until its pod leaves the queue, so each pod
+is decided about once, exactly as live, and the reasons are the same.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from burster.model import instructions as i
+from burster.model.errors import RemoteError
+from burster.model.instructions import Instruction
+from burster.model.stimuli import (
+    BurstRecorded,
+    PodDeleted,
+    PodReturned,
+    RecordDeleted,
+    StatusWritten,
+    Stimulus,
+    VmsObserved,
+)
+
+
+_LOOK_AGAIN_MS: Final = 15_000
+_log = structlog.get_logger("burster.adaptors.dry_run")
+
+
+class DryRunAdaptor:
+    """Answers as if everything had been done, and does nothing. ``still_pending(key, uid)`` tells whether a pod still waits."""
+
+    def __init__(self, still_pending: Callable[[str, str], bool]) -> None:
+        self._still_pending = still_pending
+
+    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: PLR0911 - one line per kind
+        """Return the outcome that keeps the engine's account right without touching anything."""
+        await asyncio.sleep(0)
+        _log.info("dry_run.would", instruction=type(instruction).__name__, key=instruction.key)
+        match instruction:
+            case i.RecordBurst(burst=burst):
+                return BurstRecorded(
+                    key=burst.key, uid=f"dry-run-{hashlib.sha256(burst.key.encode()).hexdigest()[:12]}"
+                )
+            case i.PlacePod(burst=burst):
+                ref = burst.spec.for_pod
+                if not self._still_pending(f"{burst.namespace}/{ref.name}", ref.uid):
+                    raise RemoteError("Conflict", "the pending pod has left by itself", code="DryRun")
+                raise RemoteError(
+                    "Unavailable", "a dry run places nothing", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS
+                )
+            case i.DeletePod(burst=burst):
+                return PodDeleted(key=burst.key, gone=True)
+            case i.ReturnPod(burst=burst):
+                return PodReturned(key=burst.key)
+            case i.ObserveVms(burst=burst):
+                return VmsObserved(key=burst.key, vms=())
+            case i.MarkVerified(burst=burst) | i.WriteStatus(burst=burst):
+                return StatusWritten(key=burst.key, phase=burst.status.phase)
+            case i.ForgetBurst(burst=burst):
+                return RecordDeleted(key=burst.key)
+            case i.ListCloud() | i.DeleteVm() | i.EmitEvent():
+                return None

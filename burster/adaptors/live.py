@@ -1,0 +1,48 @@
+"""The live adaptor: each kind of instruction to the part that carries it out in the real world."""
+
+from collections.abc import Callable
+
+from burster.adaptors.azure_vms import AzureVms
+from burster.adaptors.cluster_api import KubeApi
+from burster.adaptors.cluster_events import emit_event
+from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
+from burster.adaptors.records import forget_burst, record_burst, write_status
+from burster.model import instructions as i
+from burster.model.instructions import Instruction
+from burster.model.stimuli import Stimulus
+
+
+class LiveAdaptor:
+    """Peer pods in one cluster, their VMs in one cloud."""
+
+    def __init__(self, api: KubeApi, vms: AzureVms, now_ms: Callable[[], int]) -> None:
+        self._api = api
+        self._vms = vms
+        self._now_ms = now_ms
+
+    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: PLR0911 - one line per kind
+        """Do it and return its outcome. Raises RemoteError."""
+        match instruction:
+            case i.RecordBurst():
+                return await record_burst(self._api, instruction)
+            case i.PlacePod():
+                return await place_pod(self._api, instruction)
+            case i.DeletePod():
+                return await delete_pod(self._api, instruction)
+            case i.ReturnPod():
+                return await return_pod(self._api, instruction)
+            case i.ObserveVms():
+                return await self._vms.observe(instruction)
+            case i.MarkVerified():
+                return await mark_verified(self._api, instruction)
+            case i.WriteStatus():
+                return await write_status(self._api, instruction)
+            case i.ForgetBurst():
+                return await forget_burst(self._api, instruction)
+            case i.ListCloud():
+                return await self._vms.list_cloud(instruction)
+            case i.DeleteVm():
+                return await self._vms.delete(instruction)
+            case i.EmitEvent():
+                await emit_event(self._api, instruction, self._now_ms())
+                return None

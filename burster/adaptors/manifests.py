@@ -1,0 +1,102 @@
+"""Pods as they are written: a clone, a moved pod, and a moved pod come home. Pure; called by ``peer_pods`` and ``records``.
+
+Containers are never touched: an agent policy in the pod's initdata binds them (changing env, command or image breaks attestation). What
+burster sets is the RuntimeClass, the VM size and its own marks.
+"""
+
+from copy import deepcopy
+from typing import Any, Final
+
+from burster.adaptors.cluster_api import GROUP_VERSION
+from burster.model.bursts import Burst
+
+
+BURST_LABEL: Final = "burster.dev/burst"
+POLICY_LABEL: Final = "burster.dev/policy"
+UID_ANNOTATION: Final = "burster.dev/burst-uid"
+MACHINE_TYPE: Final = "io.katacontainers.config.hypervisor.machine_type"
+VERIFIED: Final = "burster.dev/verified"
+
+_KATA: Final = "io.katacontainers.config."
+_KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations", "finalizers")
+#: What a pod author may not choose for a confidential VM: the image it boots and the size it gets are the target's business.
+_REFUSED_ANNOTATIONS: Final = (
+    f"{_KATA}hypervisor.image",
+    f"{_KATA}hypervisor.machine_type",
+    f"{_KATA}hypervisor.default_vcpus",
+    f"{_KATA}hypervisor.default_memory",
+    f"{_KATA}hypervisor.default_gpus",
+    f"{_KATA}hypervisor.default_gpu_model",
+)
+#: Marks that a Deployment's own pods carry and a clone must not, or a ReplicaSet or a query would count it.
+_NOT_FOR_CLONES: Final = ("pod-template-hash", "controller-revision-hash")
+
+
+def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
+    """Return a clone's manifest from its workload's pod template (``spec.template``). The Burst owns it, so no ReplicaSet adopts it."""
+    metadata: dict[str, Any] = template.get("metadata") or {}
+    spec: dict[str, Any] = deepcopy(template["spec"])
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in _NOT_FOR_CLONES}
+    gates: list[dict[str, Any]] = [
+        gate for gate in spec.get("readinessGates") or [] if gate.get("conditionType") != VERIFIED
+    ]
+    spec["readinessGates"] = [*gates, {"conditionType": VERIFIED}]
+    pod = _confidential({"labels": labels, "annotations": dict(metadata.get("annotations") or {})}, spec, burst)
+    pod["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": GROUP_VERSION,
+            "kind": "Burst",
+            "name": burst.name,
+            "uid": burst.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    return pod
+
+
+def build_move(manifest: dict[str, Any], burst: Burst) -> dict[str, Any]:
+    """Return a moved pod's manifest from the one kept in its record. It stays the user's own: nothing owns it."""
+    metadata: dict[str, Any] = deepcopy(manifest.get("metadata") or {})
+    return _confidential(metadata, deepcopy(manifest["spec"]), burst)
+
+
+def build_return(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return a moved pod's manifest as it was on-prem."""
+    return {"apiVersion": "v1", "kind": "Pod", **deepcopy(manifest)}
+
+
+def keep_manifest(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return what is needed of a pending pod to write it again: no identity, no status, no node."""
+    metadata: dict[str, Any] = pod["metadata"]
+    spec: dict[str, Any] = deepcopy(pod["spec"])
+    spec.pop("nodeName", None)
+    return {
+        "metadata": {key: deepcopy(metadata[key]) for key in _KEPT_METADATA if metadata.get(key)},
+        "spec": spec,
+    }
+
+
+def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst) -> dict[str, Any]:
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    annotations = {key: value for key, value in annotations.items() if key not in _REFUSED_ANNOTATIONS}
+    annotations[MACHINE_TYPE] = burst.spec.size
+    annotations[UID_ANNOTATION] = burst.uid
+    spec.pop("nodeName", None)
+    spec["runtimeClassName"] = burst.spec.runtime_class
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            **metadata,
+            "name": burst.spec.pod_name,
+            "namespace": burst.namespace,
+            "labels": {
+                **(metadata.get("labels") or {}),
+                BURST_LABEL: burst.name,
+                POLICY_LABEL: burst.spec.policy,
+            },
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }

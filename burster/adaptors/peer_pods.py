@@ -1,0 +1,167 @@
+"""Confidential peer pods in the cluster: placed, verified, deleted, brought home.
+
+A Move must never lose the pod and never run it twice, whatever instant the controller dies at. The order is: the record (with the
+manifest), a mark on the record that the pod is being taken, the deletion by uid and resourceVersion, the new pod. After a restart a
+missing pod with the mark was taken by us and is written anew; without the mark somebody else deleted it and it stays gone.
+"""
+
+from typing import Any, Final
+
+import orjson
+
+from burster.adaptors import cluster_api as paths
+from burster.adaptors.cluster_api import FIELD_MANAGER, WORKLOADS, KubeApi
+from burster.adaptors.manifests import UID_ANNOTATION, VERIFIED, build_clone, build_move, build_return
+from burster.model.bursts import Burst
+from burster.model.errors import RemoteError
+from burster.model.instructions import DeletePod, MarkVerified, PlacePod, ReturnPod
+from burster.model.stimuli import PodDeleted, PodPlaced, PodReturned, StatusWritten
+
+
+TAKEN_ANNOTATION: Final = "burster.dev/taken"
+_TAKE_ATTEMPTS_MAX: Final = 4
+
+
+async def place_pod(api: KubeApi, instruction: PlacePod) -> PodPlaced:
+    """Create the cloud pod, or find the one that an earlier attempt created.
+
+    Raises RemoteError Conflict where the pending pod was bound, changed or deleted by somebody else and was not taken.
+    """
+    burst = instruction.burst
+    if burst.spec.strategy == "Clone":
+        return PodPlaced(key=burst.key, pod_uid=await _place_clone(api, burst))
+    return PodPlaced(key=burst.key, pod_uid=await _place_move(api, burst))
+
+
+async def _place_clone(api: KubeApi, burst: Burst) -> str:
+    workload = burst.spec.workload
+    if workload is None or workload.kind not in WORKLOADS:
+        raise RemoteError("Invalid", "the record names no workload to clone")
+    prefix, plural = WORKLOADS[workload.kind]
+    owner = await paths.read(api, f"{prefix}/namespaces/{burst.namespace}/{plural}/{workload.name}")
+    if owner is None:
+        raise RemoteError("Conflict", f"{workload.kind} {workload.name} is gone")
+    return await _create(api, build_clone(owner["spec"]["template"], burst), burst)
+
+
+async def _place_move(api: KubeApi, burst: Burst) -> str:
+    record = await paths.read(api, paths.bursts(burst.namespace, burst.name))
+    if record is None:
+        raise RemoteError("Conflict", "the record is gone")
+    manifest: dict[str, Any] | None = record["spec"].get("podManifest")
+    if manifest is None:
+        raise RemoteError("Invalid", "the record holds no manifest of the pod to move")
+    taken = _annotations(record).get(TAKEN_ANNOTATION) == "true"
+    pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
+    if pod is not None and _is_placed(pod, burst):
+        return pod["metadata"]["uid"]
+    if pod is not None:
+        await _take(api, burst, pod)
+    elif not taken:
+        raise RemoteError("Conflict", "somebody else deleted the pending pod")
+    return await _create(api, build_move(manifest, burst), burst)
+
+
+async def _take(api: KubeApi, burst: Burst, pod: dict[str, Any]) -> None:
+    """Delete the pending pod, if it is still exactly that: never started, not bound."""
+    await _mark_taken(api, burst, taken=True)
+    for _ in range(_TAKE_ATTEMPTS_MAX):
+        metadata = pod["metadata"]
+        if (
+            metadata["uid"] != burst.spec.for_pod.uid
+            or pod["spec"].get("nodeName")
+            or metadata.get("deletionTimestamp")
+        ):
+            break
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        try:
+            await api.delete(
+                paths.pods(burst.namespace, burst.spec.pod_name),
+                {"preconditions": preconditions, "gracePeriodSeconds": 0, "propagationPolicy": "Background"},
+            )
+        except RemoteError as error:
+            if error.kind not in {"Conflict", "NotFound"}:
+                raise
+        else:
+            return
+        again = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
+        if again is None:
+            break
+        pod = again
+    await _mark_taken(api, burst, taken=False)
+    raise RemoteError("Conflict", "the pending pod was bound, replaced or deleted meanwhile")
+
+
+async def _mark_taken(api: KubeApi, burst: Burst, *, taken: bool) -> None:
+    body = {"metadata": {"annotations": {TAKEN_ANNOTATION: "true" if taken else None}}}
+    await api.patch(paths.bursts(burst.namespace, burst.name), body, params={"fieldManager": FIELD_MANAGER})
+
+
+async def _create(api: KubeApi, pod: dict[str, Any], burst: Burst) -> str:
+    try:
+        written = orjson.loads(await api.create(paths.pods(burst.namespace), pod, {"fieldManager": FIELD_MANAGER}))
+    except RemoteError as error:
+        if error.kind != "AlreadyExists":
+            raise
+        found = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
+        if found is None:
+            # Still going when we wrote, gone now: the engine asks once more.
+            raise RemoteError("Unavailable", "a pod of that name has only just gone") from error
+        if not _is_placed(found, burst):
+            raise RemoteError("Invalid", "another pod has taken the name") from error
+        return found["metadata"]["uid"]
+    return written["metadata"]["uid"]
+
+
+def _is_placed(pod: dict[str, Any], burst: Burst) -> bool:
+    return _annotations(pod).get(UID_ANNOTATION) == burst.uid != ""
+
+
+def _annotations(obj: dict[str, Any]) -> dict[str, str]:
+    return obj["metadata"].get("annotations") or {}
+
+
+async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
+    """Ask for the cloud pod's graceful deletion, by uid."""
+    burst = instruction.burst
+    body = {"preconditions": {"uid": burst.status.pod_uid}, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
+    try:
+        await api.delete(paths.pods(burst.namespace, burst.spec.pod_name), body)
+    except RemoteError as error:
+        # Another pod of that name (Conflict) means that ours is gone.
+        if error.kind not in {"NotFound", "Conflict"}:
+            raise
+        return PodDeleted(key=burst.key, gone=True)
+    return PodDeleted(key=burst.key)
+
+
+async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
+    """Write a moved pod anew on-prem. One that is there already under its name, and is not the cloud pod, is the return's own."""
+    burst = instruction.burst
+    record = await paths.read(api, paths.bursts(burst.namespace, burst.name))
+    manifest = record["spec"].get("podManifest") if record is not None else None
+    if manifest is None:
+        raise RemoteError("Invalid", "the record holds no manifest of the pod to bring home")
+    try:
+        await api.create(paths.pods(burst.namespace), build_return(manifest), {"fieldManager": FIELD_MANAGER})
+    except RemoteError as error:
+        if error.kind != "AlreadyExists":
+            raise
+        found = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
+        if found is None or _is_placed(found, burst):
+            raise RemoteError("Unavailable", "the cloud pod has not gone yet") from error
+    return PodReturned(key=burst.key)
+
+
+async def mark_verified(api: KubeApi, instruction: MarkVerified) -> StatusWritten:
+    """Set the pod's readiness gate."""
+    burst = instruction.burst
+    condition = {
+        "type": VERIFIED,
+        "status": "True",
+        "reason": "VmVerified",
+        "message": "The VM is the confidential one that the policy demands.",
+    }
+    body = {"metadata": {"uid": burst.status.pod_uid}, "status": {"conditions": [condition]}}
+    await api.patch(paths.pods(burst.namespace, burst.spec.pod_name) + "/status", body, kind="strategic")
+    return StatusWritten(key=burst.key, phase="Verified")

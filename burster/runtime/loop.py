@@ -1,0 +1,118 @@
+"""The controller's heart: take a batch, decide, write it down, have it done. The only caller of ``engine.step`` in the cluster.
+
+Writes the ledger before anything is carried out. Where the ledger refuses, nothing new is started: the step's new records are handed back
+as failures and the engine is told; what ends bursts goes on.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from burster.engine import State, StepResult, initial_state, next_due_ms, step
+from burster.ledger import Ledger, LedgerUnwritableError
+from burster.model.instructions import Instruction, RecordBurst
+from burster.model.stimuli import InstructionFailed, LedgerHealth, Stimulus
+from burster.runtime.batcher import Batcher
+from burster.runtime.bus import Bus
+from burster.runtime.clock import Clock
+from burster.runtime.executor import Executor
+
+
+_log = structlog.get_logger("burster.runtime.loop")
+
+
+class StepListener(Protocol):
+    """Is shown each step after it was recorded: metrics, a live view, a test's watch."""
+
+    def __call__(self, stimuli: list[Stimulus], result: StepResult, now_ms: int) -> None:
+        """Look; must be quick and must not raise."""
+        ...
+
+
+class Loop:
+    """Batches in, decisions and instructions out."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        batcher: Batcher,
+        executor: Executor,
+        ledger: Ledger,
+        clock: Clock,
+        listeners: tuple[StepListener, ...] = (),
+    ) -> None:
+        self._bus = bus
+        self._batcher = batcher
+        self._executor = executor
+        self._ledger = ledger
+        self._clock = clock
+        self._listeners = listeners
+        self._writable = True
+        self.state: State = initial_state()
+        self.steps_total = 0
+
+    async def run(self) -> None:
+        """Decide until cancelled."""
+        while True:
+            batch = await self._batcher.next_batch(next_due_ms(self.state))
+            self.step(batch)
+
+    def step(self, batch: list[Stimulus]) -> StepResult:
+        """Take one step: the body of ``run``, so that a test can drive it."""
+        now_ms = self._clock.now_ms()
+        result = step(self.state, batch, now_ms)
+        self.state = result.state
+        self.steps_total += 1
+        instructions = self._record(now_ms, batch, result)
+        for decision in result.decisions:
+            _log.info(
+                "decision",
+                verdict=decision.verdict,
+                policy=decision.policy,
+                subject=decision.subject,
+                burst=decision.burst,
+                code=decision.reasons[0].code,
+                reason=decision.reasons[0].sentence,
+            )
+        for listener in self._listeners:
+            listener(batch, result, now_ms)
+        self._executor.submit(instructions)
+        return result
+
+    def _record(self, now_ms: int, batch: list[Stimulus], result: StepResult) -> list[Instruction]:
+        try:
+            self._ledger.append_step(now_ms, batch, result.decisions, result.spends)
+        except LedgerUnwritableError as error:
+            if self._writable:
+                _log.error("ledger.unwritable", message=str(error))
+            self._writable = False
+            self._bus.post(LedgerHealth(writable=False, message=str(error)))
+            return self._without_new_bursts(result, str(error))
+        if not self._writable:
+            self._writable = True
+            _log.info("ledger.writable")
+            self._bus.post(LedgerHealth(writable=True))
+        return list(result.instructions)
+
+    def _without_new_bursts(self, result: StepResult, message: str) -> list[Instruction]:
+        kept: list[Instruction] = []
+        for instruction in result.instructions:
+            if isinstance(instruction, RecordBurst):
+                self._bus.post(
+                    InstructionFailed(
+                        instruction="RecordBurst",
+                        key=instruction.key,
+                        subject=instruction.burst.key,
+                        kind="Unauthorized",
+                        code="LedgerNotWritable",
+                        message=message,
+                    )
+                )
+            else:
+                kept.append(instruction)
+        return kept
+
+
+Post = Callable[[Stimulus], None]
