@@ -36,10 +36,10 @@ def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
     """Return a clone's manifest from its workload's pod template (``spec.template``). The Burst owns it, so no ReplicaSet adopts it."""
     metadata: dict[str, Any] = template.get("metadata") or {}
     spec: dict[str, Any] = deepcopy(template["spec"])
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in _NOT_FOR_CLONES}
-    gates: list[dict[str, Any]] = [
-        gate for gate in spec.get("readinessGates") or [] if gate.get("conditionType") != VERIFIED
-    ]
+    template_labels: dict[str, str] = metadata.get("labels") or {}
+    labels = {key: value for key, value in template_labels.items() if key not in _NOT_FOR_CLONES}
+    template_gates: list[dict[str, Any]] = spec.get("readinessGates") or []
+    gates = [gate for gate in template_gates if gate.get("conditionType") != VERIFIED]
     spec["readinessGates"] = [*gates, {"conditionType": VERIFIED}]
     pod = _confidential({"labels": labels, "annotations": dict(metadata.get("annotations") or {})}, spec, burst)
     pod["metadata"]["ownerReferences"] = [

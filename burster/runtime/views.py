@@ -1,0 +1,130 @@
+"""What people are shown, made from the engine's state whenever somebody asks. Reads only; bounded by ``surfaces.view``."""
+
+from collections import deque
+
+from burster.engine import ACTIVE, State
+from burster.engine.lifecycle_actions import real_cost_micro_usd
+from burster.engine.money import limits_of, window_index
+from burster.engine.state import BurstEntry
+from burster.model.decisions import Decision
+from burster.model.policies import Budget
+from burster.surfaces.view import (
+    DECISIONS_MAX,
+    LISTED_MAX,
+    BudgetView,
+    BurstView,
+    OnPremView,
+    PendingView,
+    StatusView,
+    bounded,
+)
+
+
+class Viewer:
+    """Keeps the latest decisions and renders views; the loop shows it every step."""
+
+    def __init__(self, *, dry_run: bool = False, title: str = "") -> None:
+        self._dry_run = dry_run
+        self._title = title
+        self._decisions: deque[Decision] = deque(maxlen=DECISIONS_MAX)
+        self._why: dict[str, str] = {}
+        self.decisions_total = 0
+
+    def note(self, decisions: tuple[Decision, ...], state: State) -> None:
+        """Remember what was decided, and of each waiting pod the first thing that stops it."""
+        self.decisions_total += len(decisions)
+        self._decisions.extend(decisions)
+        for decision in decisions:
+            if decision.subject in state.pods:
+                self._why[decision.subject] = decision.reasons[0].sentence
+        if len(self._why) > 2 * len(state.pods) + LISTED_MAX:
+            self._why = {key: why for key, why in self._why.items() if key in state.pods}
+
+    def view(self, state: State, now_ms: int) -> StatusView:
+        """Return a snapshot."""
+        waiting = sorted(
+            (entry for entry in state.pods.values() if entry.pod.unschedulable),
+            key=lambda entry: (entry.pod.unschedulable_since_ms or 0, entry.pod.key),
+        )
+        active = sorted(
+            (entry for entry in state.bursts.values() if entry.burst.status.phase in ACTIVE),
+            key=lambda entry: (entry.burst.spec.decided_at_ms, entry.burst.key),
+        )
+        by_phase: dict[str, int] = {}
+        for entry in state.bursts.values():
+            phase = entry.burst.status.phase
+            by_phase[phase] = by_phase.get(phase, 0) + 1
+        return StatusView(
+            at_ms=now_ms,
+            ready=state.ready and state.writable,
+            not_ready_because=_why_not_ready(state),
+            dry_run=self._dry_run,
+            draining=state.draining,
+            title=self._title,
+            onprem=OnPremView(
+                node_count=state.capacity_nodes, used=state.capacity_requested, allocatable=state.capacity_allocatable
+            ),
+            pending_total=len(waiting),
+            pending=bounded(
+                [
+                    PendingView(
+                        pod=entry.pod.key,
+                        since_ms=entry.pod.unschedulable_since_ms or 0,
+                        requests=entry.pod.requests,
+                        policy=entry.policy,
+                        why=self._why.get(entry.pod.key, ""),
+                    )
+                    for entry in waiting[:LISTED_MAX]
+                ]
+            ),
+            bursts_by_phase=by_phase,
+            bursts=bounded([_burst_view(state, entry) for entry in active[:LISTED_MAX]]),
+            budgets=bounded(_budgets(state, now_ms)),
+            spent_micro_usd=state.settled_total_micro_usd,
+            accruing_micro_usd=sum(real_cost_micro_usd(state, entry) for entry in active),
+            decisions_total=self.decisions_total,
+            decisions=tuple(self._decisions),
+        )
+
+
+def _why_not_ready(state: State) -> str:
+    if not state.ready:
+        return "not every source has delivered its first list"
+    return "" if state.writable else f"the ledger can't be written: {state.ledger_message}"
+
+
+def _burst_view(state: State, entry: BurstEntry) -> BurstView:
+    burst = entry.burst
+    return BurstView(
+        burst=burst.key,
+        policy=burst.policy_key,
+        pod=f"{burst.namespace}/{burst.spec.pod_name}",
+        phase=burst.status.phase,
+        strategy=burst.spec.strategy,
+        reason=burst.status.reason,
+        vm=burst.status.vms[-1] if burst.status.vms else "",
+        size=burst.spec.size,
+        region=burst.spec.region,
+        decided_at_ms=burst.spec.decided_at_ms,
+        cost_micro_usd=real_cost_micro_usd(state, entry),
+        reserved_micro_usd=entry.held_micro_usd,
+    )
+
+
+def _budgets(state: State, now_ms: int) -> list[BudgetView]:
+    scopes = [(key, entry.account, entry.policy.limits.budget) for key, entry in sorted(state.policies.items())]
+    scopes += [(name, entry.account, entry.target.limits.budget) for name, entry in sorted(state.targets.items())]
+    views: list[BudgetView] = []
+    for owner, account, budget in scopes:
+        limits = dict(limits_of(budget)) or dict(limits_of(Budget(per_day_micro_usd=-1)))
+        for kind, limit in limits.items():
+            views.append(
+                BudgetView(
+                    owner=owner,
+                    window=kind,
+                    spent_micro_usd=account.settled.get((kind, window_index(kind, now_ms)), 0),
+                    reserved_micro_usd=account.outstanding_micro_usd,
+                    limit_micro_usd=limit if limit >= 0 else None,
+                )
+            )
+    return views
