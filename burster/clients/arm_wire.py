@@ -1,0 +1,290 @@
+"""ARM's JSON as far as burster looks at it, and what becomes of it.
+
+Called by burster.clients.arm with the mappings that Azure's client returns. One conversion checks the shape of
+everything that is used: what does not fit raises msgspec.ValidationError, which the caller reports as an answer that
+makes no sense. A fact that is not stated stays empty or None here; nothing is assumed.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from burster.clients.arm_facts import Sku, VmSize
+from burster.model.offerings import Quota, Tee, Vm
+from burster.model.pods import Resources
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MIB: Final = 1024**2
+_GIB: Final = 1024**3
+_TEES: Final[dict[str, Tee]] = {"tdx": "TDX", "snp": "SNP"}
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    """Base of what is read; unknown fields are passed over."""
+
+
+class _Ref(_Wire):
+    id: str | None = None
+
+
+class _PublicIpConfiguration(_Wire):
+    name: str | None = None
+
+
+class _IpProperties(_Wire):
+    subnet: _Ref | None = None
+    public_configuration: _PublicIpConfiguration | None = msgspec.field(
+        default=None, name="publicIPAddressConfiguration"
+    )
+    public_ip: _Ref | None = msgspec.field(default=None, name="publicIPAddress")
+
+
+class _IpConfiguration(_Wire):
+    properties: _IpProperties | None = None
+
+
+class _NicProperties(_Wire):
+    ip_configurations: list[_IpConfiguration] | None = None
+
+
+class Nic(_Wire):
+    """A network interface, whether made within a VM's body or told by Microsoft.Network."""
+
+    properties: _NicProperties | None = None
+
+
+class _Image(_Wire):
+    id: str | None = None
+    community_gallery_image_id: str | None = None
+    shared_gallery_image_id: str | None = None
+
+
+class _DiskSecurity(_Wire):
+    security_encryption_type: str | None = None
+
+
+class _ManagedDisk(_Wire):
+    security_profile: _DiskSecurity | None = None
+
+
+class _OsDisk(_Wire):
+    managed_disk: _ManagedDisk | None = None
+
+
+class _Storage(_Wire):
+    image_reference: _Image | None = None
+    os_disk: _OsDisk | None = None
+
+
+class _Uefi(_Wire):
+    secure_boot_enabled: bool | None = None
+    v_tpm_enabled: bool | None = None
+
+
+class _Security(_Wire):
+    security_type: str | None = None
+    uefi_settings: _Uefi | None = None
+
+
+class _Hardware(_Wire):
+    vm_size: str | None = None
+
+
+class _Network(_Wire):
+    network_interfaces: list[_Ref] | None = None
+    network_interface_configurations: list[Nic] | None = None
+
+
+class _VmProperties(_Wire):
+    hardware_profile: _Hardware | None = None
+    storage_profile: _Storage | None = None
+    security_profile: _Security | None = None
+    network_profile: _Network | None = None
+    provisioning_state: str | None = None
+    time_created: datetime | None = None
+
+
+class VmWire(_Wire):
+    """A virtual machine."""
+
+    id: str
+    name: str
+    location: str
+    properties: _VmProperties
+    tags: dict[str, str] | None = None
+
+    @property
+    def first_nic(self) -> str:
+        """The id of the first network interface, empty where there is none."""
+        network = self.properties.network_profile
+        references = network.network_interfaces if network else None
+        return (references[0].id or "") if references else ""
+
+
+class _SizeWire(_Wire):
+    name: str
+    number_of_cores: int
+    memory_in_mb: int = msgspec.field(name="memoryInMB")
+
+
+class _Capability(_Wire):
+    name: str
+    value: str | None = None
+
+
+class _LocationInfo(_Wire):
+    location: str
+    zones: list[str] | None = None
+
+
+class _RestrictionInfo(_Wire):
+    zones: list[str] | None = None
+
+
+class _Restriction(_Wire):
+    type: str | None = None
+    reason_code: str | None = None
+    restriction_info: _RestrictionInfo | None = None
+
+
+class _SkuWire(_Wire):
+    name: str
+    resource_type: str
+    family: str | None = None
+    location_info: list[_LocationInfo] | None = None
+    capabilities: list[_Capability] | None = None
+    restrictions: list[_Restriction] | None = None
+
+
+class _UsageName(_Wire):
+    value: str | None = None
+
+
+class _UsageWire(_Wire):
+    name: _UsageName
+    current_value: int
+    limit: int
+
+
+Answer = Mapping[str, Any]
+
+
+def read_vm(answer: Answer) -> tuple[Vm, str]:
+    """Return a VM and the id of its first network interface."""
+    wire = msgspec.convert(answer, VmWire)
+    properties = wire.properties
+    security, storage = properties.security_profile, properties.storage_profile
+    uefi = security.uefi_settings if security else None
+    vm = Vm(
+        name=wire.name,
+        resource_id=wire.id,
+        region=_region(wire.location),
+        size=_plain(properties.hardware_profile.vm_size if properties.hardware_profile else None),
+        provisioning_state=_plain(properties.provisioning_state),
+        created_at_ms=(properties.time_created - _EPOCH) // timedelta(milliseconds=1)
+        if properties.time_created
+        else None,
+        security_type=_plain(security.security_type if security else None),
+        secure_boot=uefi.secure_boot_enabled if uefi else None,
+        vtpm=uefi.v_tpm_enabled if uefi else None,
+        encryption_type=_encryption(storage),
+        image=_image(storage),
+        tags=wire.tags or {},
+    )
+    network = properties.network_profile
+    for nic in (network.network_interface_configurations if network else None) or ():
+        vm = with_network(vm, nic)
+    return vm, wire.first_nic
+
+
+def with_network(vm: Vm, nic: Nic) -> Vm:
+    """Return the VM with what its network interface states."""
+    stated = (nic.properties.ip_configurations if nic.properties else None) or []
+    configurations = [each.properties for each in stated if each.properties is not None]
+    if not configurations:
+        return vm
+    subnet = next((each.subnet.id for each in configurations if each.subnet and each.subnet.id), vm.subnet)
+    public = any(each.public_ip or each.public_configuration for each in configurations)
+    return msgspec.structs.replace(vm, subnet=subnet, public_ip=public or bool(vm.public_ip))
+
+
+def read_size(answer: Answer) -> VmSize:
+    """Return a row of the plain size list."""
+    wire = msgspec.convert(answer, _SizeWire)
+    resources = Resources(cpu_millicores=wire.number_of_cores * 1000, memory_bytes=wire.memory_in_mb * _MIB)
+    return VmSize(name=wire.name, resources=resources)
+
+
+def read_sku(answer: Answer, region: str) -> Sku | None:
+    """Return a VM size of the SKU list; None for everything else in there."""
+    wire = msgspec.convert(answer, _SkuWire)
+    if wire.resource_type.casefold() != "virtualmachines":
+        return None
+    capabilities = {each.name: each.value or "" for each in wire.capabilities or ()}
+    places = [info for info in wire.location_info or () if _region(info.location) == _region(region)]
+    zones = {zone for info in places for zone in info.zones or ()}
+    restricted, closed = "", set[str]()
+    for restriction in wire.restrictions or ():
+        if (restriction.type or "").casefold() == "zone":
+            closed.update((restriction.restriction_info.zones if restriction.restriction_info else None) or ())
+        elif not restricted:
+            restricted = _plain(restriction.reason_code) or "restricted"
+    return Sku(
+        name=wire.name,
+        family=wire.family or "",
+        resources=Resources(
+            cpu_millicores=int(_number(capabilities.get("vCPUs", "0")) * 1000),
+            memory_bytes=int(_number(capabilities.get("MemoryGB", "0")) * _GIB),
+            gpus=int(_number(capabilities.get("GPUs", "0"))),
+        ),
+        tee=_TEES.get(capabilities.get("ConfidentialComputingType", "").casefold(), "None"),
+        zones=tuple(sorted(zones - closed)),
+        restricted=restricted,
+        restricted_zones=tuple(sorted(closed)),
+    )
+
+
+def read_usage(answer: Answer, region: str) -> Quota | None:
+    """Return a row of vCPU usage; None for what is not counted in vCPUs. Some names come with blanks around them."""
+    wire = msgspec.convert(answer, _UsageWire)
+    name = (wire.name.value or "").strip()
+    if not (name.casefold().endswith("family") or name in {"cores", "lowPriorityCores"}):
+        return None
+    return Quota(region=region, family=name, used_vcpus=wire.current_value, limit_vcpus=wire.limit)
+
+
+def _plain(text: str | None) -> str:
+    """Return text as nothing but text: Azure's client hands out members of string enumerations."""
+    return str.__str__(text) if text else ""
+
+
+def _region(location: str) -> str:
+    """``East US`` and ``eastus`` are the same place."""
+    return location.replace(" ", "").casefold()
+
+
+def _encryption(storage: _Storage | None) -> str:
+    disk = storage.os_disk.managed_disk if storage and storage.os_disk else None
+    security = disk.security_profile if disk else None
+    return _plain(security.security_encryption_type if security else None)
+
+
+def _image(storage: _Storage | None) -> str:
+    image = storage.image_reference if storage else None
+    if image is None:
+        return ""
+    return image.id or image.community_gallery_image_id or image.shared_gallery_image_id or ""
+
+
+def _number(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no number") from None
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"{text!r} is no amount")
+    return value
