@@ -71,7 +71,7 @@ def _mount(app: typer.Typer, entry: Entry, command: Any) -> None:
         app.command(entry.name)(function)
 
 
-def _root(version: VersionFlag = False) -> None:  # noqa: FBT002 -- a flag
+def _root(*, version: VersionFlag = False) -> None:
     if version:
         typer.echo(f"burster {burster.__version__}")
         raise typer.Exit

@@ -14,13 +14,14 @@ VerifyFlag = Annotated[bool, typer.Option("--verify", help="Replay the ledger an
 
 
 def history(
+    *,
     run: RunOption = None,
     policy: Annotated[str | None, typer.Option(help="Only decisions of this policy: NAME or NAMESPACE/NAME.")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Only the last so much time, for example 10m.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the latest ones.")] = 200,
-    verify: VerifyFlag = False,  # noqa: FBT002 -- a flag
+    verify: VerifyFlag = False,
     output: Output = "table",
 ) -> None:
     """List the decisions in order of time."""

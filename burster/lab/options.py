@@ -1,0 +1,20 @@
+"""What `burster lab up` asks for, and where the stand-ins then are."""
+
+import msgspec
+
+
+class LabOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lab to serve. Time in it is the clock on the wall. Port 0 takes a free one."""
+
+    seed: int = 7
+    api_port: int = 0
+    arm_port: int = 0
+
+
+class LabAddresses(msgspec.Struct, frozen=True, kw_only=True):
+    """A lab that is up."""
+
+    api_url: str
+    arm_url: str
+    prices_url: str = ""
+    kubeconfig: str  #: the YAML text
