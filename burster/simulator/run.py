@@ -4,12 +4,12 @@ Called by `burster simulate` and by tests. Between two instants nothing happens,
 alone would make it do something. Same setup, same outcome, byte for byte.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from burster.engine import REQUIRED_SOURCES, initial_state, next_due_ms, step
+from burster.engine import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.errors import BursterError
@@ -28,6 +28,9 @@ from burster.simulator.world import World
 #: An engine that is stepped this often at one instant goes round in circles.
 _STEPS_AT_ONCE_MAX: Final = 100_000
 _PROGRESS_EVERY: Final = 512
+#: Verdicts that keep a pod from bursting, and those of their reasons that are no limit: the trigger has not fired yet.
+_REFUSALS: Final = frozenset({"Wait", "Deny"})
+_TRIGGER_CODES: Final = frozenset({"TooYoung", "TooFew"})
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,21 +68,27 @@ class EngineLoopError(BursterError):
     """The engine keeps asking to be stepped without time passing: a bug in it, never in the input."""
 
 
-def simulate(
-    setup: Setup,
-    on_decision: Callable[[Decision], None],
-    on_progress: Callable[[int, int], None] = lambda _arrived, _now_ms: None,
-) -> Outcome:
-    """Play the trace to its end and until everything is home; ``on_progress`` hears of entries arrived and of the time."""
-    return _Run(setup, on_decision).play(on_progress)
+#: Hears of every engine step: the epoch time, what went in, what came out.
+OnStep = Callable[[int, Sequence[s.Stimulus], StepResult], None]
+#: Hears now and then how many entries of the trace have arrived, and of the time.
+OnProgress = Callable[[int, int], None]
+
+
+def _nobody(*_: object) -> None:
+    """Hear nothing."""
+
+
+def simulate(setup: Setup, on_step: OnStep = _nobody, on_progress: OnProgress = _nobody) -> Outcome:
+    """Play the trace to its end and until everything is home."""
+    return _Run(setup, on_step).play(on_progress)
 
 
 class _Run:
     """One run under way."""
 
-    def __init__(self, setup: Setup, on_decision: Callable[[Decision], None]) -> None:
+    def __init__(self, setup: Setup, on_step: OnStep) -> None:
         self.setup = setup
-        self.on_decision = on_decision
+        self.on_step = on_step
         self.world = World(setup.trace, OnPrem(setup.nodes, setup.scoring), setup.epoch_ms)
         self.cloud = Cloud(model=setup.cloud, seed=setup.seed)
         self.hands = Hands(
@@ -97,7 +106,7 @@ class _Run:
         self.denials: dict[str, int] = {}
         self.verdicts: dict[str, int] = {}
 
-    def play(self, on_progress: Callable[[int, int], None]) -> Outcome:
+    def play(self, on_progress: OnProgress) -> Outcome:
         """Go from instant to instant until nothing is left to happen."""
         self.world.outbox += self._opening()
         now_ms: int | None = 0
@@ -142,17 +151,20 @@ class _Run:
         result = step(self.state, stimuli, self.setup.epoch_ms + now_ms)
         self.state = result.state
         self.steps += 1
+        self.on_step(self.setup.epoch_ms + now_ms, stimuli, result)
         for decision in result.decisions:
-            self.decisions += 1
-            self.verdicts[decision.verdict] = self.verdicts.get(decision.verdict, 0) + 1
-            if decision.verdict == "Deny":
-                code = decision.reasons[0].code
-                self.denials[code] = self.denials.get(code, 0) + 1
-            self.on_decision(decision)
+            self._count(decision)
         for instruction in result.instructions:
             self.hands.carry_out(instruction)
         due_ms = next_due_ms(self.state)
         self.due_ms = None if due_ms is None else due_ms - self.setup.epoch_ms
+
+    def _count(self, decision: Decision) -> None:
+        self.decisions += 1
+        self.verdicts[decision.verdict] = self.verdicts.get(decision.verdict, 0) + 1
+        code = decision.reasons[0].code
+        if decision.verdict in _REFUSALS and code not in _TRIGGER_CODES:
+            self.denials[code] = self.denials.get(code, 0) + 1
 
     def _next_ms(self) -> int | None:
         """Return the next instant, or None at the end: nothing more arrives, nothing runs on, and waiting longer is no use."""
