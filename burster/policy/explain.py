@@ -59,14 +59,18 @@ def explain_target(target: Target) -> list[str]:
     )
     sweep = "only reported" if target.sweep == "Report" else "deleted"
     return [
-        f"Target {target.name} is {target.provider} region {target.region}, subscription {target.subscription},"
-        f" resource group {target.resource_group}.",
+        (
+            f"Target {target.name} is {target.provider} region {target.region}, subscription {target.subscription},"
+            f" resource group {target.resource_group}."
+        ),
         f"Pods run under RuntimeClass {target.runtime_class} on {_any(target.sizes)}, with {_any(target.tees)}.",
         who,
         *_limits(target.limits, "All policies together use", "Together they spend"),
         price,
-        f"A VM must be there {format_duration_ms(target.launch_deadline_ms)} after its pod was placed, and the pod must run on the"
-        f" verified VM after {format_duration_ms(target.ready_deadline_ms)}; otherwise the burst has failed.",
+        (
+            f"A VM must be there {format_duration_ms(target.launch_deadline_ms)} after its pod was placed, and the pod must run on the"
+            f" verified VM after {format_duration_ms(target.ready_deadline_ms)}; otherwise the burst has failed."
+        ),
         f"VMs older than {format_duration_ms(target.sweep_grace_ms)} that no record claims are {sweep}.",
     ]
 

@@ -58,10 +58,7 @@ def load_files(paths: Iterable[str | Path], *, stdin: bytes | None = None) -> tu
     documents: list[Document] = []
     problems: list[Problem] = []
     for path in _expand(paths, problems):
-        if stdin is not None and str(path) == STDIN:
-            text = _decode(stdin, STDIN, problems)
-        else:
-            text = _read(path, problems)
+        text = _decode(stdin, STDIN, problems) if stdin is not None and str(path) == STDIN else _read(path, problems)
         if text is not None:
             documents += _documents(text, str(path), problems)
     return _finish(documents, problems)
