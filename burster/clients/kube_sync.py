@@ -1,0 +1,139 @@
+"""The same API server for commands that ask once and print: synchronous, decoded JSON, the official ``kubernetes`` package.
+
+Called by the command line only; the controller and the lab never block a loop with it. It must never retry a write.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlencode, urlsplit
+
+import kubernetes.client
+import kubernetes.config
+import orjson
+import urllib3.exceptions
+import yaml
+
+from burster import __version__
+from burster.clients.kube_errors import check_kubeconfig, credentials_error, remote_error
+from burster.model.errors import RemoteError
+
+
+Params = Mapping[str, str | int]
+
+_PATCH_TYPES: Final = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+_PAGE: Final = 500
+_PAGES_MAX: Final = 1_000
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class KubeSync:
+    """One API server, asked synchronously. Use it as a context manager, or close it."""
+
+    def __init__(self, api: Any, timeout_ms: int) -> None:
+        """For KubeSync.connect only."""
+        self._api = api
+        self._timeout_s: Final = timeout_ms / 1000
+        api.set_default_header("User-Agent", f"burster/{__version__}")
+
+    @classmethod
+    def connect(
+        cls, *, kubeconfig: str = "", context: str = "", in_cluster: bool = False, request_timeout_ms: int = 10_000
+    ) -> Self:
+        """Load credentials; no request is made. Raises InputError where there are none."""
+        configuration: Any = kubernetes.client.Configuration()
+        where = "the pod's service account" if in_cluster else kubeconfig
+        loaders: Any = kubernetes.config
+        check_kubeconfig(kubeconfig)
+        try:
+            if in_cluster:
+                loaders.load_incluster_config(client_configuration=configuration)
+            else:
+                loaders.load_kube_config(
+                    config_file=kubeconfig or None,
+                    context=context or None,
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+        except (loaders.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
+            raise credentials_error(where, error) from error
+        configuration.retries = False
+        if urlsplit(str(configuration.host)).hostname in _LOOPBACK:
+            configuration.proxy = None  # a proxy of the environment is not for this machine
+        return cls(kubernetes.client.ApiClient(configuration), request_timeout_ms)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._api.rest_client.pool_manager.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
+        """Return an object, or whatever else lives at the path."""
+        return self._send("GET", path, params)
+
+    def list(self, path: str, params: Params | None = None) -> list[dict[str, Any]]:
+        """Return all items of a list, read in pages."""
+        query: dict[str, str | int] = {**(params or {}), "limit": _PAGE}
+        items: list[dict[str, Any]] = []
+        for _ in range(_PAGES_MAX):
+            page = self._send("GET", path, query)
+            items += page.get("items") or []
+            metadata: dict[str, Any] = page.get("metadata") or {}
+            token = metadata.get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+        raise RemoteError("Protocol", f"GET {path}: more than {_PAGES_MAX * _PAGE} items")
+
+    def patch(
+        self,
+        path: str,
+        body: Any,
+        *,
+        kind: Literal["merge", "strategic", "apply"] = "merge",
+        params: Params | None = None,
+    ) -> dict[str, Any]:
+        """Change an object and return it."""
+        return self._send("PATCH", path, params, body, _PATCH_TYPES[kind])
+
+    def _send(
+        self, method: str, path: str, params: Params | None, body: Any = None, content: str = "application/json"
+    ) -> dict[str, Any]:
+        what = f"{method} {path}"
+        headers: dict[str, str] = {"Accept": "application/json", **self._api.default_headers}
+        if body is not None:
+            headers["Content-Type"] = content
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        query = f"?{urlencode(params)}" if params else ""
+        try:
+            answer = self._api.rest_client.pool_manager.request(
+                method,
+                f"{self._api.configuration.host}{path}{query}",
+                body=None if body is None else orjson.dumps(body),
+                headers=headers,
+                timeout=self._timeout_s,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.TimeoutError as error:
+            kind = "Unreachable" if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else "Timeout"
+            raise RemoteError(kind, f"{what}: no answer in time", code=type(error).__name__) from error
+        except urllib3.exceptions.HTTPError as error:
+            unknown = method != "GET" and not isinstance(error, urllib3.exceptions.NewConnectionError)
+            raise RemoteError(
+                "Timeout" if unknown else "Unreachable", f"{what}: {error}", code=type(error).__name__
+            ) from error
+        if answer.status >= 300:  # noqa: PLR2004 - HTTP
+            raise remote_error(what, answer.status, answer.data, answer.headers)
+        try:
+            return orjson.loads(answer.data)
+        except orjson.JSONDecodeError as error:
+            raise RemoteError("Protocol", f"{what}: the answer is no JSON: {error}") from error
