@@ -22,7 +22,7 @@ from burster.lab.cluster.kubelet import KubeletConfig, Kubelets
 from burster.lab.cluster.nodes import make_runtime_class
 from burster.lab.cluster.runs import Run, RunLog
 from burster.lab.cluster.scheduler import Scheduler, SchedulerConfig
-from burster.lab.cluster.work import Works
+from burster.lab.cluster.work import Ground, Works
 from burster.lab.cluster.workloads import Workloads
 
 
@@ -94,15 +94,12 @@ class LabCluster:
         if caa is not None:
             self._azure = Azure(caa.arm_url, token=caa.token, poll_ms=caa.timings.poll_ms)
             self.adaptor = Adaptor(
-                store,
-                clock.now_ms,
-                self.works,
+                Ground(store, clock.now_ms, self.works, seed),
                 self._azure,
                 read_config=self._read_config,
                 on_lost=self._on_lost,
                 timings=caa.timings,
                 faults=caa.faults,
-                seed=seed,
             )
             self._controller = PeerPodController(store, self.works, self._azure, lambda: self._adaptor().config)
         self.kubelets = Kubelets(store, clock.now_ms, self.works, seed=seed, config=kubelet, remote=self.adaptor)
@@ -189,7 +186,7 @@ class LabCluster:
     # --- CAA ---
 
     def _adaptor(self) -> Adaptor:
-        assert self.adaptor is not None, "only asked where there is a CAA"
+        assert self.adaptor is not None, "only asked where there is a CAA"  # noqa: S101 - states an invariant
         return self.adaptor
 
     def _install(self, caa: CaaSettings) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from burster.lab.apiserver.errors import ApiError
-from burster.lab.apiserver.store import Store
 from burster.lab.caa.azure import Azure, AzureError
 from burster.lab.caa.body import UserDataError, user_data, vm_body, vm_name
 from burster.lab.caa.capacity import advertise, withdraw, worker_nodes
@@ -25,7 +24,7 @@ from burster.lab.caa.request import annotation_problem, image_of, initdata_of, w
 from burster.lab.caa.sizes import Size, SizeError, choose_size, known_sizes
 from burster.lab.cluster.objects import Json, stable_digest
 from burster.lab.cluster.remote import SandboxError
-from burster.lab.cluster.work import Works
+from burster.lab.cluster.work import Ground
 
 
 LOG_KEPT: Final = 500
@@ -49,26 +48,23 @@ class Adaptor:
 
     def __init__(
         self,
-        store: Store,
-        now_ms: Callable[[], int],
-        works: Works,
+        ground: Ground,
         azure: Azure,
         *,
         read_config: Callable[[], CaaConfig],
         on_lost: Callable[[str], None],
         timings: CaaTimings | None = None,
         faults: CaaFaults | None = None,
-        seed: int = 0,
     ) -> None:
-        self._store = store
-        self._now_ms = now_ms
-        self._works = works
+        self._store = ground.store
+        self._now_ms = ground.now_ms
+        self._works = ground.works
+        self._seed = ground.seed
         self._azure = azure
         self._read_config = read_config
         self._on_lost = on_lost
         self._timings = timings or CaaTimings()
         self._faults = faults or CaaFaults()
-        self._seed = seed
         self._config: CaaConfig | None = None
         self._sizes: tuple[Size, ...] = ()
         self._up: dict[str, str] = {}  #: node -> uid of the CAA pod there
@@ -187,12 +183,11 @@ class Adaptor:
             self._say(f"sandbox {sandbox_id} abandoned while starting")
             del self.sandboxes[sandbox_id]
             return
-        try:
-            if hits(self._faults.swallow_delete, meta["namespace"], meta["name"]):
-                raise AzureError("beginning VM deletion: context deadline exceeded")
-            await self._delete(sandbox)
-        except AzureError as error:
-            self._say(f"Error deleting an instance {sandbox.instance_id}: {error}")
+        problem = "beginning VM deletion: context deadline exceeded"
+        if not hits(self._faults.swallow_delete, meta["namespace"], meta["name"]):
+            problem = await self._delete(sandbox)
+        if problem:
+            self._say(f"Error deleting an instance {sandbox.instance_id}: {problem}")
         self.sandboxes.pop(sandbox_id, None)
 
     # --- StartVM ---
@@ -272,17 +267,23 @@ class Adaptor:
         return sandbox.id == first and hits(pattern, meta["namespace"], meta["name"])
 
     async def _clean_up(self, sandbox: Sandbox) -> None:
+        problem = await self._delete(sandbox)
+        if problem:
+            self._say(f"cleaning up {sandbox.vm}: {problem}")
+
+    async def _delete(self, sandbox: Sandbox) -> str:
+        """Delete the VM, wait, and release its record; return what went wrong."""
         try:
             async with asyncio.timeout(self._timings.delete_timeout_ms / 1000):
-                await self._delete(sandbox)
-        except (AzureError, TimeoutError) as error:
-            self._say(f"cleaning up {sandbox.vm}: {error}")
-
-    async def _delete(self, sandbox: Sandbox) -> None:
-        await self._azure.delete(self.config, sandbox.instance_id)
+                await self._azure.delete(self.config, sandbox.instance_id)
+        except AzureError as error:
+            return str(error)
+        except TimeoutError:
+            return "context deadline exceeded"
         if sandbox.record:
             with contextlib.suppress(ApiError):  # gone already: the pod's end took it
                 release_record(self._store, sandbox.pod["metadata"]["namespace"], sandbox.record)
+        return ""
 
     def _say(self, text: str) -> None:
         self.log.append(f"{self._now_ms()} {text}")

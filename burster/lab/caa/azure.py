@@ -5,10 +5,12 @@ Used by ``adaptor`` and ``peerpod_ctrl``. It lists nothing, asks for no quota an
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import aiohttp
 
+from burster.lab.apiserver.objects import is_object, items, section
 from burster.lab.caa.config import CaaConfig
 from burster.lab.caa.sizes import Size
 
@@ -38,7 +40,7 @@ class AzureError(Exception):
 class Azure:
     """An async context manager around one HTTP session."""
 
-    def __init__(self, url: str, *, token: str = "lab", poll_ms: int = 30_000) -> None:
+    def __init__(self, url: str, *, token: str, poll_ms: int = 30_000) -> None:
         self._url = url.rstrip("/")
         self._token = token
         self._poll_s = poll_ms / 1000
@@ -90,8 +92,8 @@ class Azure:
             if look:
                 await asyncio.sleep(1)
             answer = await self._call("GET", path)
-            for configuration in answer.body.get("properties", {}).get("ipConfigurations") or ():
-                address = configuration.get("properties", {}).get("privateIPAddress")
+            for configuration in items(answer.body, "properties", "ipConfigurations"):
+                address = section(configuration, "properties").get("privateIPAddress")
                 if address and address != "0.0.0.0":
                     return str(address)
         raise AzureError("address not ready")
@@ -161,13 +163,12 @@ class Azure:
 class _Answer:
     """What is needed of a response."""
 
-    def __init__(self, status: int, headers: "aiohttp.typedefs.LooseHeaders", body: Json) -> None:
-        named = {str(key).lower(): str(value) for key, value in dict(headers).items()}
+    def __init__(self, status: int, headers: Mapping[str, str], body: Json) -> None:
         self.status = status
         self.body = body
-        self.operation = named.get("azure-asyncoperation", "")
-        self.location = named.get("location", "")
-        wait = named.get("retry-after", "")
+        self.operation = headers.get("Azure-AsyncOperation", "")
+        self.location = headers.get("Location", "")
+        wait = headers.get("Retry-After", "")
         self.retry_after: float | None = float(wait) if wait.isdigit() else None
 
     @classmethod
@@ -177,11 +178,11 @@ class _Answer:
             body: Any = json.loads(await response.read() or b"{}")
         except ValueError:
             body = {}
-        return cls(response.status, response.headers, body if isinstance(body, dict) else {})
+        return cls(response.status, response.headers, body if is_object(body) else {})
 
 
 def _failed(method: str, url: str, status: int, body: Json) -> AzureError:
-    error: Json = body.get("error") or {}
+    error: Json = section(body, "error")
     code = str(error.get("code") or "UNAVAILABLE")
     shown = json.dumps(body, indent=2)
     host = url.split("?", 1)[0]

@@ -4,6 +4,7 @@ Called by ``adaptor``. A node says whose advertisement it carries, so that a CAA
 """
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import section
 from burster.lab.apiserver.store import Store
 from burster.lab.caa.config import EXTENDED_RESOURCE, OWNER_ANNOTATION
 from burster.lab.cluster.nodes import WORKER_LABEL
@@ -27,7 +28,7 @@ def withdraw(store: Store, node: str, *, owner: str) -> None:
         current = store.get("nodes", "", node)
     except ApiError:
         return
-    if (current["metadata"].get("annotations") or {}).get(OWNER_ANNOTATION) == owner:
+    if section(current["metadata"], "annotations").get(OWNER_ANNOTATION) == owner:
         _write(store, node, owner=None, slots=None)
 
 

@@ -80,7 +80,7 @@ def read_config(data: dict[str, str]) -> CaaConfig:
         if not data.get(required):
             raise ConfigError(f"{CONFIG_MAP}: {required} is empty; set it and restart cloud-api-adaptor")
     sizes = data.get("AZURE_INSTANCE_SIZES", "")
-    pairs = [part.split("=", 1) for part in data.get("TAGS", "").split(",") if "=" in part]
+    tags = [part.partition("=") for part in data.get("TAGS", "").split(",") if "=" in part]
     return CaaConfig(
         subscription=data["AZURE_SUBSCRIPTION_ID"],
         resource_group=data["AZURE_RESOURCE_GROUP"],
@@ -94,7 +94,7 @@ def read_config(data: dict[str, str]) -> CaaConfig:
         secure_boot=_flag(data, "ENABLE_SECURE_BOOT"),
         public_ip=_flag(data, "USE_PUBLIC_IP"),
         root_volume_gb=int(data.get("ROOT_VOLUME_SIZE") or 0),
-        tags={key: value for key, value in pairs},
+        tags={key: value for key, _, value in tags},
         limit_per_node=int(data.get("PEERPODS_LIMIT_PER_NODE") or DEFAULT_LIMIT),
         initdata=data.get("INITDATA", ""),
         proxy_timeout_ms=_go_duration_ms(data.get("PROXY_TIMEOUT") or "5m"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import items
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.caa.azure import Azure, AzureError
 from burster.lab.caa.config import CaaConfig
@@ -75,7 +76,7 @@ class PeerPodController:
 
     def _sync(self, key: str) -> None:
         record = self._store.get(RESOURCE, *split_key(key))
-        held = FINALIZER in (record["metadata"].get("finalizers") or ())
+        held = FINALIZER in items(record["metadata"], "finalizers")
         if is_terminating(record) and held and key not in self._deleting:
             self._deleting.add(key)
             self._works.spawn(self._delete_vm(key, record["spec"]["instanceID"]), name=f"peerpod-ctrl {key}")

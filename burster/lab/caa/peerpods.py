@@ -5,6 +5,7 @@ Written by ``adaptor``, read by ``peerpod_ctrl``. One record is one VM; it belon
 
 from typing import Any, Final
 
+from burster.lab.apiserver.objects import items
 from burster.lab.apiserver.store import Store
 from burster.lab.cluster.objects import Json, stable_suffix
 
@@ -80,6 +81,6 @@ def release_record(store: Store, namespace: str, name: str) -> None:
     """Take the finalizer off a record: its VM is gone. Raises ApiError where the record is."""
     peer_pod = store.get(RESOURCE, namespace, name)
     meta = peer_pod["metadata"]
-    finalizers = [other for other in meta.get("finalizers") or [] if other != FINALIZER]
-    if finalizers != (meta.get("finalizers") or []):
+    finalizers = [other for other in items(meta, "finalizers") if other != FINALIZER]
+    if finalizers != items(meta, "finalizers"):
         store.update(RESOURCE, namespace, name, {**peer_pod, "metadata": {**meta, "finalizers": finalizers}})

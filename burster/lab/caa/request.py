@@ -5,6 +5,7 @@ Called by ``adaptor`` for each sandbox. Pure.
 
 from typing import Final
 
+from burster.lab.apiserver.objects import section
 from burster.lab.caa.config import HYPERVISOR
 from burster.lab.caa.sizes import Wanted
 from burster.lab.cluster.objects import Json
@@ -23,7 +24,7 @@ ENABLED: Final = (
 
 
 def _annotations(pod: Json) -> dict[str, str]:
-    return pod["metadata"].get("annotations") or {}
+    return section(pod["metadata"], "annotations")
 
 
 def annotation_problem(pod: Json, enabled: tuple[str, ...] = ENABLED) -> str:

@@ -6,6 +6,7 @@ annotations only, and those override what the user wrote there. ``machine_type``
 
 from typing import Any, Final
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.caa.config import EXTENDED_RESOURCE, HYPERVISOR, NAMESPACE
 from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 
@@ -38,8 +39,8 @@ class PeerPodsWebhook:
 
     def _mutate(self, pod: Json) -> Json:
         spec = pod["spec"]
-        everything: list[Json] = [*spec["containers"], *(spec.get("initContainers") or [])]
-        annotations: dict[str, str] = dict(pod["metadata"].get("annotations") or {})
+        everything: list[Json] = [*spec["containers"], *items(spec, "initContainers")]
+        annotations: dict[str, str] = dict(section(pod["metadata"], "annotations"))
         cpu = _chosen(
             sum(parse_cpu_millicores(q) for q in _each(everything, "requests", "cpu")),
             sum(parse_cpu_millicores(q) for q in _each(everything, "limits", "cpu")),
@@ -68,10 +69,10 @@ def _each(containers: list[Json], part: str, resource: str) -> list[str]:
     """Return the quantities set; a limit alone is a request too, as the API server has defaulted it before any webhook."""
     found: list[str] = []
     for container in containers:
-        resources = container.get("resources") or {}
-        value = (resources.get(part) or {}).get(resource)
+        resources = section(container, "resources")
+        value = section(resources, part).get(resource)
         if value is None and part == "requests":
-            value = (resources.get("limits") or {}).get(resource)
+            value = section(resources, "limits").get(resource)
         if value is not None:
             found.append(str(value))
     return found

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import items, section
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.cluster.objects import (
     Json,
@@ -109,10 +110,10 @@ class Deployments:
     def _create(self, deployment: Json, name: str, digest: str, wanted: int) -> None:
         meta, spec = deployment["metadata"], deployment["spec"]
         template = spec["template"]
-        template_meta = template.get("metadata") or {}
-        labels = {**(template_meta.get("labels") or {}), HASH_LABEL: digest}
+        template_meta = section(template, "metadata")
+        labels = {**section(template_meta, "labels"), HASH_LABEL: digest}
         selector = {**spec["selector"]}
-        selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH_LABEL: digest}
+        selector["matchLabels"] = {**section(selector, "matchLabels"), HASH_LABEL: digest}
         replica_set: Json = {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
@@ -143,10 +144,10 @@ class Deployments:
         self._store.update(_SETS, meta["namespace"], meta["name"], {**replica_set, "spec": spec})
 
     def _write(self, deployment: Json, sets: dict[str, Json], current: str, wanted: int) -> None:
-        status = deployment.get("status") or {}
+        status = section(deployment, "status")
 
         def total(field: str) -> int:
-            return sum(int((replica_set.get("status") or {}).get(field, 0)) for replica_set in sets.values())
+            return sum(int(section(replica_set, "status").get(field, 0)) for replica_set in sets.values())
 
         available = total("availableReplicas")
         enough = available >= wanted - wanted // 4  # maxUnavailable is a quarter unless said otherwise
@@ -156,7 +157,7 @@ class Deployments:
             "reason": "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
             "message": f"Deployment {'has' if enough else 'does not have'} minimum availability.",
         }
-        updated = (sets[current].get("status") or {}).get("replicas", 0) if current in sets else 0
+        updated = section(sets[current], "status").get("replicas", 0) if current in sets else 0
         new: Json = {
             **status,
             "observedGeneration": deployment["metadata"].get("generation", 1),
@@ -165,7 +166,7 @@ class Deployments:
             "readyReplicas": total("readyReplicas"),
             "availableReplicas": available,
             "unavailableReplicas": max(0, wanted - available),
-            "conditions": with_condition(status.get("conditions") or [], condition, self._now_ms()),
+            "conditions": with_condition(items(status, "conditions"), condition, self._now_ms()),
         }
         write_status(self._store, RESOURCE, deployment, new)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.cluster.objects import Json, expression_matches
 from burster.lab.cluster.shapes import Shape, amounts
 
@@ -39,10 +40,10 @@ class NodeInfo:
 
     def read(self, node: Json) -> None:
         """Take over what the node object says; what runs there stays counted."""
-        spec = node.get("spec") or {}
-        status = node.get("status") or {}
-        self.labels: dict[str, str] = node["metadata"].get("labels") or {}
-        self.taints: list[Json] = [t for t in spec.get("taints") or () if t["effect"] in {"NoSchedule", "NoExecute"}]
+        spec = section(node, "spec")
+        status = section(node, "status")
+        self.labels: dict[str, str] = section(node["metadata"], "labels")
+        self.taints: list[Json] = [t for t in items(spec, "taints") if t["effect"] in {"NoSchedule", "NoExecute"}]
         self.unschedulable = bool(spec.get("unschedulable"))
         self.allocatable = amounts(status.get("allocatable"))
 
@@ -99,8 +100,8 @@ def _affine(node: NodeInfo, affinity: str) -> bool:
     fields: dict[str, str] = {"metadata.name": node.name}
 
     def holds(term: Json) -> bool:
-        expressions: list[Any] = term.get("matchExpressions") or []
-        by_field: list[Any] = term.get("matchFields") or []
+        expressions: list[Any] = items(term, "matchExpressions")
+        by_field: list[Any] = items(term, "matchFields")
         return (
             bool(expressions or by_field)
             and all(expression_matches(expression, node.labels) for expression in expressions)

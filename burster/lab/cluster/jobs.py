@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import items, section
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.jobstate import JobState, index_of, make_pod, next_status
@@ -20,6 +21,7 @@ from burster.lab.cluster.objects import (
     is_terminating,
     key_of,
     split_key,
+    without_finalizer,
     write_status,
 )
 from burster.lab.cluster.podindex import PodIndex
@@ -84,7 +86,7 @@ class Jobs:
         state = self._states.get(owner)
         if state is not None:
             self._wake(state.key, POD_BATCH_MS)
-        elif TRACKING in (pod["metadata"].get("finalizers") or ()):
+        elif TRACKING in items(pod["metadata"], "finalizers"):
             self._orphaned.add(key_of(pod))
 
     def _wake(self, key: str, delay_ms: int) -> None:
@@ -131,10 +133,10 @@ class Jobs:
 
     def _count(self, job: Json, state: JobState, pod: Json) -> None:
         """Take an ended pod into the Job's numbers, and off its finalizer in the same breath: it is never counted twice."""
-        if TRACKING not in (pod["metadata"].get("finalizers") or ()):
+        if TRACKING not in items(pod["metadata"], "finalizers"):
             return
         now = self._now_ms()
-        if (pod.get("status") or {}).get("phase") == "Succeeded":
+        if section(pod, "status").get("phase") == "Succeeded":
             state.succeed(job, pod)
         elif is_finished(pod):
             state.fail(job, pod, now)
@@ -149,11 +151,7 @@ class Jobs:
         self._untrack(pod)
 
     def _untrack(self, pod: Json) -> None:
-        meta = pod["metadata"]
-        finalizers: list[str] = meta.get("finalizers") or []
-        if TRACKING in finalizers:
-            new = {**meta, "finalizers": [other for other in finalizers if other != TRACKING]}
-            self._store.update("pods", meta["namespace"], meta["name"], {**pod, "metadata": new})
+        without_finalizer(self._store, "pods", pod, TRACKING)
 
     def _end_leftovers(self, pods: list[Json]) -> None:
         for pod in pods:

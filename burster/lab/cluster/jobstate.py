@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.cluster.objects import (
     Json,
     condition_of,
@@ -42,7 +43,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def index_of(pod: Json) -> int | None:
     """Return the completion index, None where the Job isn't Indexed."""
-    text = (pod["metadata"].get("annotations") or {}).get(INDEX)
+    text = section(pod["metadata"], "annotations").get(INDEX)
     return None if text is None else int(text)
 
 
@@ -67,7 +68,7 @@ class JobState:
 
     def adopt(self, job: Json) -> None:
         """Take over the counts that the object already carries: a restarted controller must not start from nothing."""
-        status = job.get("status") or {}
+        status = section(job, "status")
         self.succeeded = max(self.succeeded, int(status.get("succeeded") or 0))
         self.failed = max(self.failed, int(status.get("failed") or 0))
         self.done |= _parse_indexes(status.get("completedIndexes") or "")
@@ -75,7 +76,8 @@ class JobState:
 
     def finished(self, job: Json) -> bool:
         """Say whether the Job has ended."""
-        return any((condition_of(job, kind) or {}).get("status") == "True" for kind in ("Complete", "Failed"))
+        ends = (condition_of(job, kind) for kind in ("Complete", "Failed"))
+        return any(end is not None and end["status"] == "True" for end in ends)
 
     def succeed(self, job: Json, pod: Json) -> None:
         """Count a success; back-off starts anew."""
@@ -132,7 +134,8 @@ class JobState:
         if not _indexed(job):
             return [None] * room
         busy = self.done | self.given_up | taken
-        return [index for index in range(int(job["spec"]["completions"])) if index not in busy][:room]
+        free: list[int | None] = [index for index in range(int(job["spec"]["completions"])) if index not in busy]
+        return free[:room]
 
     def verdict(self, job: Json, live: int) -> Verdict | None:
         """Return the Job's end if this is it."""
@@ -158,16 +161,16 @@ class JobState:
 def make_pod(job: Json, state: JobState, index: int | None, tracking: str) -> Json:
     """Return the pod to create, tracked by the finalizer."""
     meta, template = job["metadata"], job["spec"]["template"]
-    template_meta = template.get("metadata") or {}
+    template_meta = section(template, "metadata")
     uid, name = meta["uid"], meta["name"]
     labels = {
-        **(template_meta.get("labels") or {}),
+        **section(template_meta, "labels"),
         "batch.kubernetes.io/controller-uid": uid,
         "batch.kubernetes.io/job-name": name,
         "controller-uid": uid,
         "job-name": name,
     }
-    annotations: dict[str, str] = dict(template_meta.get("annotations") or {})
+    annotations: dict[str, str] = dict(section(template_meta, "annotations"))
     spec = {"restartPolicy": "Never", **template["spec"]}
     own_name: Json = {"generateName": f"{name}-"}
     if index is not None:
@@ -197,8 +200,8 @@ def next_status(
     job: Json, state: JobState, pods: list[Json], live: list[Json], verdict: Verdict | None, now_ms: int
 ) -> Json:
     """Return the Job's new status."""
-    status = job.get("status") or {}
-    conditions: list[Json] = status.get("conditions") or []
+    status = section(job, "status")
+    conditions: list[Json] = items(status, "conditions")
     new: Json = {
         **status,
         "startTime": status.get("startTime") or rfc3339(now_ms),

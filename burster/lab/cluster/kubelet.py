@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import section
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.cluster import podstatus
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.objects import Json, is_finished, is_terminating, key_of, rfc3339, stable_digest, write_status
-from burster.lab.cluster.remote import RemoteRuntime, SandboxLoop
+from burster.lab.cluster.remote import Patience, RemoteRuntime, SandboxLoop
 from burster.lab.cluster.runs import Outcome, Run, RunLog
 from burster.lab.cluster.work import DirtyKeys, Works
 
@@ -129,7 +130,7 @@ class Kubelets:
             if is_finished(pod) and not is_terminating(pod):
                 return
             worker = self._workers[uid] = _Worker(pod)
-            if (pod.get("status") or {}).get("phase") == "Running":
+            if section(pod, "status").get("phase") == "Running":
                 worker.state = "running"
             elif is_finished(pod):
                 worker.state = "ended"
@@ -159,17 +160,20 @@ class Kubelets:
         worker.state = "starting"
         class_name = worker.pod["spec"].get("runtimeClassName")
         if class_name and self._remote is not None and self._remote.handles(class_name):
+            attempts = worker.loop.attempt if worker.loop else 0
             worker.loop = SandboxLoop(
                 self._remote,
                 self._works,
                 worker.pod,
-                seed=self._seed,
-                attempt=worker.loop.attempt if worker.loop else 0,
-                deadline_ms=self._config.sandbox_deadline_ms,
-                backoff_ms=self._config.sandbox_backoff_ms,
+                Patience(
+                    seed=self._seed,
+                    deadline_ms=self._config.sandbox_deadline_ms,
+                    backoff_ms=self._config.sandbox_backoff_ms,
+                ),
                 on_ready=lambda: self._works.soon(lambda: self._running(worker)),
                 on_failure=lambda message: self._events.emit(worker.pod, "Pod", "FailedCreatePodSandBox", message),
             )
+            worker.loop.attempt = attempts
             worker.loop.start()
         else:
             worker.timer = self._works.later(self._config.start_ms, lambda: self._running(worker))
@@ -190,7 +194,7 @@ class Kubelets:
         )
         self.runs.add(worker.run)
         self._write(worker, podstatus.running_status(worker.pod, now, _pod_ip(worker.uid), worker.restarts))
-        annotations: dict[str, str] = meta.get("annotations") or {}
+        annotations: dict[str, str] = section(meta, "annotations")
         if RUN_SECONDS in annotations and worker.pod["spec"].get("restartPolicy", "Always") != "Always":
             duration_ms = round(float(annotations[RUN_SECONDS]) * 1000)
             worker.timer = self._works.later(duration_ms, lambda: self._complete(worker))
@@ -198,7 +202,7 @@ class Kubelets:
     def _complete(self, worker: _Worker) -> None:
         if worker.state != "running":
             return
-        code = int((worker.pod["metadata"].get("annotations") or {}).get(EXIT_CODE, "0"))
+        code = int(section(worker.pod["metadata"], "annotations").get(EXIT_CODE, "0"))
         worker.state = "ended"
         self._end_run(worker, "Failed" if code else "Succeeded")
         self._write(worker, podstatus.ended_status(worker.pod, self._now_ms(), exit_code=code))

@@ -15,7 +15,7 @@ KATA_REMOTE: Final = "kata-remote"
 KATA_OVERHEAD: Final = {"cpu": "250m", "memory": "120Mi"}
 
 
-def make_node(
+def make_node(  # noqa: PLR0913 - a node has that many sides; all but three are optional and named
     name: str,
     cpu: str,
     memory: str,

@@ -7,6 +7,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.apiserver.store import Store
 
 
@@ -50,7 +51,7 @@ def split_key(key: str) -> tuple[str, str]:
 
 def condition_of(obj: Json, kind: str) -> Json | None:
     """Return the condition of that type, or None."""
-    for condition in obj.get("status", {}).get("conditions") or ():
+    for condition in items(obj, "status", "conditions"):
         if condition["type"] == kind:
             return condition
     return None
@@ -68,7 +69,7 @@ def with_condition(conditions: list[Json], condition: Json, now_ms: int) -> list
 
 def controller_of(obj: Json) -> Json | None:
     """Return the ownerReference with ``controller: true``, or None."""
-    for reference in obj["metadata"].get("ownerReferences") or ():
+    for reference in items(obj["metadata"], "ownerReferences"):
         if reference.get("controller"):
             return reference
     return None
@@ -88,8 +89,8 @@ def controller_reference(owner: Json, api_version: str, kind: str) -> Json:
 
 def selector_matches(selector: Json, labels: dict[str, str]) -> bool:
     """Say whether a LabelSelector matches; an empty one matches nothing here, as workload controllers treat it."""
-    wanted: dict[str, str] = selector.get("matchLabels") or {}
-    expressions: list[Json] = selector.get("matchExpressions") or []
+    wanted: dict[str, str] = section(selector, "matchLabels")
+    expressions: list[Json] = items(selector, "matchExpressions")
     if not wanted and not expressions:
         return False
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
@@ -100,7 +101,7 @@ def selector_matches(selector: Json, labels: dict[str, str]) -> bool:
 def expression_matches(expression: Json, labels: dict[str, str]) -> bool:
     """Say whether one matchExpression holds (In, NotIn, Exists, DoesNotExist, and Gt, Lt of node affinity)."""
     value = labels.get(expression["key"])
-    operator, values = expression["operator"], expression.get("values") or []
+    operator, values = expression["operator"], items(expression, "values")
     if operator in {"Gt", "Lt"}:
         if value is None or not value.lstrip("-").isdigit():
             return False
@@ -141,7 +142,8 @@ def write_status(store: Store, resource: str, obj: Json, status: Json) -> Json:
 
 def without_finalizer(store: Store, resource: str, obj: Json, finalizer: str) -> None:
     """Take one finalizer off an object; nothing happens where it isn't there."""
-    finalizers: list[str] = obj["metadata"].get("finalizers") or []
+    finalizers: list[str] = items(obj["metadata"], "finalizers")
     if finalizer in finalizers:
-        meta = {**obj["metadata"], "finalizers": [other for other in finalizers if other != finalizer]}
+        left = [other for other in finalizers if other != finalizer]
+        meta: Json = {**obj["metadata"], "finalizers": left}
         store.update(resource, meta.get("namespace", ""), meta["name"], {**obj, "metadata": meta})

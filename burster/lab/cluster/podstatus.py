@@ -5,6 +5,7 @@ Called by ``kubelet``. Pure: object and time in, new status out; the conditions'
 
 from typing import Any, Final
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.cluster.objects import Json, condition_of, rfc3339, with_condition
 
 
@@ -52,8 +53,8 @@ def ended_status(pod: Json, now_ms: int, *, exit_code: int, reason: str = "") ->
     why = reason or ("Error" if exit_code else "Completed")
     finished: dict[str, Any] = {"exitCode": exit_code, "reason": why, "finishedAt": rfc3339(now_ms)}
     containers: list[Json] = []
-    for former in status.get("containerStatuses") or []:
-        began = (former.get("state") or {}).get("running", {}).get("startedAt")
+    for former in items(status, "containerStatuses"):
+        began = section(former, "state").get("running", {}).get("startedAt")
         state = {"terminated": {**finished, **({"startedAt": began} if began else {})}}
         containers.append({**former, "state": state, "ready": False, "started": False})
     conditions = _conditions(
@@ -65,7 +66,7 @@ def ended_status(pod: Json, now_ms: int, *, exit_code: int, reason: str = "") ->
 def gate_objection(pod: Json) -> str:
     """Return why the readiness gates keep the pod from being Ready, in kubelet's words, or nothing."""
     objections: list[str] = []
-    for gate in pod["spec"].get("readinessGates") or ():
+    for gate in items(pod["spec"], "readinessGates"):
         kind = gate["conditionType"]
         condition = condition_of(pod, kind)
         if condition is None:
@@ -84,7 +85,7 @@ def grace_seconds(pod: Json) -> int:
 
 
 def _status(pod: Json) -> Json:
-    return pod.get("status") or {}
+    return section(pod, "status")
 
 
 def _conditions(pod: Json, now_ms: int, *, ready: bool, reason: str, started: bool) -> list[Json]:
@@ -99,7 +100,7 @@ def _conditions(pod: Json, now_ms: int, *, ready: bool, reason: str, started: bo
     containers: Json = {"type": "ContainersReady", "status": "True" if ready else "False"}
     if not ready:
         containers |= {"reason": reason, "message": unready}
-    conditions: list[Json] = _status(pod).get("conditions") or []
+    conditions: list[Json] = items(pod, "status", "conditions")
     for condition in (
         {"type": "PodReadyToStartContainers", "status": "True" if started else "False"},
         {"type": "Initialized", "status": "True"},

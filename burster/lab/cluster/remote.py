@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from burster.lab.cluster.objects import Json, key_of, stable_digest
 from burster.lab.cluster.work import Works
 
@@ -38,6 +40,14 @@ def sandbox_id(seed: int, uid: str, attempt: int) -> str:
     return stable_digest("sandbox", seed, uid, attempt)
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a kubelet waits for a sandbox, and then before the next one."""
+
+    seed: int = 0
+    deadline_ms: int = 240_000
+    backoff_ms: int = 10_000
+
+
 class SandboxLoop:
     """Attempts until one sandbox is ready or the pod is over."""
 
@@ -46,25 +56,20 @@ class SandboxLoop:
         remote: RemoteRuntime,
         works: Works,
         pod: Json,
+        patience: Patience,
         *,
-        seed: int,
-        attempt: int,
-        deadline_ms: int,
-        backoff_ms: int,
         on_ready: Callable[[], None],
         on_failure: Callable[[str], None],
     ) -> None:
         self._remote = remote
         self._works = works
         self._pod = pod
-        self._seed = seed
-        self._deadline_ms = deadline_ms
-        self._backoff_ms = backoff_ms
+        self._patience = patience
         self._on_ready = on_ready
         self._on_failure = on_failure
         self._starting: asyncio.Task[Any] | None = None
         self._stopping: asyncio.Task[Any] | None = None
-        self.attempt = attempt
+        self.attempt = 0
         self.sandbox_id = ""
 
     def start(self) -> None:
@@ -96,9 +101,9 @@ class SandboxLoop:
         uid: str = self._pod["metadata"]["uid"]
         while True:
             self.attempt += 1
-            self.sandbox_id = sandbox = sandbox_id(self._seed, uid, self.attempt)
+            self.sandbox_id = sandbox = sandbox_id(self._patience.seed, uid, self.attempt)
             try:
-                async with asyncio.timeout(self._deadline_ms / 1000):
+                async with asyncio.timeout(self._patience.deadline_ms / 1000):
                     await self._remote.start_sandbox(sandbox, self._pod)
             except TimeoutError:
                 reason = "code = DeadlineExceeded desc = context deadline exceeded"
@@ -113,5 +118,5 @@ class SandboxLoop:
             self._on_failure(f"Failed to create pod sandbox: rpc error: {reason}")
             self._works.spawn(self._release(sandbox), name=f"clean up sandbox of {key_of(self._pod)}")
             # a kubelet comes back to a failed pod after its back-off and up to half of it more
-            jitter = random.Random(f"{self._seed}/backoff/{sandbox}").uniform(1.0, 1.5)
-            await asyncio.sleep(self._backoff_ms * jitter / 1000)
+            jitter = random.Random(f"{self._patience.seed}/backoff/{sandbox}").uniform(1.0, 1.5)
+            await asyncio.sleep(self._patience.backoff_ms * jitter / 1000)

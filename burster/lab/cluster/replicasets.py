@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import items, section
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.objects import (
@@ -88,7 +89,7 @@ class ReplicaSets:
                 self._dirty.add(self._key_of_uid[owner])
             return
         meta = pod["metadata"]
-        labels: dict[str, str] = meta.get("labels") or {}
+        labels: dict[str, str] = section(meta, "labels")
         for key, selector in self._selectors.get(meta["namespace"], {}).items():
             if selector_matches(selector, labels):
                 self._adoptable.setdefault(key, {})[meta["name"]] = None
@@ -116,7 +117,7 @@ class ReplicaSets:
         meta = replica_set["metadata"]
         mine: list[Json] = []
         for pod in self._owned(replica_set):
-            if selector_matches(selector, pod["metadata"].get("labels") or {}):
+            if selector_matches(selector, section(pod["metadata"], "labels")):
                 mine.append(pod)
             elif not is_terminating(pod):
                 self._set_owners(pod, [ref for ref in pod["metadata"]["ownerReferences"] if ref["uid"] != meta["uid"]])
@@ -124,8 +125,8 @@ class ReplicaSets:
             return mine
         for name in self._adoptable.pop(key_of(replica_set), ()):
             pod = self._orphan(meta["namespace"], name)
-            if pod is not None and selector_matches(selector, pod["metadata"].get("labels") or {}):
-                references = [*(pod["metadata"].get("ownerReferences") or []), _reference(replica_set)]
+            if pod is not None and selector_matches(selector, section(pod["metadata"], "labels")):
+                references = [*items(pod["metadata"], "ownerReferences"), _reference(replica_set)]
                 mine.append(self._set_owners(pod, references))
         return mine
 
@@ -138,7 +139,7 @@ class ReplicaSets:
         return None if taken else pod
 
     def _set_owners(self, pod: Json, references: list[Json]) -> Json:
-        meta = {**pod["metadata"], "ownerReferences": references}
+        meta: Json = {**pod["metadata"], "ownerReferences": references}
         return self._store.update("pods", meta["namespace"], meta["name"], {**pod, "metadata": meta})
 
     def _grow(self, replica_set: Json, count: int) -> str:
@@ -150,7 +151,7 @@ class ReplicaSets:
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": {
-                    **(template.get("metadata") or {}),
+                    **section(template, "metadata"),
                     "generateName": f"{meta['name']}-",
                     "namespace": meta["namespace"],
                     "ownerReferences": [_reference(replica_set)],
@@ -177,19 +178,17 @@ class ReplicaSets:
             self._store.delete("pods", meta["namespace"], meta["name"], uid=meta["uid"])
 
     def _write(self, replica_set: Json, active: list[Json], problem: str) -> None:
-        status = replica_set.get("status") or {}
+        status = section(replica_set, "status")
         ready = sum(map(is_ready, active))
-        hash_labels: dict[str, str] = (replica_set["spec"]["template"].get("metadata") or {}).get("labels") or {}
+        hash_labels: dict[str, str] = section(replica_set["spec"]["template"], "metadata", "labels")
         labelled = sum(
-            all((pod["metadata"].get("labels") or {}).get(name) == value for name, value in hash_labels.items())
+            all(section(pod["metadata"], "labels").get(name) == value for name, value in hash_labels.items())
             for pod in active
         )
-        conditions = [
-            condition for condition in status.get("conditions") or [] if condition["type"] != "ReplicaFailure"
-        ]
+        conditions = [condition for condition in items(status, "conditions") if condition["type"] != "ReplicaFailure"]
         if problem:
             failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": problem}
-            conditions = with_condition(status.get("conditions") or [], failure, self._now_ms())
+            conditions = with_condition(items(status, "conditions"), failure, self._now_ms())
         new: Json = {
             **status,
             "replicas": len(active),
@@ -210,7 +209,7 @@ def _reference(replica_set: Json) -> Json:
 def _deletion_rank(pod: Json) -> tuple[bool, int, bool, int, tuple[int, ...], str]:
     """Order pods by how little is lost: unbound, then pending, then not ready, then cheap by annotation, then young."""
     meta = pod["metadata"]
-    cost = int((meta.get("annotations") or {}).get(DELETION_COST, "0"))
-    phase = (pod.get("status") or {}).get("phase", "Pending")
+    cost = int(section(meta, "annotations").get(DELETION_COST, "0"))
+    phase = section(pod, "status").get("phase", "Pending")
     age = tuple(-ord(letter) for letter in meta.get("creationTimestamp") or "")
     return (bool(pod["spec"].get("nodeName")), _PHASE_RANK.get(phase, 2), is_ready(pod), cost, age, meta["name"])

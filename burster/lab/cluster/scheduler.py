@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.objects import items, section
 from burster.lab.apiserver.store import Store, StoreEvent
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.fit import NodeInfo, explain, fits, least_allocated
@@ -273,8 +274,8 @@ class Scheduler:
         if former is not None and (former.get("reason"), former.get("message")) == (reason, message):
             return
         condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
-        status = pod.get("status") or {}
-        conditions = with_condition(status.get("conditions") or [], condition, self._now_ms())
+        status = section(pod, "status")
+        conditions = with_condition(items(status, "conditions"), condition, self._now_ms())
         try:
             write_status(self._store, "pods", pod, {**status, "phase": "Pending", "conditions": conditions})
         except ApiError:

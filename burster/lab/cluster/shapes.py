@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from burster.lab.apiserver.objects import items, section
 from burster.lab.cluster.objects import Json
 from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 
@@ -62,9 +63,9 @@ def amounts(resources: dict[str, str] | None) -> dict[str, int]:
 
 
 def _asked(container: Json) -> dict[str, int]:
-    resources = container.get("resources") or {}
+    resources = section(container, "resources")
     # a limit without a request is a request, as the API server's defaulting has it
-    return amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+    return amounts({**section(resources, "limits"), **section(resources, "requests")})
 
 
 def _add(total: dict[str, int], more: dict[str, int]) -> None:
@@ -75,11 +76,11 @@ def _add(total: dict[str, int], more: dict[str, int]) -> None:
 def pod_requests(spec: Json) -> dict[str, int]:
     """Return what a pod asks for: containers together, or the largest moment of initialisation, plus the RuntimeClass's overhead."""
     total: dict[str, int] = {}
-    for container in spec.get("containers") or ():
+    for container in items(spec, "containers"):
         _add(total, _asked(container))
     sidecars: dict[str, int] = {}
     peak: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
+    for container in items(spec, "initContainers"):
         moment = dict(sidecars)
         _add(moment, _asked(container))
         if container.get("restartPolicy") == "Always":
@@ -97,17 +98,15 @@ def shape_of(pod: Json) -> Shape:
     """Return the pod's shape."""
     spec = pod["spec"]
     requests = pod_requests(spec)
-    affinity = (
-        (spec.get("affinity") or {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    )
+    affinity = section(spec, "affinity").get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     return Shape(
         requests=tuple(sorted(requests.items())),
         scored_cpu_millicores=requests.get("cpu", SCORED_CPU_MILLICORES),
         scored_memory_bytes=requests.get("memory", SCORED_MEMORY_BYTES),
-        selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+        selector=tuple(sorted(section(spec, "nodeSelector").items())),
         tolerations=tuple(
             Toleration(t.get("key") or "", t.get("operator") or "Equal", t.get("value") or "", t.get("effect") or "")
-            for t in spec.get("tolerations") or ()
+            for t in items(spec, "tolerations")
         ),
         affinity=json.dumps(affinity["nodeSelectorTerms"], sort_keys=True) if affinity else "",
     )

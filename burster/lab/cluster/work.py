@@ -6,9 +6,10 @@ one is raised there. It takes time only from the loop's own timers, so a virtual
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.store import Store
 
 
 #: How many keys one callback handles before it lets sockets have their turn.
@@ -98,6 +99,15 @@ class Works:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.report(error)
+
+
+class Ground(NamedTuple):
+    """What every part of the lab's cluster stands on."""
+
+    store: Store
+    now_ms: Callable[[], int]
+    works: Works
+    seed: int = 0
 
 
 class DirtyKeys:
