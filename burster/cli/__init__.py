@@ -51,7 +51,15 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str]) -> int:
     from burster.cli.app import build_app
 
-    result = build_app(arguments)(args=list(arguments), prog_name="burster", standalone_mode=False)
+    stdout = sys.stdout
+    try:
+        result = build_app(arguments)(args=list(arguments), prog_name="burster", standalone_mode=False)
+    except SystemExit as stopped:
+        # typer answers a broken pipe by exit 1 and a wrapper around standard output: that would look like "the answer is no"
+        if sys.stdout is stdout:
+            raise
+        sys.stdout = stdout
+        raise BrokenPipeError from stopped
     return result if isinstance(result, int) else 0
 
 
@@ -82,13 +90,14 @@ def _explain(error: Exception) -> int:
 def _explain_usage(error: Exception) -> int:
     from typer import TyperException
 
-    message = error.format_message() if isinstance(error, TyperException) else str(error)
+    message = (error.format_message() if isinstance(error, TyperException) else str(error)).rstrip(". ")
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{message}\n" if message else "")
         return EXIT_USAGE
     command = context.command_path if context else "burster"
-    _say(f"{message.rstrip('.')}. See {command} --help.")
+    stop = "" if message.endswith(("?", "!")) else "."
+    _say(f"{message}{stop} See {command} --help.")
     return EXIT_USAGE
 
 

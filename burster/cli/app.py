@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 _ENTRIES: Final = (
-    Entry("demo", "burster.cli.demo", "demo", "The whole system on this machine, against stand-ins; ends by itself."),
+    Entry("demo", "burster.cli.demo", "demo", "The whole system on this machine, on stand-ins."),
     Entry("controller", "burster.cli.controller", "controller", "Run in (or next to) a cluster."),
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
     Entry("policy", "burster.cli.policy", "app", "Validate and explain policy files."),

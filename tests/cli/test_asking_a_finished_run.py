@@ -1,0 +1,164 @@
+import json
+
+import pytest
+
+from burster.model.decisions import Decision
+
+
+def test_why_tells_the_whole_story_of_a_pod(burster, run_dir):
+    code, out, err = burster("why", "bank/batch-7", "--run", run_dir)
+    assert (code, err) == (0, "")
+    told = [
+        "no node takes it: 0/3 nodes are available",
+        "Wait by bank/classic",
+        "PolicyBudget: $0.5000 would have to be reserved",
+        "wanted $0.5000, used $0.9000, limit $1.0000",
+        "What would change it: A burst that settles for less",
+        "Burst at azure/westeurope/Standard_DC2es_v6 by bank/classic",
+        "pending 1m",
+        "Reserved: $0.5000 are set aside.",
+        "Release by bank/classic",
+        "now Released, cost $0.1234",
+        "the Burst is recorded",
+        "VM podvm-1 (Standard_DC2es_v6) is Succeeded",
+        "phase Serving",
+        "the cloud confirms that no VM is there",
+        "settled for $0.1234",
+    ]
+    positions = [out.find(text) for text in told]
+    assert -1 not in positions, [text for text, position in zip(told, positions, strict=True) if position < 0]
+    assert positions == sorted(positions)
+    assert out.count("VM podvm-1") == 1
+
+
+def test_a_name_alone_is_enough_and_a_burst_can_be_asked_about_too(burster, run_dir):
+    whole = burster("why", "bank/batch-7", "--run", run_dir)
+    assert burster("why", "batch-7", "--run", run_dir) == whole
+    code, out, _ = burster("why", "burst-batch-7", "--run", run_dir)
+    assert code == 0
+    assert "Its demand has been gone" in out
+
+
+def test_why_of_a_policy_counts_its_verdicts(burster, run_dir):
+    code, out, _ = burster("why", "classic", "--run", run_dir)
+    assert code == 0
+    assert "Policy bank/classic: 1 bursts, $0.1234 settled" in out
+    assert "NoSizeFits" in out
+    assert "No allowed size has 200 cpu [really]." in out
+
+
+def test_why_as_json(burster, run_dir):
+    code, out, _ = burster("why", "batch-7", "--run", run_dir, "-o", "json")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["about"] == "bank/batch-7"
+    assert [decision["verdict"] for decision in answer["decisions"]] == ["Wait", "Burst", "Release"]
+    (burst,) = answer["bursts"]
+    assert (burst["phase"], burst["settled_micro_usd"], burst["vms"]) == ("Released", 123_400, ["podvm-1"])
+    assert len(burst["life"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        pytest.param("bach-7", "did you mean bank/batch-7", id="a near match"),
+        pytest.param("bank/batch-77", "did you mean bank/batch-7", id="a near match with its namespace"),
+        pytest.param("zzz", "burster history lists what was decided", id="nothing near"),
+    ],
+)
+def test_a_name_nobody_knows(burster, run_dir, name, sentence):
+    code, out, err = burster("why", name, "--run", run_dir)
+    assert (code, out) == (1, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_history_lists_decisions_in_order(burster, run_dir):
+    code, out, _ = burster("history", "--run", run_dir)
+    assert code == 0
+    assert [word for word in out.split() if word in {"Wait", "Burst", "Deny", "Release"}] == [
+        "Wait",
+        "Burst",
+        "Deny",
+        "Release",
+    ]
+    assert "[really]" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "want"),
+    [
+        pytest.param([], ["Wait", "Burst", "Deny", "Release"], id="all"),
+        pytest.param(["--limit", "1"], ["Release"], id="the latest"),
+        pytest.param(["--policy", "classic", "--limit", "2"], ["Deny", "Release"], id="of a policy"),
+        pytest.param(["--since", "6m"], ["Burst", "Deny", "Release"], id="the last so much time"),
+    ],
+)
+def test_history_as_json(burster, run_dir, flags, want):
+    code, out, _ = burster("history", "--run", run_dir, "-o", "json", *flags)
+    assert code == 0
+    assert [decision["verdict"] for decision in json.loads(out)] == want
+
+
+def test_a_story_that_no_engine_told_does_not_verify(burster, run_dir):
+    code, _, err = burster("history", "--verify", "--run", run_dir)
+    assert code == 1
+    assert (
+        "step 1 decided otherwise at decision 1: recorded Wait (PolicyBudget) for bank/batch-7, replayed nothing" in err
+    )
+
+
+def test_spend(burster, run_dir):
+    code, out, _ = burster("spend", "--run", run_dir)
+    assert code == 0
+    assert "$0.1234 for 1 bursts" in out
+    document = json.loads(burster("spend", "--run", run_dir, "-o", "json")[1])
+    assert (document["total_micro_usd"], document["unsettled"]) == (123_400, 0)
+    assert document["by_policy"][0]["policy"] == "bank/classic"
+
+
+def test_status_shows_how_things_stood(burster, run_dir):
+    (run_dir / "summary.json").write_text(
+        '{"leaks": 0, "invariants": [{"name": "tidy", "ok": false, "detail": "a VM is left"}]}'
+    )
+    code, out, _ = burster("status", "--run", run_dir)
+    assert code == 0
+    for shown in (
+        "on-prem, 3 nodes",
+        "92%",
+        "1 pending",
+        "bank/batch-8",
+        "1 Released",
+        "$0.1234 settled",
+        "tidy: a VM is left",
+    ):
+        assert shown in out
+    document = json.loads(burster("status", "--run", run_dir, "-o", "json")[1])
+    assert document["status"]["bursts_by_phase"] == {"Released": 1}
+    assert document["summary"]["leaks"] == 0
+    assert [Decision(**{**one, "reasons": ()}).verdict for one in document["status"]["decisions"]][-1] == "Release"
+
+
+@pytest.mark.parametrize("command", [["why", "x"], ["status"], ["history"], ["spend"]])
+class TestWhatIsNoRun:
+    def test_none_named(self, burster, command):
+        code, out, err = burster(*command)
+        assert (code, out) == (2, "")
+        assert f"burster {command[0]} reads a finished run so far: name its directory with --run DIR" in err
+
+    def test_no_directory(self, burster, command, tmp_path):
+        code, _, err = burster(*command, "--run", tmp_path / "nothing")
+        assert code == 2
+        assert "is no directory" in err
+
+    def test_a_directory_without_a_ledger(self, burster, command, tmp_path):
+        code, _, err = burster(*command, "--run", tmp_path)
+        assert code == 2
+        assert "there is no ledger here" in err
+
+    def test_a_ledger_that_is_none(self, burster, command, tmp_path):
+        (tmp_path / "ledger.sqlite").write_text("once upon a time" * 20)
+        code, _, err = burster(*command, "--run", tmp_path)
+        assert code == 2
+        assert "it is no SQLite file" in err
+        assert err.count("\n") == 1
