@@ -1,9 +1,9 @@
 """Kubernetes quantities, durations and money as integers.
 
 Resources are millicores and bytes, money is micro-USD, time is milliseconds: the core never compares floats. Grammar of quantities:
-Kubernetes' ``resource.Quantity`` (sign, decimal number, suffix n u m k M G T P E Ki Mi Gi Ti Pi Ei or exponent), rounded up to nano as there;
-what Kubernetes would cap at 2^63-1 is refused, as nobody means it. Durations: Go's ``time.ParseDuration`` as far as policies use it (h, m, s, ms),
-and d for 24 hours.
+Kubernetes' ``resource.Quantity`` (sign, decimal number, suffix n u m k M G T P E Ki Mi Gi Ti Pi Ei or exponent), rounded up to nano
+as there; what Kubernetes would cap at 2^63-1 is refused, as nobody means it. Durations: Go's ``time.ParseDuration`` as far as
+policies use it (h, m, s, ms), and d for 24 hours.
 """
 
 import re
