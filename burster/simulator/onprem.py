@@ -33,7 +33,7 @@ class OnPrem:
         self.running = 0
         #: pods that wait, by what they ask for: only the first of each kind has to be looked at
         self._waiting: dict[_Shape, OrderedDict[int, SimPod]] = {}
-        self._freed: set[int] = set()
+        self.freed: set[int] = set()  #: nodes that got room since the last retry
         self.pending = 0
         self._turn = 0
 
@@ -69,13 +69,13 @@ class OnPrem:
         self.memory_used -= asked.memory_bytes
         self.gpus_used -= asked.gpus
         self.running -= 1
-        self._freed.add(node)
+        self.freed.add(node)
 
     def retry(self) -> Iterator[SimPod]:
         """Place who waits on the nodes that got room since the last time, and yield each one placed."""
         # Nobody who waits fits on the other nodes, or they would not wait.
-        freed = sorted(self._freed)
-        self._freed.clear()
+        freed = sorted(self.freed)
+        self.freed.clear()
         while freed and self._waiting:
             best: SimPod | None = None
             for queue in self._waiting.values():

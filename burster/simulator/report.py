@@ -89,7 +89,7 @@ def _headline(summary: dict[str, Any]) -> str:
         (f"{waits['p95']:g} s", "95 % waited no longer"),
         (f"{waits['max']:g} s", "longest wait"),
         (cloud["peak_vms"], "VMs at most"),
-        (f"{cloud['vm_minutes']:.2f}", "VM hours"),
+        (f"{cloud['vm_hours']:.2f}", "VM hours"),
         (cloud["launches"], "VM launches"),
         (f"{summary['on_prem']['cpu_utilisation']:.1%}", "on-prem cpu asked for, on average"),
     )

@@ -62,8 +62,7 @@ class World:
     def advance(self, now_ms: int) -> None:
         """Let everything happen that is due at this instant, in the documented order."""
         self.now_ms = now_ms
-        while True:
-            before = self.events
+        while self.onprem.freed or self._due(now_ms):
             self.events += self.agenda.run(now_ms, FINISH)
             self._retry()
             while self.arrived < len(self.entries) and self.entries[self.arrived].arrival_ms <= now_ms:
@@ -73,10 +72,11 @@ class World:
                 (self._task if entry.kind == "Pod" else self._scale)(entry)
             self._retry()
             self.events += self.agenda.run(now_ms, TICK)
-            self._retry()
-            if self.events == before:
-                return
             self.last_event_ms = now_ms
+
+    def _due(self, now_ms: int) -> bool:
+        next_ms = self.next_ms()
+        return next_ms is not None and next_ms <= now_ms
 
     def take_outbox(self) -> list[Stimulus]:
         """Return what the controller is to see, once."""
@@ -233,6 +233,8 @@ class World:
         self.onprem.end(pod)
 
     def _retry(self) -> None:
+        if not self.onprem.freed:
+            return
         for pod in self.onprem.retry():
             self._left(pod, "Bound")
             self._started(pod)
