@@ -5,6 +5,7 @@ LedgerUnwritableError: the runtime turns that into LedgerHealth(writable=False),
 decides, and never changes what is written.
 """
 
+import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,7 @@ class Ledger:
         self.path = path
         self._connection = connection
         self._run = run
+        self._closed = False
         self._step: int = self._scalar("SELECT coalesce(max(step), 0) FROM steps")
 
     @classmethod
@@ -297,7 +299,15 @@ class Ledger:
                     yield f"record {row} of {table} can't be decoded: {error}"
 
     def close(self) -> None:
-        """Close the file; a second time does nothing."""
+        """Close the file; a second time does nothing.
+
+        A writer leaves one plain file behind, without WAL's companions, which can be copied and read anywhere; where somebody reads
+        it at this moment it stays in WAL mode until the next writer closes it.
+        """
+        if self._run and not self._closed:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+        self._closed = True
         self._connection.close()
 
     def __enter__(self) -> Self:

@@ -1,16 +1,20 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from burster.cli import main
+from burster.lab.demo_result import BurstCounts, DemoResult, Invariant, PodCounts, ReactionMs
 from burster.ledger import Ledger
 from burster.model import stimuli
 from burster.model.decisions import Decision, Reason
 from burster.model.offerings import Vm
 from burster.model.pods import Pod, Resources
+from burster.surfaces.view import BudgetView, BurstView, NodeView, OnPremView, PendingView, StatusView
 
 
 START_MS = 1_800_000_000_000
@@ -161,3 +165,105 @@ def run_dir(tmp_path):
     directory.mkdir()
     tell_a_story(directory / "ledger.sqlite")
     return directory
+
+
+def views(ledger_path):
+    """Return a run's views: on-prem fills, a burst comes and goes."""
+    with Ledger.read(ledger_path) as ledger:
+        decisions = ledger.decisions()
+    there = Resources(cpu_millicores=4_000, memory_bytes=2**33)
+    burst = BurstView(
+        burst="bank/burst-batch-7",
+        policy="bank/classic",
+        pod="bank/burst-batch-7",
+        phase="Serving",
+        vm="podvm-1",
+        size="Standard_DC2es_v6",
+        cost_micro_usd=4_200,
+    )
+    for minute in range(8):
+        used = Resources(cpu_millicores=min(4_000, 700 * minute), memory_bytes=2**30)
+        out = 2 <= minute < 6
+        yield StatusView(
+            at_ms=START_MS + minute * 60_000,
+            title="demo",
+            onprem=OnPremView(
+                node_count=2,
+                used=used + used,
+                allocatable=there + there,
+                nodes=tuple(NodeView(name=f"node-{n}", used=used, allocatable=there) for n in (1, 2)),
+            ),
+            pending_total=int(out),
+            pending=(PendingView(pod="bank/batch-8", since_ms=START_MS, why="No size [fits]."),) if out else (),
+            bursts_by_phase={"Serving": 1} if out else {"Released": 1},
+            bursts=(burst,) if out else (msgspec.structs.replace(burst, phase="Released"),),
+            budgets=(
+                BudgetView(
+                    owner="bank/classic",
+                    window="hour",
+                    spent_micro_usd=1,
+                    reserved_micro_usd=950_000,
+                    limit_micro_usd=1_000_000,
+                ),
+            ),
+            spent_micro_usd=123_400,
+            decisions_total=min(minute, len(decisions)),
+            decisions=decisions[: min(minute, len(decisions))],
+        )
+
+
+class FakeWorld:
+    """A stand-in for burster.lab.world: tells a short story, leaves a real ledger, and knows nothing of clusters."""
+
+    def __init__(self):
+        self.asked = []
+        self.changes = {}
+        self.error = None
+
+    def run_demo(self, options, on_view, on_beat):
+        self.asked.append(options)
+        if self.error:
+            raise self.error
+        ledger_path = Path(options.run_dir) / "ledger.sqlite"
+        tell_a_story(ledger_path)
+        on_beat("On-prem fills.")
+        for view in views(ledger_path):
+            on_view(view)
+        on_beat("0 leaks [really].")
+        with Ledger.read(ledger_path) as ledger:
+            sha256 = ledger.decisions_sha256()
+        result = DemoResult(
+            seed=options.seed,
+            pods=PodCounts(total=2, ran_on_prem=0, ran_in_cloud=1, unserved=1),
+            bursts=BurstCounts(created=1, released=1, failed=0),
+            reaction_ms=ReactionMs(p50=3.2, p99=9.7, max=11.0),
+            cost_micro_usd=123_400,
+            leaks=0,
+            invariants=(Invariant(name="nothing ran twice", ok=True, detail="2 pods looked at"),),
+            decisions_sha256=sha256,
+            run_dir=options.run_dir,
+            virtual_ms=420_000,
+            wall_ms=1_500,
+        )
+        return msgspec.structs.replace(result, **self.changes)
+
+    def as_module(self):
+        """Return it as a module to be imported."""
+        module = types.ModuleType("burster.lab.world")
+        module.run_demo = self.run_demo
+        return module
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Put a stand-in where `burster demo` looks for the lab."""
+    world = FakeWorld()
+    monkeypatch.setitem(sys.modules, "burster.lab.world", world.as_module())
+    return world
+
+
+@pytest.fixture
+def demo_views(tmp_path):
+    """A run's views."""
+    tell_a_story(tmp_path / "told.sqlite")
+    return tuple(views(tmp_path / "told.sqlite"))

@@ -159,6 +159,26 @@ def test_a_folder_that_is_a_file_cannot_hold_a_ledger(tmp_path):
         Ledger.open(tmp_path / "file" / "ledger.sqlite")
 
 
+def test_a_closed_ledger_is_one_plain_file_and_reading_leaves_nothing(ledger, path):
+    ledger.append_step(1, [], [a_decision()])
+    ledger.close()
+    ledger.close()
+    with Ledger.read(path) as reader:
+        assert len(reader.decisions()) == 1
+    assert [file.name for file in path.parent.iterdir()] == ["ledger.sqlite"]
+
+
+def test_a_ledger_whose_writer_died_is_read_all_the_same(ledger, path, tmp_path):
+    ledger.append_step(1, [], [a_decision()])
+    (tmp_path / "copy").mkdir()
+    for name in ("ledger.sqlite", "ledger.sqlite-wal"):
+        (tmp_path / "copy" / name).write_bytes((path.parent / name).read_bytes())
+    with Ledger.read(tmp_path / "copy/ledger.sqlite") as reader:
+        assert len(reader.decisions()) == 1
+    with Ledger.open(tmp_path / "copy/ledger.sqlite") as writer:
+        assert writer.append_step(2, [], []) == 2
+
+
 def test_reading_where_nothing_may_be_written(ledger, path):
     ledger.append_step(1, [], [a_decision()])
     ledger.close()
