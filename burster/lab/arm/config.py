@@ -27,8 +27,8 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     update_ms: int = 3_000
     #: part of the creation after which the network interface has its address
     address_after_percent: int = 40
-    #: what the headers ask a client to wait between two looks at an operation
-    retry_after_s: int = 2
+    #: what the headers ask a client to wait between two looks at an operation; 4 is what its token bucket can bear for ever
+    retry_after_s: int = 4
     #: how far a list is behind the truth: it misses newer VMs and still shows those gone since
     list_lag_ms: int = 0
     list_page_size: int = 50

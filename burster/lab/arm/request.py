@@ -203,6 +203,19 @@ def read_vm_request(content: bytes, config: ArmConfig) -> VmRequest:
     return VmRequest(body=body, raw=raw, size=size, image=image, os_disk=os_disk)
 
 
+class _Located(msgspec.Struct):
+    location: str = ""
+
+
+def location_of(content: bytes) -> str:
+    """Return the region a body names, empty where it can't be read: refusing it is another function's business."""
+    try:
+        located = msgspec.json.decode(content, type=_Located)
+    except msgspec.DecodeError:
+        return ""
+    return located.location.replace(" ", "").casefold()
+
+
 def _judge_size(body: VmBody) -> Size:
     if body.region not in REGIONS:
         raise ArmError(

@@ -21,7 +21,8 @@ from burster.lab.arm.cloud import Cloud
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.faults import Dropped, Fault, Faults, strike
-from burster.lab.arm.resources import Operation, VmRecord
+from burster.lab.arm.request import location_of
+from burster.lab.arm.resources import VM_KIND, Operation, VmRecord
 from burster.lab.arm.retail import price_page
 from burster.lab.arm.routes import Call, read_call
 from burster.lab.arm.throttle import Throttle
@@ -154,13 +155,11 @@ class ArmServer:
             if call is None:
                 raise ArmError(404, "InvalidResourceType", f"The resource type of '{request.path}' could not be found.")  # noqa: TRY301
             _check_version(request, call)
-            limits = self._spend(call)
+            region = await self._region_of(call, request)
+            limits = self._spend(call, region)
             if call.operation != "PutVm":
-                fault = strike(
-                    self.faults.take(
-                        call.operation, name=call.name, region=self._region_of(call), size=self._size_of(call)
-                    )
-                )
+                taken = self.faults.take(call.operation, name=call.name, region=region, size=self._size_of(call))
+                fault = strike(taken)
             response, late = await self._answer(call, request)
             fault = fault or late
         except ArmError as refusal:
@@ -181,17 +180,20 @@ class ArmServer:
             request.transport.abort()
         return web.Response(status=500)
 
-    def _spend(self, call: Call) -> dict[str, str]:
+    def _spend(self, call: Call, region: str) -> dict[str, str]:
         if not self._config.throttled:
             return {}
-        scope = f"{call.scope.subscription}/{call.region or self._region_of(call)}".casefold()
-        resource = f"{call.scope.group}/{call.name}".casefold()
+        scope = f"{call.scope.subscription}/{region}".casefold()
+        resource = f"{call.scope.subscription}/{call.scope.group}/{call.name}".casefold()
         return self._throttle.spend(call.operation, scope=scope, resource=resource, now_ms=self._clock.now_ms())
 
     def _vm_of(self, call: Call) -> VmRecord | None:
-        return self._cloud.vms.get(call.scope.resource_id("Microsoft.Compute/virtualMachines", call.name).casefold())
+        return self._cloud.vms.get(call.scope.resource_id(VM_KIND, call.name).casefold())
 
-    def _region_of(self, call: Call) -> str:
+    async def _region_of(self, call: Call, request: web.Request) -> str:
+        """Return where a request goes: from its path, its VM, or its body."""
+        if call.action == "put-vm":
+            return location_of(await request.read())
         vm = self._vm_of(call) if call.name else None
         return call.region or (vm.region if vm else "")
 

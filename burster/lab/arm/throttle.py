@@ -77,7 +77,7 @@ class Throttle:
     def spend(self, operation: str, *, scope: str, resource: str, now_ms: int) -> dict[str, str]:
         """Take one token from each bucket and return the headers that say what is left; ArmError 429 where one is empty.
 
-        ``scope`` is subscription and region, ``resource`` the VM or operation.
+        ``scope`` is subscription and region, ``resource`` the VM or operation, wherever it is.
         """
         if operation not in LIMITS:
             return {}
@@ -85,7 +85,7 @@ class Throttle:
         name = _POLICY_NAMES[operation]
         buckets = [(f"{name}Subscription", self._bucket((operation, scope), per_scope, now_ms))]
         if per_resource is not None:
-            key = (operation, scope, resource)
+            key = (operation, "", resource)
             buckets.append((f"{name}Resource", self._bucket(key, per_resource, now_ms)))
         for policy, bucket in buckets:
             if bucket.tokens < 1:
