@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FRAME_S: Final = 0.1
 _BAR_WIDTH: Final = 24
+_ABOUT_WIDTH: Final = 34
 _BEATS_SHOWN: Final = 6
 _ROWS_MAX: Final = 8
 _OVER: Final = frozenset({"Released"})
@@ -255,14 +256,25 @@ def _money(view: StatusView) -> "RenderableType":
 
 
 def _decisions(view: StatusView, rows: int) -> "RenderableType":
+    from rich.console import Group
     from rich.text import Text
 
-    grid = _grid("time", "verdict", "about", "because")
-    for decision in view.decisions[-rows:]:
-        grid.add_row(
-            Text(words.clock_time(decision.at_ms), style="dim"),
-            Text(decision.verdict, style=_COLOURS.get(decision.verdict, "")),
-            Text(decision.subject or decision.policy),
-            Text(words.sentence(decision)),
-        )
-    return grid
+    shown = view.decisions[-rows:]
+    # lines, not columns: a table would take its room from the short columns first, which are the ones to read by
+    widest = min(_ABOUT_WIDTH, max((len(one.subject or one.policy) for one in shown), default=0))
+    lines: list[Text] = []
+    for decision in shown:
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(words.clock_time(decision.at_ms), style="dim")
+        text.append(f" {decision.verdict:8} ", style=_COLOURS.get(decision.verdict, ""))
+        text.append(f"{_shortened(decision.subject or decision.policy, widest):{widest}}  {words.sentence(decision)}")
+        lines.append(text)
+    return Group(*lines)
+
+
+def _shortened(key: str, width: int) -> str:
+    """Return a key whose middle is left out where it is too long: both ends tell names apart."""
+    if len(key) <= width:
+        return key
+    half = (width - 1) // 2
+    return f"{key[: width - 1 - half]}…{key[-half:]}"
