@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import yaml
 from pydantic import BaseModel
 
+from burster.policy.fields import LABEL_LENGTH_MAX
 from burster.policy.schema import (
     API_VERSION,
     GROUP,
@@ -178,7 +179,8 @@ def _crd(  # noqa: PLR0913 (a CRD has that many parts)
         "properties": {
             "apiVersion": {"type": "string", "description": API_VERSION},
             "kind": {"type": "string", "description": kind},
-            "metadata": {"type": "object"},
+            # the one thing of metadata that a CRD may restrict: names become values of labels
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": LABEL_LENGTH_MAX}}},
             "spec": _inlined(spec),
             "status": _inlined(status),
         },

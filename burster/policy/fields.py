@@ -158,10 +158,15 @@ def _form(pattern: re.Pattern[str], length: int, expected: str) -> Matching:
 
 
 _EXPECTED_LABEL = "a Kubernetes name: at most 63 lower-case letters, digits and '-', alphanumeric at both ends"
+_EXPECTED_SHORT = (
+    "a name for a label's value: at most 63 lower-case letters, digits, '-' and '.', alphanumeric at both ends"
+)
 _EXPECTED_NAME = "a Kubernetes name: at most 253 lower-case letters, digits, '-' and '.', alphanumeric at both ends"
 
 Usd = Annotated[str, Money()]
 NamePattern = Annotated[str, SafePattern()]
 DnsLabel = Annotated[str, _form(_LABEL, LABEL_LENGTH_MAX, _EXPECTED_LABEL)]
 DnsName = Annotated[str, _form(_SUBDOMAIN, SUBDOMAIN_LENGTH_MAX, _EXPECTED_NAME)]
+#: a name that cloud pods carry as a label
+DnsShortName = Annotated[str, _form(_SUBDOMAIN, LABEL_LENGTH_MAX, _EXPECTED_SHORT)]
 Labels = Annotated[dict[str, str], Field(max_length=32), AfterValidator(_label_map)]

@@ -15,6 +15,7 @@ from burster.policy.fields import (
     INT32_MAX,
     DnsLabel,
     DnsName,
+    DnsShortName,
     DurationBetween,
     Labels,
     Matching,
@@ -43,7 +44,7 @@ class Strict(BaseModel):
 class Metadata(Strict):
     """The object's metadata: what a person writes, and what an API server adds (kept as it is and not judged)."""
 
-    name: DnsName = Field(description="The object's name.")
+    name: DnsShortName = Field(description="The object's name, at most 63 characters: cloud pods carry it as a label.")
     namespace: DnsLabel | None = Field(
         default=None, description="The namespace the policy is for; default where it is left out."
     )
@@ -169,7 +170,7 @@ class PlacementSpec(Strict):
         " Auto clones pods of Deployments and moves everything else.",
     )
     targets: Annotated[
-        tuple[DnsName, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(unique)
+        tuple[DnsShortName, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(unique)
     ] = Field(description="Names of BurstTargets, tried in this order.")
     sizes: Sizes = Field(default=(), description="VM sizes to choose from; the target's own where it is left out.")
     lease: Annotated[str, DurationBetween("1m", "24h")] = Field(

@@ -118,8 +118,8 @@ WRONG_VALUES = {
     "the same twice": ("targets: [azure]", "targets: [azure, azure]", "spec.placement.targets", 14, "names 'azure' twice"),
     "a number for a name": ("targets: [azure]", "targets: [7]", "spec.placement.targets[0]", 15, 'write "7"'),
     "no for a name (Norway)": ("targets: [azure]", "targets: [no]", "spec.placement.targets[0]", 15, 'write "no"'),
-    "a name in capitals": ("name: classic", "name: Classic", "metadata.name", 9, "is not a Kubernetes name"),
-    "a name that is too long": ("name: classic", f"name: {'a' * 254}", "metadata.name", 9, "253"),
+    "a name in capitals": ("name: classic", "name: Classic", "metadata.name", 9, "lower-case letters"),
+    "a name that is too long": ("name: classic", f"name: {'a' * 64}", "metadata.name", 9, "at most 63"),
     "an annotation that is no text": ("name: classic", PAUSED, 'metadata.annotations["burster.dev/paused"]', 37, 'write "true"'),
     "a size in short": ("[Standard_DC4es_v6]", "[DC4es_v6]", "spec.placement.sizes[0]", 13, "Standard_DC4es_v6"),
     "yes in quotes": ("secureBoot: true", 'secureBoot: "yes"', "spec.confidential.secureBoot", 17, "expected true or false"),
@@ -161,6 +161,7 @@ def test_a_wrong_value_is_told_with_its_place(old, new, path, column, words):
 
 
 WRONG_TARGETS = {
+    "a name that is too long": ("name: azure", f"name: {'a' * 64}", "metadata.name", "at most 63"),
     "no sizes": ("  sizes: [Standard_DC4es_v6]\n", "", "spec.sizes", "is required: Allowed VM sizes"),
     "empty sizes": ("sizes: [Standard_DC4es_v6]", "sizes: []", "spec.sizes", "at least 1"),
     "a namespace": ("name: azure\n", "name: azure\n  namespace: bank\n", "", "for the whole cluster"),
