@@ -4,7 +4,7 @@ A pod whose controller is another object is never adopted nor counted. Pods that
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items, section
@@ -34,6 +34,14 @@ DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 _PHASE_RANK: Final = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
+class _Refusal(NamedTuple):
+    """A create that was refused, how often in a row, and when to try again."""
+
+    times: int
+    retry_at_ms: int
+    message: str
+
+
 class ReplicaSets:
     """See the module."""
 
@@ -47,7 +55,7 @@ class ReplicaSets:
         self._key_of_uid: dict[str, str] = {}
         self._selectors: dict[str, dict[str, Json]] = {}  #: namespace -> set's key -> its selector
         self._adoptable: dict[str, dict[str, None]] = {}  #: set's key -> names of orphans that may be its
-        self._refusals: dict[str, int] = {}
+        self._refusals: dict[str, _Refusal] = {}
         self._unsubscribe: Callable[[], None] | None = None
         pods.listen(self._on_pod)
 
@@ -145,6 +153,9 @@ class ReplicaSets:
     def _grow(self, replica_set: Json, count: int) -> str:
         """Create pods; return why not, after which the set is tried again later and later."""
         key, meta = key_of(replica_set), replica_set["metadata"]
+        former = self._refusals.get(key)
+        if former is not None and self._now_ms() < former.retry_at_ms:
+            return former.message
         template = replica_set["spec"]["template"]
         for _ in range(count):
             pod: Json = {
@@ -165,8 +176,9 @@ class ReplicaSets:
             except ApiError as error:
                 text = f"Error creating: {error.message}"
                 self._events.emit(replica_set, "ReplicaSet", "FailedCreate", text)
-                refusals = self._refusals[key] = self._refusals.get(key, 0) + 1
-                delay = min(RETRY_MAX_MS, RETRY_MS * 2 ** min(refusals - 1, 16))
+                times = former.times + 1 if former else 1
+                delay = min(RETRY_MAX_MS, RETRY_MS * 2 ** min(times - 1, 16))
+                self._refusals[key] = _Refusal(times, self._now_ms() + delay, error.message)
                 self._works.later(delay, lambda: self._dirty.add(key))
                 return error.message
         self._refusals.pop(key, None)

@@ -62,7 +62,9 @@ def test_readiness_gates_hold_ready_back_until_their_condition_is_true(play):
         await stage.passes(5)
         ready = stage.condition("p", "Ready")
         assert (ready["status"], ready["reason"]) == ("False", "ReadinessGatesNotReady")
-        assert ready["message"] == 'corresponding condition of pod readiness gate "burster.dev/verified" does not exist.'
+        assert (
+            ready["message"] == 'corresponding condition of pod readiness gate "burster.dev/verified" does not exist.'
+        )
         assert stage.condition("p", "ContainersReady")["status"] == "True"
         for status in ("False", "True"):
             pod = stage.get("p")

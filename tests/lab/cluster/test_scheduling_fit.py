@@ -30,7 +30,10 @@ CORDONED = {**BIG, "metadata": {**BIG["metadata"], "name": "cordoned"}, "spec": 
     [
         pytest.param([], _shape(), "no nodes available to schedule pods", id="no nodes"),
         pytest.param(
-            [SMALL] * 3, _shape({"cpu": "3"}), "0/3 nodes are available: 3 Insufficient cpu.", id="one reason, three nodes"
+            [SMALL] * 3,
+            _shape({"cpu": "3"}),
+            "0/3 nodes are available: 3 Insufficient cpu.",
+            id="one reason, three nodes",
         ),
         pytest.param(
             [SMALL, BIG],
@@ -81,7 +84,9 @@ def test_a_node_full_of_pods_takes_none_however_small():
 @pytest.mark.parametrize(
     ("toleration", "fits"),
     [
-        pytest.param({"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}, True, id="exact"),
+        pytest.param(
+            {"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}, True, id="exact"
+        ),
         pytest.param({"key": "dedicated", "value": "web"}, False, id="another value"),
         pytest.param({"key": "dedicated", "operator": "Exists"}, True, id="any value"),
         pytest.param({"operator": "Exists"}, True, id="everything"),
@@ -96,12 +101,16 @@ def test_tolerations_open_tainted_nodes(toleration, fits):
     ("terms", "fits"),
     [
         pytest.param([{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}], True, id="In"),
-        pytest.param([{"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}], False, id="NotIn"),
+        pytest.param(
+            [{"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}], False, id="NotIn"
+        ),
         pytest.param([{"matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["8"]}]}], True, id="Gt"),
         pytest.param([{"matchExpressions": [{"key": "rack", "operator": "Exists"}]}], False, id="Exists"),
         pytest.param(
-            [{"matchExpressions": [{"key": "rack", "operator": "Exists"}]}, {"matchFields": [_ for _ in [
-                {"key": "metadata.name", "operator": "In", "values": ["n"]}]]}],
+            [
+                {"matchExpressions": [{"key": "rack", "operator": "Exists"}]},
+                {"matchFields": [_ for _ in [{"key": "metadata.name", "operator": "In", "values": ["n"]}]]},
+            ],
             True,
             id="one of two terms is enough",
         ),
