@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from burster.lab.apiserver.errors import Json, forbidden, not_found
 from burster.lab.apiserver.kinds import Kind
-from burster.lab.apiserver.objects import section, terminating
+from burster.lab.apiserver.objects import items, section, terminating
 
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def _with_runtime_class(store: "Store", pod: Json) -> Json:
             why = "pod rejected: conflict: runtimeClass.scheduling.nodeSelector"
             raise forbidden("pods", "", pod_name, why)
         changes["nodeSelector"] = {**given, **wanted}
-    tolerations = section(found, "scheduling").get("tolerations") or []
+    tolerations = items(found, "scheduling", "tolerations")
     if tolerations:
-        own = spec.get("tolerations") or []
+        own = items(spec, "tolerations")
         changes["tolerations"] = [*own, *(each for each in tolerations if each not in own)]
     return {**pod, "spec": {**spec, **changes}} if changes else pod
 

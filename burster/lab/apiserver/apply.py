@@ -10,7 +10,7 @@ from burster.lab.apiserver.errors import ApiError, Json, bad_request, conflict
 from burster.lab.apiserver.fieldsets import Path, Shape, flat, leaves, merge, nested, remove, written
 from burster.lab.apiserver.kinds import Kind
 from burster.lab.apiserver.naming import check_namespace, check_type
-from burster.lab.apiserver.objects import is_object, items, key_of, section, timestamp
+from burster.lab.apiserver.objects import is_object, items, key_of, section, text, timestamp
 
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Applying(NamedTuple):
     force: bool = False
     dry_run: bool = False
     user: str = "system:lab"
+    strict: bool = False
 
 
 class Owner(NamedTuple):
@@ -69,22 +70,19 @@ def read_owned(obj: Json) -> Owned:
     """Who owns what, as the object tells."""
     owned: Owned = {}
     for entry in items(obj, "metadata", "managedFields"):
-        owner = Owner(
-            entry.get("manager", ""),
-            entry.get("operation", ""),
-            entry.get("apiVersion", ""),
-            entry.get("subresource", ""),
-        )
-        owned[owner] = flat(entry.get("fieldsV1") or {})
+        owned[_owner(entry)] = flat(entry.get("fieldsV1") or {})
     return owned
 
 
+def _owner(entry: Json) -> Owner:
+    return Owner(
+        text(entry, "manager"), text(entry, "operation"), text(entry, "apiVersion"), text(entry, "subresource")
+    )
+
+
 def _write_owned(owned: Owned, before: list[Json], changed: Owner, at: str) -> list[Json]:
-    """managedFields of the owners; only the changed one's time moves."""
-    times = {
-        (e.get("manager"), e.get("operation"), e.get("apiVersion"), e.get("subresource", "")): e.get("time")
-        for e in before
-    }
+    """Write managedFields of the owners; only the changed one's time moves."""
+    times = {_owner(entry): text(entry, "time") for entry in before}
     entries: list[Json] = []
     for owner, fields in owned.items():
         if not fields:
@@ -93,7 +91,7 @@ def _write_owned(owned: Owned, before: list[Json], changed: Owner, at: str) -> l
             "manager": owner.manager,
             "operation": owner.operation,
             "apiVersion": owner.api_version,
-            "time": at if owner == changed else times.get(tuple(owner)) or at,
+            "time": at if owner == changed else times.get(owner) or at,
             "fieldsType": "FieldsV1",
             "fieldsV1": nested(fields),
         }
@@ -144,11 +142,18 @@ def server_side_apply(store: "Store", kind: Kind, place: tuple[str, str], config
     if not owned:
         before = leaves(_ownable(current, kind, None), shape)
         owned = {Owner(BEFORE, "Update", kind.api_version, ""): set(before)}
-    owned = _settle_conflicts(kind, name, owned, owner, fields, leaves(live, shape), force=how.force)
+    owned = _settle_conflicts((kind, name), owned, owner, fields, leaves(live, shape), force=how.force)
     merged = merge(live, applied, shape)
     merged = _without_given_up(merged, owned.get(owner, set()) - fields.keys(), owned, owner, shape)
     owned[owner] = set(fields)
-    return _write(store, kind, current, config, merged, owned, owner, how)
+    new = _assemble(kind, current, merged, how)
+    entries = _entries(current, new, owned, owner, timestamp(store.now_ms()))
+    given = section(config, "metadata")
+    stamps = {key: given[key] for key in ("uid", "resourceVersion") if given.get(key)}
+    new = {**new, "metadata": {**new["metadata"], "managedFields": entries, **stamps}}
+    return store.write_applied(
+        kind, new, current, subresource=how.subresource, user=how.user, dry_run=how.dry_run, strict=how.strict
+    )
 
 
 def _create(store: "Store", kind: Kind, place: tuple[str, str], config: Json, how: Applying, owned: Owned) -> Json:
@@ -161,17 +166,19 @@ def _create(store: "Store", kind: Kind, place: tuple[str, str], config: Json, ho
     given = {key: value for key, value in section(config, "metadata").items() if key != "resourceVersion"}
     obj = {**config, "metadata": {**given, "name": name}}
     managed = _write_owned(owned, [], next(iter(owned)), timestamp(store.now_ms()))
-    return store.create(kind.resource, namespace, obj, dry_run=how.dry_run, user=how.user, managed=managed)
+    return store.create(
+        kind.resource, namespace, obj, dry_run=how.dry_run, user=how.user, managed=managed, strict=how.strict
+    )
 
 
 def _settle_conflicts(
-    kind: Kind, name: str, owned: Owned, owner: Owner, fields: dict[Path, Any], live: dict[Path, Any], *, force: bool
+    about: tuple[Kind, str], owned: Owned, owner: Owner, fields: dict[Path, Any], live: dict[Path, Any], *, force: bool
 ) -> Owned:  # fmt: skip
     """Who owns what once this manager has its way; refused where it may not."""
     changed = {path for path, value in fields.items() if path not in live or live[path] != value}
     clashes = {other: paths & changed for other, paths in owned.items() if other != owner and paths & changed}
     if clashes and not force:
-        raise _clash(kind, name, clashes)
+        raise _clash(*about, clashes)
     return {each: paths - clashes.get(each, set()) for each, paths in owned.items()}
 
 
@@ -206,25 +213,21 @@ def _without_given_up(merged: Any, given_up: set[Path], owned: Owned, owner: Own
     return merged
 
 
-def _write(
-    store: "Store", kind: Kind, current: Json, config: Json, merged: Json, owned: Owned, owner: Owner, how: Applying
-) -> Json:  # fmt: skip
-    metadata = {**current["metadata"]}
+def _assemble(kind: Kind, current: Json, merged: Json, how: Applying) -> Json:
+    """The whole object, with what is merged in its place."""
     if how.subresource == "status":
         new = {**current, **merged}
         if "status" not in merged:
             new.pop("status", None)
-    else:
-        for key in [key for key in metadata if key not in _UNOWNED and key not in merged.get("metadata", {})]:
-            del metadata[key]
-        metadata |= merged.get("metadata", {})
-        new = {"apiVersion": current["apiVersion"], "kind": current["kind"], "metadata": metadata}
-        new |= {key: value for key, value in merged.items() if key != "metadata"}
-    given = section(config, "metadata")
-    stamps = {key: given[key] for key in ("uid", "resourceVersion") if given.get(key)}
+        return new
+    wanted = section(merged, "metadata")
+    kept = {key: value for key, value in current["metadata"].items() if key in _UNOWNED or key in wanted}
+    rest = {key: value for key, value in merged.items() if key != "metadata"}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {**kept, **wanted}, **rest}
+
+
+def _entries(current: Json, new: Json, owned: Owned, owner: Owner, at: str) -> list[Json]:
+    """Its managedFields; the same as before where nothing else has changed."""
     before = items(current, "metadata", "managedFields")
-    same = read_owned(current) == {each: paths for each, paths in owned.items() if paths}
-    unchanged = same and {**new, "metadata": metadata} == current
-    entries = before if unchanged else _write_owned(owned, before, owner, timestamp(store.now_ms()))
-    new["metadata"] = {**metadata, "managedFields": entries, **stamps}
-    return store.write_applied(kind, new, current, subresource=how.subresource, user=how.user, dry_run=how.dry_run)
+    same_owners = read_owned(current) == {each: paths for each, paths in owned.items() if paths}
+    return before if same_owners and new == current else _write_owned(owned, before, owner, at)

@@ -42,6 +42,12 @@ def _line(kind: EventType, encoded: bytes) -> bytes:
     return b'{"type":"' + kind.encode() + b'","object":' + encoded + b"}\n"
 
 
+def _object_of(record: Record | None) -> Json:
+    if record is None:
+        raise LookupError("this side of the change has no object")
+    return record.object
+
+
 class Change:
     """One committed write: what was, what is; each form a watch may need is encoded once for all watchers."""
 
@@ -58,10 +64,13 @@ class Change:
     def gone(self) -> Json:
         """The old object as a DELETED event carries it: its last state, at the revision of this change."""
         if self._gone is None:
-            assert self.old is not None, "a change without a past deletes nothing"
-            old = self.old.object
+            old = _object_of(self.old)
             self._gone = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}
         return self._gone
+
+    def carried(self, kind: EventType) -> Json:
+        """The object that an event of that type for this change carries."""
+        return self.gone() if kind == "DELETED" else _object_of(self.new)
 
     def line(self, kind: EventType) -> bytes:
         """The watch event of that type for this change, as sent."""
@@ -69,9 +78,10 @@ class Change:
         if line is None:
             if kind == "DELETED":
                 line = _line(kind, orjson.dumps(self.gone()))
-            else:
-                assert self.new is not None, "only what is there is added or modified"
+            elif self.new is not None:
                 line = _line(kind, self.new.encoded())
+            else:
+                raise LookupError("a change without a present adds and modifies nothing")
             self._lines[kind] = line
         return line
 
@@ -84,6 +94,7 @@ class Collection:
         self.records: dict[str, Record] = {}
         self.changed_at = 0
         self.compacted_at = 0  # changes at or before it are forgotten
+        self.closed = False  # the resource is served no more
         self._keys: list[str] = []
         self._history: deque[Change] = deque()
         self._history_max = history_max
@@ -200,6 +211,12 @@ class Collection:
             self._snapshots.popitem(last=False)
 
     # ---- waiting
+
+    def close(self) -> None:
+        """End the watches of a resource that is served no more."""
+        self.closed = True
+        for wake in tuple(self._wakers.values()):
+            wake()
 
     def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` after every commit, until the returned function is called."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from burster.lab.apiserver.errors import Json
-from burster.lab.apiserver.objects import is_array, is_object, section
+from burster.lab.apiserver.objects import is_array, is_object, items, section
 
 
 Defaulter = Callable[[Json], Json]
@@ -41,18 +41,20 @@ def _pull_policy(image: str) -> str:
 
 
 def _resources(resources: Json) -> Json:
-    """Limits become requests where there is no request."""
-    limits = resources.get("limits")
-    if not is_object(limits):
+    """Limits become requests where there is no request; quantities written as numbers become strings."""
+    limits, requests = section(resources, "limits"), section(resources, "requests")
+    if not limits and all(isinstance(each, str) for each in requests.values()):
         return resources
-    requests = resources.get("requests") or {}
-    return {**resources, "requests": {**limits, **requests}} if limits.keys() - requests.keys() else resources
+    filled = {**resources, "requests": {key: str(value) for key, value in {**limits, **requests}.items()}}
+    if limits:
+        filled["limits"] = {key: str(value) for key, value in limits.items()}
+    return filled
 
 
 def _container(container: Any) -> Any:
     if not is_object(container):
         return container
-    filled = {
+    filled: Json = {
         **_CONTAINER,
         "resources": {},
         "imagePullPolicy": _pull_policy(str(container.get("image") or "")),
@@ -87,7 +89,7 @@ def _qos(spec: Json) -> str:
 
 
 def _pod(pod: Json) -> Json:
-    spec = {
+    spec: Json = {
         "enableServiceLinks": True,
         "preemptionPolicy": "PreemptLowerPriority",
         "priority": 0,
@@ -95,7 +97,7 @@ def _pod(pod: Json) -> Json:
     }
     if not spec.get("serviceAccountName"):
         spec["serviceAccountName"] = spec["serviceAccount"] = "default"
-    tolerations: list[Json] = spec.get("tolerations") or []
+    tolerations = items(spec, "tolerations")
     keys = {each.get("key") for each in tolerations if each.get("effect") in (None, "", "NoExecute")}
     spec["tolerations"] = [
         *tolerations,
@@ -192,9 +194,7 @@ def _service(obj: Json) -> Json:
         "ipFamilyPolicy": "SingleStack",
         **section(obj, "spec"),
     }
-    ports: list[Json] = []
-    for port in spec.get("ports") or ():
-        ports.append({"protocol": "TCP", "targetPort": port.get("port"), **port})
+    ports = [{"protocol": "TCP", "targetPort": port.get("port"), **port} for port in items(spec, "ports")]
     if ports:
         spec["ports"] = ports
     return {**obj, "spec": spec, "status": {"loadBalancer": {}, **section(obj, "status")}}

@@ -17,14 +17,10 @@ _AGE: Final[Json] = {"name": "Age", "type": "date", "jsonPath": ".metadata.creat
 def check_definition(obj: Json) -> None:
     """Refuse a definition that no real API server takes."""
     spec, name = section(obj, "spec"), obj["metadata"]["name"]
-    errors: list[FieldError] = []
-    for field in ("group", "scope", "versions"):
-        if not spec.get(field):
-            errors.append(required(f"spec.{field}"))
-    for field in ("plural", "kind"):
-        if not section(spec, "names").get(field):
-            errors.append(required(f"spec.names.{field}"))
-    wanted = f"{section(spec, 'names').get('plural')}.{spec.get('group')}"
+    names = section(spec, "names")
+    errors = [required(f"spec.{field}") for field in ("group", "scope", "versions") if not spec.get(field)]
+    errors += [required(f"spec.names.{field}") for field in ("plural", "kind") if not names.get(field)]
+    wanted = f"{names.get('plural')}.{spec.get('group')}"
     if not errors and name != wanted:
         errors.append(bad_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     if spec.get("scope") not in (None, "Namespaced", "Cluster"):

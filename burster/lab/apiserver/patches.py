@@ -4,11 +4,14 @@ The store applies them before its ordinary update. They copy what they change an
 ApiError, never a half-changed object.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from burster.lab.apiserver.errors import ApiError, Json, bad_request
 from burster.lab.apiserver.listkeys import patch_key
-from burster.lab.apiserver.objects import is_array, is_object
+from burster.lab.apiserver.objects import is_array, is_object, items, section
+
+
+PatchKind = Literal["merge", "json", "strategic", "apply"]
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -57,35 +60,39 @@ def _edit(document: Any, parts: list[str], verb: str, value: Any) -> Any:
     """A copy of the document along the path with one add, replace or remove done."""
     if not parts:
         return value
-    head, rest = parts[0], parts[1:]
     if is_object(document):
-        copy = {**document}
-        if rest:
-            if head not in copy:
-                raise _unprocessable(f"{verb} operation does not apply: doc is missing path: /{head}: missing value")
-            copy[head] = _edit(copy[head], rest, verb, value)
-        elif verb == "add":
-            copy[head] = value
-        elif head not in copy:
-            raise _unprocessable(f"{verb} operation does not apply: doc is missing key: /{head}: missing value")
-        elif verb == "remove":
-            del copy[head]
-        else:
-            copy[head] = value
-        return copy
+        return _edit_object({**document}, parts, verb, value)
     if is_array(document):
-        array = [*document]
-        at = _index(array, head, past_end=verb == "add" and not rest)
-        if rest:
-            array[at] = _edit(array[at], rest, verb, value)
-        elif verb == "add":
-            array.insert(at, value)
-        elif verb == "remove":
-            del array[at]
-        else:
-            array[at] = value
-        return array
-    raise _unprocessable(f"{verb} operation does not apply: /{head} is not inside an object or array")
+        return _edit_array([*document], parts, verb, value)
+    raise _unprocessable(f"{verb} operation does not apply: /{parts[0]} is not inside an object or array")
+
+
+def _edit_object(copy: Json, parts: list[str], verb: str, value: Any) -> Json:
+    head, rest = parts[0], parts[1:]
+    if head not in copy and (rest or verb != "add"):
+        missing = "path" if rest else "key"
+        raise _unprocessable(f"{verb} operation does not apply: doc is missing {missing}: /{head}: missing value")
+    if rest:
+        copy[head] = _edit(copy[head], rest, verb, value)
+    elif verb == "remove":
+        del copy[head]
+    else:
+        copy[head] = value
+    return copy
+
+
+def _edit_array(copy: list[Any], parts: list[str], verb: str, value: Any) -> list[Any]:
+    head, rest = parts[0], parts[1:]
+    at = _index(copy, head, past_end=verb == "add" and not rest)
+    if rest:
+        copy[at] = _edit(copy[at], rest, verb, value)
+    elif verb == "add":
+        copy.insert(at, value)
+    elif verb == "remove":
+        del copy[at]
+    else:
+        copy[at] = value
+    return copy
 
 
 def _one_operation(document: Any, operation: Any) -> Any:
@@ -150,25 +157,25 @@ def strategic_merge(target: Json, patch: Json, parent: str = "") -> Json:
     for key, value in patch.items():
         if key.startswith(_DELETE_FROM):
             name = key.removeprefix(_DELETE_FROM)
-            merged[name] = [each for each in merged.get(name) or () if each not in value]
-        elif key.startswith("$"):
-            continue
-        elif value is None:
-            merged.pop(key, None)
-        elif is_object(value):
-            old = merged.get(key)
-            merged[key] = strategic_merge(old if is_object(old) else {}, value, key)
-        elif is_array(value):
-            old = merged.get(key)
-            merged[key] = _merge_lists(old if is_array(old) else [], value, patch_key(parent, key), key)
-        else:
-            merged[key] = value
+            merged[name] = [each for each in items(merged, name) if each not in value]
+        elif not key.startswith("$"):
+            _merge_field(merged, key, value, parent)
     for key, value in patch.items():
-        if key.startswith(_ORDER):
-            name = key.removeprefix(_ORDER)
-            if is_array(merged.get(name)):
-                merged[name] = _ordered(merged[name], value, patch_key(parent, name))
+        name = key.removeprefix(_ORDER)
+        if key.startswith(_ORDER) and name in merged:
+            merged[name] = _ordered(items(merged, name), value, patch_key(parent, name))
     return merged
+
+
+def _merge_field(merged: Json, key: str, value: Any, parent: str) -> None:
+    if value is None:
+        merged.pop(key, None)
+    elif is_object(value):
+        merged[key] = strategic_merge(section(merged, key), value, key)
+    elif is_array(value):
+        merged[key] = _merge_lists(items(merged, key), value, patch_key(parent, key), key)
+    else:
+        merged[key] = value
 
 
 def _merge_lists(old: list[Any], new: list[Any], key: str | None, name: str) -> list[Any]:
@@ -178,7 +185,7 @@ def _merge_lists(old: list[Any], new: list[Any], key: str | None, name: str) -> 
         return [*old, *(each for each in new if each not in old)]
     if any(is_object(each) and each.get("$patch") == "replace" for each in new):
         return [each for each in new if not (is_object(each) and "$patch" in each)]
-    merged = [*old]
+    merged: list[Any] = [*old]
     for each in new:
         if not is_object(each) or key not in each:
             raise bad_request(f"map: {each!r} does not contain declared merge key: {key}")
@@ -206,8 +213,5 @@ def _ordered(merged: list[Any], order: list[Any], key: str | None) -> list[Any]:
 
     wanted = [identity(each) for each in order]
     named = sorted((each for each in merged if identity(each) in wanted), key=lambda each: wanted.index(identity(each)))
-    result: list[Any] = []
     queue = iter(named)
-    for each in merged:
-        result.append(next(queue) if identity(each) in wanted else each)
-    return result
+    return [next(queue) if identity(each) in wanted else each for each in merged]

@@ -86,22 +86,13 @@ def fill(schema: Json, value: Any) -> Any:
     return value
 
 
+_TYPES: Final[dict[type[Any], str]] = {
+    type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object",
+}  # fmt: skip
+
+
 def _type_of(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+    return next((name for kind, name in _TYPES.items() if type(value) is kind), "object")
 
 
 def _type_fits(schema: Json, value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from burster.lab.apiserver.errors import ApiError, Json, conflict, immutable, invalid, modified
 from burster.lab.apiserver.kinds import Kind
 from burster.lab.apiserver.naming import arrange, check_namespace, check_type
-from burster.lab.apiserver.objects import section
+from burster.lab.apiserver.objects import items, section
 
 
 #: metadata that an update never changes
@@ -40,12 +40,9 @@ def check_identity(kind: Kind, sent: Json, current: Json) -> None:
 
 
 def _metadata(given: Json, current: Json) -> Json:
-    metadata = {key: current[key] for key in _KEPT if key in current}
-    for key, value in given.items():
-        # an empty map or list is none
-        if key not in _KEPT and (value or value is False):
-            metadata[key] = value
-    return metadata
+    kept = {key: current[key] for key in _KEPT if key in current}
+    # an empty map or list is none
+    return kept | {key: value for key, value in given.items() if key not in _KEPT and (value or value is False)}
 
 
 def take_over(kind: Kind, sent: Json, current: Json, subresource: str) -> Json:
@@ -104,8 +101,8 @@ def refuse_new_finalizers(kind: Kind, new: Json, current: Json) -> None:
     """An object on its way out takes no new finalizers."""
     if not current["metadata"].get("deletionTimestamp"):
         return
-    before = current["metadata"].get("finalizers") or []
-    added = [each for each in new["metadata"].get("finalizers") or () if each not in before]
+    before = items(current, "metadata", "finalizers")
+    added = [each for each in items(new, "metadata", "finalizers") if each not in before]
     if added:
         shown = ", ".join(f'"{each}"' for each in added)
         why = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
