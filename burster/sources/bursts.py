@@ -1,0 +1,50 @@
+"""Burst records: API server to BurstSeen and BurstGone. Called by the runtime; it must never write one."""
+
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from burster.clients.kube import Kube
+from burster.model.stimuli import BurstGone, BurstSeen, SourceSynced, Stimulus
+from burster.policy.records import burst_from_object
+from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+
+
+PATH: Final = "/apis/burster.dev/v1alpha1/bursts"
+
+Key = tuple[str, str]  #: burst key, uid
+
+
+class BurstSink:
+    """From objects to stimuli."""
+
+    def __init__(self, post: Callable[[Stimulus], None]) -> None:
+        self._post = post
+
+    def seen(self, obj: dict[str, Any]) -> Key | None:
+        """Post BurstSeen."""
+        burst = burst_from_object(obj)
+        self._post(BurstSeen(burst=burst))
+        return burst.key, burst.uid
+
+    def gone(self, key: Key, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
+        """Post BurstGone."""
+        self._post(BurstGone(key=key[0], uid=key[1]))
+
+    def synced(self) -> None:
+        """Post SourceSynced."""
+        self._post(SourceSynced(source="bursts"))
+
+
+async def run(
+    kube: Kube,
+    post: Callable[[Stimulus], None],
+    clock: Waiter,
+    rng: random.Random,
+    *,
+    stats: Stats | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Post stimuli about Burst records until cancelled."""
+    codec = Codec(dict[str, Any], meta_of_dict)
+    await Reflector(kube, PATH, codec, BurstSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()

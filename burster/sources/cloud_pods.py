@@ -1,0 +1,165 @@
+"""Pods that burster made: API server to CloudPodSeen and CloudPodGone.
+
+They carry the label burster.dev/burst. Which uids they have is kept in a CloudPods, for the source of the kubelet's complaints about them
+(burster.sources.events). Called by the runtime. It must never decide what a pod's state means for its Burst.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from burster.clients.kube import Kube
+from burster.model.errors import InputError
+from burster.model.stimuli import CloudPodGone, CloudPodSeen, SourceSynced, Stimulus
+from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+from burster.sources.wire import BURST_LABEL, Condition, OwnerReference, Time, epoch_ms
+
+
+PATH: Final = "/api/v1/pods"
+PARAMS: Final = {"labelSelector": BURST_LABEL}
+BURST_UID_ANNOTATION: Final = "burster.dev/burst-uid"
+SIZE_ANNOTATION: Final = "io.katacontainers.config.hypervisor.machine_type"
+
+_PHASES: Final[dict[str, Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]]] = {
+    "Pending": "Pending",
+    "Running": "Running",
+    "Succeeded": "Succeeded",
+    "Failed": "Failed",
+}
+
+
+class _Annotations(msgspec.Struct, rename={"burst_uid": BURST_UID_ANNOTATION, "size": SIZE_ANNOTATION}):
+    """The two that matter; initdata beside them can be large and is never decoded."""
+
+    burst_uid: str = ""
+    size: str = ""
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    name: str
+    uid: str
+    namespace: str = ""
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+    labels: dict[str, str] | None = None
+    annotations: _Annotations | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    node_name: str | None = None
+    runtime_class_name: str | None = None
+
+
+class _Status(msgspec.Struct):
+    phase: str | None = None
+    conditions: list[Condition] | None = None
+
+
+class CloudPodObject(msgspec.Struct):
+    """A v1 Pod of burster's, as far as its Burst needs it."""
+
+    metadata: _Meta
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+Key = tuple[str, str, str]  #: burst uid, burst key, pod uid
+
+CLOUD_POD_CODEC: Final = Codec(CloudPodObject, lambda pod: (pod.metadata.uid, pod.metadata.resource_version))
+
+
+class CloudPods:
+    """Which burst a cloud pod's uid belongs to, and who wants to hear of new ones."""
+
+    def __init__(self) -> None:
+        self._burst_by_pod: Final[dict[str, str]] = {}
+        self._listeners: Final[list[Callable[[str], None]]] = []
+
+    def burst_of(self, pod_uid: str) -> str | None:
+        """Return the key of the burst that the pod was made for."""
+        return self._burst_by_pod.get(pod_uid)
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the uid of each pod that appears."""
+        self._listeners.append(listener)
+
+    def add(self, pod_uid: str, burst_key: str) -> None:
+        """Remember a pod."""
+        if self._burst_by_pod.get(pod_uid) != burst_key:
+            self._burst_by_pod[pod_uid] = burst_key
+            for listener in self._listeners:
+                listener(pod_uid)
+
+    def discard(self, pod_uid: str) -> None:
+        """Forget a pod."""
+        self._burst_by_pod.pop(pod_uid, None)
+
+
+def cloud_pod_from(obj: CloudPodObject) -> CloudPodSeen:
+    """Return the stimulus for a cloud pod. Raises InputError where nothing says which Burst it belongs to."""
+    meta = obj.metadata
+    annotations = meta.annotations or _Annotations()
+    burst_uid = annotations.burst_uid or next(
+        (reference.uid for reference in meta.owner_references or () if reference.kind == "Burst"), ""
+    )
+    burst = (meta.labels or {}).get(BURST_LABEL, "")
+    if not burst or not burst_uid:
+        raise InputError(f"pod {meta.namespace}/{meta.name} is labelled {BURST_LABEL} but names no Burst's uid")
+    return CloudPodSeen(
+        burst_uid=burst_uid,
+        burst_key=f"{meta.namespace}/{burst}",
+        pod_uid=meta.uid,
+        phase=_PHASES.get(obj.status.phase or "Pending", "Unknown"),
+        ready=any(one.type == "Ready" and one.status == "True" for one in obj.status.conditions or ()),
+        terminating=meta.deletion_timestamp is not None,
+        size=annotations.size,
+        runtime_class=obj.spec.runtime_class_name or "",
+        node_name=obj.spec.node_name or "",
+        created_at_ms=epoch_ms(meta.creation_timestamp),
+    )
+
+
+class CloudPodSink:
+    """From decoded pods to stimuli."""
+
+    def __init__(self, post: Callable[[Stimulus], None], index: CloudPods) -> None:
+        self._post = post
+        self._index = index
+
+    def seen(self, obj: CloudPodObject) -> Key | None:
+        """Post CloudPodSeen."""
+        pod = cloud_pod_from(obj)
+        self._post(pod)
+        self._index.add(pod.pod_uid, pod.burst_key)
+        return pod.burst_uid, pod.burst_key, pod.pod_uid
+
+    def gone(self, key: Key, last: CloudPodObject | None) -> None:  # noqa: ARG002 - its key says all
+        """Post CloudPodGone."""
+        self._index.discard(key[2])
+        self._post(CloudPodGone(burst_uid=key[0], burst_key=key[1], pod_uid=key[2]))
+
+    def synced(self) -> None:
+        """Post SourceSynced."""
+        self._post(SourceSynced(source="cloud-pods"))
+
+
+async def run(  # noqa: PLR0913 - the same for every source, and the index
+    kube: Kube,
+    post: Callable[[Stimulus], None],
+    clock: Waiter,
+    rng: random.Random,
+    *,
+    index: CloudPods,
+    stats: Stats | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Post stimuli about cloud pods until cancelled."""
+    sink = CloudPodSink(post, index)
+    reflector = Reflector(
+        kube, PATH, CLOUD_POD_CODEC, sink, clock, rng, params=PARAMS, stats=stats, pace=pace or Pace()
+    )
+    await reflector.run()

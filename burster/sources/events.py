@@ -1,0 +1,107 @@
+"""The kubelet's complaints that a cloud pod's sandbox could not be made: API server to SandboxFailed.
+
+Each such event may mean a VM that was started and left behind, so all are counted. An event that comes before its pod is known waits
+for it, as long as it is among the newest few. Called by the runtime. It must never decide what follows from a failure.
+"""
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from burster.clients.arm_errors import classify_text
+from burster.clients.kube import Kube
+from burster.model.stimuli import SandboxFailed, Stimulus
+from burster.sources.cloud_pods import CloudPods
+from burster.sources.reflector import Codec, Meta, Pace, Reflector, Stats, Waiter
+
+
+PATH: Final = "/api/v1/events"
+PARAMS: Final = {"fieldSelector": "involvedObject.kind=Pod,reason=FailedCreatePodSandBox"}
+_WAITING_MAX: Final = 1_000
+_MESSAGE_MAX: Final = 1_024
+
+
+class _Involved(msgspec.Struct):
+    uid: str = ""
+
+
+class _Series(msgspec.Struct):
+    count: int | None = None
+
+
+class EventObject(msgspec.Struct, rename="camel"):
+    """A v1 Event, as far as it is used."""
+
+    metadata: Meta
+    involved_object: _Involved = msgspec.field(default_factory=_Involved)
+    message: str | None = None
+    count: int | None = None
+    series: _Series | None = None
+
+
+EVENT_CODEC: Final = Codec(EventObject, lambda event: (event.metadata.uid, event.metadata.resource_version))
+
+
+class EventSink:
+    """From events to stimuli; ``count`` of a stimulus is the pod's in all, over events with different messages."""
+
+    def __init__(self, post: Callable[[Stimulus], None], index: CloudPods) -> None:
+        self._post = post
+        self._index = index
+        self._counts: Final[OrderedDict[str, dict[str, int]]] = OrderedDict()
+        self._messages: Final[dict[str, str]] = {}
+        index.listen(self._pod_appeared)
+
+    def seen(self, obj: EventObject) -> str | None:
+        """Post SandboxFailed where the pod is one of burster's."""
+        pod_uid = obj.involved_object.uid
+        if not pod_uid:
+            return None
+        times = (obj.series.count if obj.series is not None else None) or obj.count or 1
+        self._counts.setdefault(pod_uid, {})[obj.metadata.uid] = times
+        self._counts.move_to_end(pod_uid)
+        self._messages[pod_uid] = (obj.message or "")[:_MESSAGE_MAX]
+        self._tell(pod_uid)
+        while len(self._counts) > _WAITING_MAX:
+            oldest, _ = self._counts.popitem(last=False)
+            self._messages.pop(oldest, None)
+        return obj.metadata.uid
+
+    def gone(self, key: str, last: EventObject | None) -> None:
+        """Nothing: events end by age, what they told stays true."""
+
+    def synced(self) -> None:
+        """Nothing waits for this source."""
+
+    def _pod_appeared(self, pod_uid: str) -> None:
+        if pod_uid in self._counts:
+            self._tell(pod_uid)
+
+    def _tell(self, pod_uid: str) -> None:
+        burst_key = self._index.burst_of(pod_uid)
+        if burst_key is None:
+            return
+        message = self._messages[pod_uid]
+        kind, code = classify_text(message)
+        count = sum(self._counts[pod_uid].values())
+        self._post(
+            SandboxFailed(burst_key=burst_key, pod_uid=pod_uid, count=count, kind=kind, code=code, message=message)
+        )
+
+
+async def run(  # noqa: PLR0913 - the same for every source, and the index
+    kube: Kube,
+    post: Callable[[Stimulus], None],
+    clock: Waiter,
+    rng: random.Random,
+    *,
+    index: CloudPods,
+    stats: Stats | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Post stimuli about failed sandboxes until cancelled."""
+    sink = EventSink(post, index)
+    await Reflector(kube, PATH, EVENT_CODEC, sink, clock, rng, params=PARAMS, stats=stats, pace=pace or Pace()).run()

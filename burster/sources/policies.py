@@ -1,0 +1,103 @@
+"""BurstPolicies and BurstTargets: API server to PolicySeen, PolicyGone, TargetSeen and TargetGone.
+
+An object that does not compile is gone for the engine, also where an earlier version of it was valid: a rule that somebody meant to
+tighten must not go on in its loose form. Called by the runtime. It must never repair or guess.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import structlog
+
+from burster.clients.kube import Kube
+from burster.model.errors import InputError
+from burster.model.stimuli import PolicyGone, PolicySeen, SourceName, SourceSynced, Stimulus, TargetGone, TargetSeen
+from burster.policy.compile import compile_policy, compile_target
+from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+
+
+POLICIES_PATH: Final = "/apis/burster.dev/v1alpha1/burstpolicies"
+TARGETS_PATH: Final = "/apis/burster.dev/v1alpha1/bursttargets"
+
+_log: Final = structlog.get_logger("burster.sources")
+
+
+def _compiled_policy(obj: dict[str, Any]) -> Stimulus:
+    return PolicySeen(policy=compile_policy(obj))
+
+
+def _compiled_target(obj: dict[str, Any]) -> Stimulus:
+    return TargetSeen(target=compile_target(obj))
+
+
+def _policy_gone(key: str) -> Stimulus:
+    return PolicyGone(key=key)
+
+
+def _target_gone(key: str) -> Stimulus:
+    return TargetGone(name=key)
+
+
+class RuleSink:
+    """From objects to stimuli, for one of the two kinds."""
+
+    def __init__(
+        self,
+        post: Callable[[Stimulus], None],
+        source: SourceName,
+        compiled: Callable[[dict[str, Any]], Stimulus],
+        departed: Callable[[str], Stimulus],
+    ) -> None:
+        self._post = post
+        self._source: Final = source
+        self._compiled = compiled
+        self._departed = departed
+
+    def seen(self, obj: dict[str, Any]) -> str | None:
+        """Post that it is valid, or that there is none, and why in the log."""
+        metadata: object = obj.get("metadata")
+        if not isinstance(metadata, dict):
+            raise InputError("an object without metadata")
+        metadata = cast("dict[str, Any]", metadata)
+        namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+        key = f"{namespace}/{name}" if namespace else str(name)
+        try:
+            stimulus = self._compiled(obj)
+        except InputError as error:
+            _log.warning("rule refused", source=self._source, key=key, error=str(error))
+            stimulus = self._departed(key)
+        self._post(stimulus)
+        return key
+
+    def gone(self, key: str, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
+        """Post that it is gone."""
+        self._post(self._departed(key))
+
+    def synced(self) -> None:
+        """Post SourceSynced."""
+        self._post(SourceSynced(source=self._source))
+
+
+async def run(
+    kube: Kube,
+    post: Callable[[Stimulus], None],
+    clock: Waiter,
+    rng: random.Random,
+    *,
+    stats: Stats | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Post stimuli about policies and targets until cancelled."""
+    codec = Codec(dict[str, Any], meta_of_dict)
+    rules = (
+        (POLICIES_PATH, RuleSink(post, "policies", _compiled_policy, _policy_gone)),
+        (TARGETS_PATH, RuleSink(post, "targets", _compiled_target, _target_gone)),
+    )
+    async with asyncio.TaskGroup() as group:
+        for path, sink in rules:
+            # a generator of their own each: who draws first must not matter
+            own = random.Random(rng.getrandbits(64))  # noqa: S311 - jitter, no secret
+            reflector = Reflector(kube, path, codec, sink, clock, own, stats=stats, pace=pace or Pace())
+            group.create_task(reflector.run(), name=f"{path.rsplit('/', 1)[1]}-reflector")
