@@ -40,7 +40,7 @@ def controller(  # noqa: PLR0913 -- one parameter per flag
         "log": _given({"level": log_level, "format": log_format}),
     }
     settings = load_settings(**_given(flags))
-    from burster.runtime.wiring import run_controller
+    from burster.runtime.service import run_controller
 
     run_controller(settings, once=once)
 

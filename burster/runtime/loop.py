@@ -25,7 +25,7 @@ _log = structlog.get_logger("burster.runtime.loop")
 class StepListener(Protocol):
     """Is shown each step after it was recorded: metrics, a live view, a test's watch."""
 
-    def __call__(self, stimuli: list[Stimulus], result: StepResult, now_ms: int) -> None:
+    def __call__(self, stimuli: list[Stimulus], result: StepResult, now_ms: int, /) -> None:
         """Look; must be quick and must not raise."""
         ...
 
@@ -52,6 +52,10 @@ class Loop:
         self._writable = True
         self.state: State = initial_state()
         self.steps_total = 0
+
+    def listen(self, listener: StepListener) -> None:
+        """Show every later step to somebody."""
+        self._listeners = (*self._listeners, listener)
 
     async def run(self) -> None:
         """Decide until cancelled."""

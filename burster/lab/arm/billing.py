@@ -20,6 +20,7 @@ class BilledVm(msgspec.Struct, frozen=True, kw_only=True):
     size: str
     price_micro_usd_per_hour: int | None
     began_at_ms: int
+    security_type: str = ""  #: as it was asked for: ConfidentialVM, or empty for a plain one
     ended_at_ms: int | None = None
 
     def cost_micro_usd(self, now_ms: int) -> int:
@@ -56,6 +57,7 @@ class Billing:
             size=vm.size.name,
             price_micro_usd_per_hour=price_micro_usd_per_hour(vm.region, vm.size),
             began_at_ms=vm.created_at_ms,
+            security_type=(vm.properties.get("securityProfile") or {}).get("securityType") or "",
         )
 
     def ended(self, vm: VmRecord, at_ms: int) -> None:

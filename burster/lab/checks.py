@@ -1,0 +1,148 @@
+"""What must hold after a run, each found out from the lab's own evidence, not from burster's word.
+
+Called at the end of a demo and by crash tests. Every check says how it was found out.
+"""
+
+from collections.abc import Callable, Sequence
+
+from burster.engine import initial_state, step
+from burster.engine.money import limits_of, window_index
+from burster.engine.vms import stem_of, vm_stem
+from burster.lab.arm.billing import BilledVm
+from burster.lab.cluster.runs import Run
+from burster.lab.demo_result import Invariant
+from burster.lab.player import Player
+from burster.lab.site import Site
+from burster.lab.witness import Witness
+from burster.ledger import Ledger
+from burster.ledger.replay import replay
+from burster.model.bursts import Burst
+from burster.model.policies import Policy
+from burster.model.quantities import cost_micro_usd, format_micro_usd
+from burster.policy.records import burst_from_object
+
+
+#: A VM's end is confirmed by polling: what is settled may exceed the truth by one interval a VM, never fall short of it.
+_POLL_ALLOWANCE_MS = 75_000
+
+
+def check_run(
+    site: Site, player: Player, witness: Witness, ledger: Ledger, policies: Sequence[Policy], now_ms: int
+) -> tuple[Invariant, ...]:
+    """Return everything that must hold, and whether it does."""
+    return (
+        _no_leaks(site),
+        _no_double_runs(site, player),
+        _no_lost_pods(site, player),
+        _records_first(witness),
+        _only_confidential(site),
+        _budgets_held(site, policies, ledger, now_ms),
+        _money_agrees(site, ledger, now_ms),
+        _replays(ledger),
+    )
+
+
+def _no_leaks(site: Site) -> Invariant:
+    leaks = site.arm.leaks()
+    active = [burst.key for burst in _records(site) if burst.status.phase != "Released"]
+    detail = f"{len(leaks)} resources left in the cloud, {len(active)} records not released"
+    if leaks:
+        detail += f"; the first: {leaks[0]}"
+    return Invariant(name="nothing leaks", ok=not leaks and not active, detail=detail)
+
+
+def _records(site: Site) -> list[Burst]:
+    return [burst_from_object(obj) for obj in site.store.list("bursts.burster.dev")]
+
+
+def _no_double_runs(site: Site, player: Player) -> Invariant:
+    tasks = set(player.tasks)
+    twice = {
+        task for task, runs in site.cluster.runs.started_more_than_once().items() if task in tasks and _ran_twice(runs)
+    }
+    overlapping = {task for task in site.cluster.runs.overlapping() if task in tasks}
+    detail = (
+        f"{len(twice | overlapping)} of {len(tasks)} tasks started again after they had worked or while they worked"
+    )
+    return Invariant(name="no task ran twice", ok=not twice and not overlapping, detail=detail)
+
+
+def _ran_twice(runs: Sequence[Run]) -> bool:
+    """Say whether a task was started again although it had ended its work; one that was brought home unfinished may start again."""
+    return any(run.outcome in {"Succeeded", "Failed"} for run in runs[:-1])
+
+
+def _no_lost_pods(site: Site, player: Player) -> Invariant:
+    done = {run.task for run in site.cluster.runs if run.outcome == "Succeeded"}
+    there = {f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in site.store.list("pods")}
+    lost = [task for task in player.tasks if task not in done and task not in there]
+    detail = f"{len(player.tasks) - len(lost)} of {len(player.tasks)} tasks are done or still there"
+    return Invariant(name="no pod is lost", ok=not lost, detail=detail)
+
+
+def _records_first(witness: Witness) -> Invariant:
+    detail = f"{len(witness.unrecorded)} cloud pods were created without a record, of {witness.bursts_created} records"
+    return Invariant(name="a record before each cloud pod", ok=not witness.unrecorded, detail=detail)
+
+
+def _only_confidential(site: Site) -> Invariant:
+    plain = [vm.name for vm in site.arm.billing.vms if vm.security_type != "ConfidentialVM"]
+    detail = f"{len(site.arm.billing.vms)} VMs were made, {len(plain)} of them not confidential"
+    return Invariant(name="only confidential VMs", ok=not plain, detail=detail)
+
+
+def _budgets_held(site: Site, policies: Sequence[Policy], ledger: Ledger, now_ms: int) -> Invariant:
+    owners = _owners(ledger)
+    worst, broken = "no policy has a budget", False
+    share = -1.0
+    for policy in policies:
+        vms = [vm for vm in site.arm.billing.vms if owners.get(stem_of(vm.name)) == policy.key]
+        for kind, limit in limits_of(policy.limits.budget):
+            spent = _largest_window(vms, now_ms, lambda at_ms, kind=kind: window_index(kind, at_ms))
+            broken = broken or spent > limit
+            if limit and spent / limit > share:
+                share = spent / limit
+                worst = f"at most {format_micro_usd(spent)} of {format_micro_usd(limit)} per {kind} for {policy.key}, by the cloud's bill"
+    return Invariant(name="budgets hold", ok=not broken, detail=worst)
+
+
+def _owners(ledger: Ledger) -> dict[str, str]:
+    """Return whose VMs are whose, by the stem of their names: from what was decided, for records are forgotten in time."""
+    owners: dict[str, str] = {}
+    for decision in ledger.decisions(verdict="Burst", limit=1_000_000):
+        burst = decision.burst.partition("/")[2]
+        pod = decision.subject.partition("/")[2]
+        owners[vm_stem(burst)] = decision.policy
+        owners[vm_stem(pod)] = decision.policy
+    return owners
+
+
+def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_of: Callable[[int], int]) -> int:
+    """Return the most that the VMs really cost within one window; a VM over a border counts in both by its time in each."""
+    spent: dict[int, int] = {}
+    for vm in vms:
+        start, end = vm.began_at_ms, vm.ended_at_ms if vm.ended_at_ms is not None else now_ms
+        cursor = start
+        while cursor < end:
+            # windows are whole hours at the finest
+            border = min(end, (cursor // 3_600_000 + 1) * 3_600_000)
+            window = window_of(cursor)
+            spent[window] = spent.get(window, 0) + cost_micro_usd(vm.price_micro_usd_per_hour or 0, border - cursor)
+            cursor = border
+    return max(spent.values(), default=0)
+
+
+def _money_agrees(site: Site, ledger: Ledger, now_ms: int) -> Invariant:
+    settled = sum(spend.micro_usd for spend in ledger.spend())
+    truth = site.arm.billing.cost_micro_usd(now_ms)
+    allowance = sum(cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS) for vm in site.arm.billing.vms)
+    detail = f"{format_micro_usd(settled)} settled, {format_micro_usd(truth)} on the cloud's bill"
+    return Invariant(name="what is settled is what it cost", ok=truth <= settled <= truth + allowance, detail=detail)
+
+
+def _replays(ledger: Ledger) -> Invariant:
+    report = replay(ledger, initial_state, step)
+    if report.difference is not None:
+        return Invariant(name="decisions replay", ok=False, detail=report.difference.sentence)
+    detail = f"{report.steps} steps, fed to the engine again, gave the same {report.decisions} decisions"
+    return Invariant(name="decisions replay", ok=True, detail=detail)

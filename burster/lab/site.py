@@ -1,0 +1,168 @@
+"""One place where everything stands: API server, cluster, CAA and ARM on loopback, with what a platform team would have installed.
+
+Made by the demo, by ``lab up`` and by crash tests. It knows burster only as its users do: by its CRDs, policies and targets.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from burster.clients.arm import Arm, ArmSettings
+from burster.clients.kube import Kube, KubeSettings
+from burster.clients.prices import Prices, PriceSettings
+from burster.lab.apiserver.errors import ApiError
+from burster.lab.apiserver.server import ApiServer
+from burster.lab.apiserver.store import Store
+from burster.lab.arm import ArmConfig, ArmServer
+from burster.lab.caa.config import LAB_CONFIG, CaaFaults
+from burster.lab.cluster.kubelet import KubeletConfig
+from burster.lab.cluster.nodes import make_node
+from burster.lab.labcluster import CaaSettings, LabCluster
+from burster.model.pods import Resources
+from burster.model.policies import Target
+from burster.model.stimuli import OfferingsSeen, QuotaSeen
+from burster.policy.crds import crds
+from burster.policy.load import Document
+from burster.runtime.clock import Clock
+from burster.sources.offerings import observe_offerings
+from burster.sources.quota import observe_quota
+
+
+_MIB: Final = 1024**2
+_GATEWAY_TAINT: Final = {"key": "burster.dev/peer-pods", "value": "only", "effect": "NoSchedule"}
+_ALREADY_THERE: Final = 409
+
+
+class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands there. ``gateways`` are the workers that only hold the near ends of peer pods, ``slots`` how many each."""
+
+    nodes: tuple[Resources, ...]
+    documents: tuple[Document, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    seed: int = 7
+    gateways: int = 2
+    slots: int = 40
+    api_port: int = 0
+    arm_port: int = 0
+    arm: ArmConfig = ArmConfig()
+    caa_faults: CaaFaults = CaaFaults()
+    caa: dict[str, str] = {}
+
+
+class Site:
+    """A running site; made by ``open_site``."""
+
+    def __init__(self, store: Store, api: ApiServer, arm: ArmServer, cluster: LabCluster, kubeconfig: str) -> None:
+        self.store = store
+        self.api = api
+        self.arm = arm
+        self.cluster = cluster
+        self.kubeconfig = kubeconfig  #: a file's path
+
+    @asynccontextmanager
+    async def connections(self) -> AsyncGenerator["Connections"]:
+        """Open what one controller needs: its own clients, exactly those it has in a real cluster."""
+        async with contextlib.AsyncExitStack() as stack:
+            kube = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=self.kubeconfig)))
+            arm = await stack.enter_async_context(Arm(ArmSettings(base_url=self.arm.url, auth="none")))
+            prices = await stack.enter_async_context(Prices(PriceSettings(base_url=self.arm.url)))
+            yield Connections(kube, arm, prices)
+
+
+class Connections:
+    """One controller's clients."""
+
+    def __init__(self, kube: Kube, arm: Arm, prices: Prices) -> None:
+        self.kube = kube
+        self.arm = arm
+        self.prices = prices
+
+    async def offerings(self, target: Target) -> OfferingsSeen:
+        """Read what a target offers, with prices."""
+        return await observe_offerings(target, self.arm, self.prices)
+
+    async def quota(self, target: Target) -> QuotaSeen:
+        """Read what a target's subscription uses and may use."""
+        return await observe_quota(target, self.arm)
+
+
+@asynccontextmanager
+async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
+    """Start everything; leaving the context ends it."""
+    store = Store(clock.now_ms, seed=options.seed)
+    _install(store, options)
+    async with contextlib.AsyncExitStack() as stack:
+        api = await stack.enter_async_context(ApiServer(store, port=options.api_port))
+        arm = await stack.enter_async_context(
+            ArmServer(clock, config=options.arm, seed=options.seed, port=options.arm_port)
+        )
+        caa = CaaSettings(
+            arm_url=arm.url,
+            config={**LAB_CONFIG, "PEERPODS_LIMIT_PER_NODE": str(options.slots), **options.caa},
+            faults=options.caa_faults,
+        )
+        cluster = await stack.enter_async_context(
+            LabCluster(store, clock, caa=caa, seed=options.seed, kubelet=KubeletConfig())
+        )
+        _tolerate_gateways(store)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="burster-lab-"))
+        kubeconfig = Path(folder) / "kubeconfig"
+        kubeconfig.write_text(api.kubeconfig(), encoding="utf-8")
+        kubeconfig.chmod(0o600)
+        yield Site(store, api, arm, cluster, str(kubeconfig))
+
+
+def _install(store: Store, options: SiteOptions) -> None:
+    """Write what a platform team would have applied before: CRDs, namespaces, nodes, targets and policies."""
+    for definition in crds().values():
+        store.create("customresourcedefinitions.apiextensions.k8s.io", "", definition)
+    for namespace in sorted({*options.namespaces, *(document_namespace(d) for d in options.documents)} - {""}):
+        _ensure(store, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    for number, resources in enumerate(options.nodes):
+        store.create("nodes", "", _node(f"onprem-{number + 1}", resources))
+    for number in range(options.gateways):
+        node = make_node(f"gateway-{number + 1}", "16", "32Gi", worker=True, pods=250, taints=[_GATEWAY_TAINT])
+        store.create("nodes", "", node)
+    for document in options.documents:
+        resource = "bursttargets.burster.dev" if document.kind == "BurstTarget" else "burstpolicies.burster.dev"
+        store.create(resource, document_namespace(document), document.object)
+
+
+def _node(name: str, resources: Resources) -> dict[str, Any]:
+    memory = f"{resources.memory_bytes // _MIB}Mi"
+    return make_node(name, f"{resources.cpu_millicores}m", memory, gpus=resources.gpus, pods=250)
+
+
+def _tolerate_gateways(store: Store) -> None:
+    """Let peer pods, and nothing else, onto the gateways: their worker side must not compete with the full on-prem nodes."""
+    scheduling = {"tolerations": [{"key": _GATEWAY_TAINT["key"], "operator": "Exists"}]}
+    store.patch("runtimeclasses.node.k8s.io", "", "kata-remote", {"scheduling": scheduling}, kind="merge")
+
+
+def document_namespace(document: Document) -> str:
+    """Return where a document belongs; targets belong to the cluster."""
+    if document.kind == "BurstTarget":
+        return ""
+    metadata: dict[str, Any] = document.object.get("metadata") or {}
+    return metadata.get("namespace") or "default"
+
+
+def _ensure(store: Store, resource: str, obj: dict[str, Any]) -> None:
+    try:
+        store.create(resource, "", obj)
+    except ApiError as error:
+        if error.status != _ALREADY_THERE:
+            raise
+
+
+def onprem_nodes(options: Sequence[Resources]) -> Resources:
+    """Return what the on-prem nodes have together."""
+    total = Resources()
+    for resources in options:
+        total += resources
+    return total

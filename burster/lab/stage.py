@@ -1,0 +1,127 @@
+"""What a demo plays: which cluster, trace and rules, from the shipped scenario or from a trace of one's own.
+
+Called by ``world.run_demo``. Everything a person could have got wrong is found here, before anything is started.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from burster.lab.demo_result import DemoOptions
+from burster.model.errors import InputError
+from burster.model.pods import Resources
+from burster.model.policies import Policy
+from burster.policy.compile import compile_documents
+from burster.policy.load import Document, load_files
+from burster.shipped import shipped
+from burster.simulator.scenario import Overrides, load_scenario
+from burster.simulator.traces.model import Trace, TraceEntry
+
+
+#: A demo is over in the time of a coffee: longer tasks of a foreign trace are cut to this.
+TASK_MAX_MS: Final = 2 * 3_600_000
+#: How much of a foreign trace's peak the on-prem cluster can hold; the rest is what bursting is for.
+_ONPREM_SHARE: Final = 0.6
+_NODE_CPU_MIN: Final = 16_000
+_NODE_MEMORY_MIN: Final = 64 * 1024**3
+_GIB: Final = 1024**3
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A demo that is ready to be played; ``notes`` say what was changed about the input."""
+
+    title: str
+    trace: Trace
+    nodes: tuple[Resources, ...]
+    documents: tuple[Document, ...]
+    policies: tuple[Policy, ...]
+    notes: tuple[str, ...] = ()
+
+
+def set_stage(options: DemoOptions) -> Stage:
+    """Return what to play. Raises InputError."""
+    scenario = options.scenario or "demo"
+    path = shipped("simulations") / f"{scenario}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in shipped("simulations").glob("*.yaml")))
+        raise InputError(f"there is no scenario {scenario}: use one of {known}")
+    policies = tuple(Path(file) for file in options.policies)
+    foreign = bool(options.trace) and not options.scenario
+    if foreign and not policies:
+        policies = (shipped("simulations") / "demo" / "any-task.yaml",)
+    loaded = load_scenario(
+        path,
+        Overrides(
+            policies=policies,
+            trace=Path(options.trace) if options.trace else None,
+            limit=options.limit,
+            seed=options.seed,
+        ),
+    )
+    documents = _documents(loaded.policy_files)
+    trace, nodes, notes = loaded.setup.trace, loaded.setup.nodes, tuple[str, ...]()
+    if foreign:
+        trace, notes = _shorten(trace)
+        nodes = _size_cluster(trace)
+    if not trace.entries:
+        raise InputError(f"{trace.source}: nothing is left to play")
+    return Stage(
+        title=loaded.description or scenario,
+        trace=trace,
+        nodes=nodes,
+        documents=documents,
+        policies=compile_documents(documents).policies,
+        notes=notes,
+    )
+
+
+def _documents(files: tuple[str, ...]) -> tuple[Document, ...]:
+    found: dict[tuple[str, str], Document] = {}
+    for document in load_files(files):
+        # a target that --policy brings along stands in for the scenario's own of that name
+        found.setdefault((document.kind, document.key), document)
+    return tuple(found.values())
+
+
+def _shorten(trace: Trace) -> tuple[Trace, tuple[str, ...]]:
+    """Cut tasks that last longer than anybody watches, and leave GPUs out: no confidential TDX size has any."""
+    notes: list[str] = []
+    cut = sum(entry.duration_ms > TASK_MAX_MS for entry in trace.entries)
+    if cut:
+        notes.append(f"{cut} of {len(trace.entries)} tasks last longer than 2h and are cut to that.")
+    with_gpu = sum(entry.requests.gpus > 0 for entry in trace.entries)
+    if with_gpu:
+        notes.append(
+            f"{with_gpu} tasks ask for GPUs, which no TDX size has; their cpu and memory are what counts here."
+        )
+    return msgspec.structs.replace(trace, entries=tuple(_shortened(entry) for entry in trace.entries)), tuple(notes)
+
+
+def _shortened(entry: TraceEntry) -> TraceEntry:
+    requests = msgspec.structs.replace(entry.requests, gpus=0)
+    return msgspec.structs.replace(entry, duration_ms=min(entry.duration_ms, TASK_MAX_MS), requests=requests)
+
+
+def _size_cluster(trace: Trace) -> tuple[Resources, ...]:
+    """Return nodes that hold the largest task, together too small for the trace's peak."""
+    cpu = max(_NODE_CPU_MIN, *(entry.requests.cpu_millicores for entry in trace.entries))
+    memory = max(_NODE_MEMORY_MIN, *(entry.requests.memory_bytes for entry in trace.entries))
+    peak_cpu, peak_memory = _peak(trace)
+    count = max(1, int(_ONPREM_SHARE * max(peak_cpu / cpu, peak_memory / memory)))
+    return (Resources(cpu_millicores=cpu, memory_bytes=-(-memory // _GIB) * _GIB),) * count
+
+
+def _peak(trace: Trace) -> tuple[int, int]:
+    """Return the most cpu and memory that the trace's tasks ask for at one time, if each starts when it arrives."""
+    moments: list[tuple[int, int, int]] = []
+    for entry in trace.entries:
+        cpu, memory = entry.requests.cpu_millicores * entry.replicas, entry.requests.memory_bytes * entry.replicas
+        moments.append((entry.arrival_ms, cpu, memory))
+        if entry.kind == "Pod":
+            moments.append((entry.arrival_ms + entry.duration_ms, -cpu, -memory))
+    cpu = memory = peak_cpu = peak_memory = 0
+    for _, more_cpu, more_memory in sorted(moments):
+        cpu, memory = cpu + more_cpu, memory + more_memory
+        peak_cpu, peak_memory = max(peak_cpu, cpu), max(peak_memory, memory)
+    return peak_cpu, peak_memory

@@ -1,0 +1,97 @@
+"""Polls what targets offer and may use: when a target appears or changes, and by ticks. One request at a time; failures wait and are repeated.
+
+Called by the wiring's tap on the bus. What can't be read leaves the old facts as they are: the engine keeps deciding on what it knows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from burster.model.errors import RemoteError
+from burster.model.policies import Target
+from burster.model.stimuli import Stimulus
+from burster.runtime.clock import Clock
+
+
+_log = structlog.get_logger("burster.runtime.cloud_facts")
+
+Fact = Literal["offerings", "quota"]
+_RETRY_S: Final = 30.0
+_DEADLINE_S: Final = 120.0
+
+
+class CloudFacts(Protocol):
+    """Reads one target's facts; each raises RemoteError."""
+
+    async def offerings(self, target: Target) -> Stimulus:
+        """Return OfferingsSeen."""
+        ...
+
+    async def quota(self, target: Target) -> Stimulus:
+        """Return QuotaSeen."""
+        ...
+
+
+class FactsPoller:
+    """A set of wishes and the one task that grants them."""
+
+    def __init__(self, facts: CloudFacts, post: Callable[[Stimulus], None], clock: Clock) -> None:
+        self._facts = facts
+        self._post = post
+        self._clock = clock
+        self._targets: dict[str, Target] = {}
+        self._wishes: dict[tuple[Fact, str], float] = {}  #: what is wanted, and not before which monotonic time
+        self._wake = asyncio.Event()
+
+    def target(self, target: Target) -> None:
+        """Note a target as it is now, and read everything about it if it is new or changed."""
+        if self._targets.get(target.name) != target:
+            self._targets[target.name] = target
+            self.wish("offerings", target.name)
+            self.wish("quota", target.name)
+
+    def forget(self, name: str) -> None:
+        """Stop polling a target that is gone."""
+        self._targets.pop(name, None)
+
+    def wish_all(self, fact: Fact) -> None:
+        """Read one kind of fact for every target."""
+        for name in self._targets:
+            self.wish(fact, name)
+
+    def wish(self, fact: Fact, name: str, *, after_s: float = 0.0) -> None:
+        """Ask for a fact; asking twice is asking once."""
+        due = self._clock.monotonic() + after_s
+        self._wishes[fact, name] = min(due, self._wishes.get((fact, name), due))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Grant wishes until cancelled."""
+        while True:
+            due = min(self._wishes.values(), default=None)
+            wait = None if due is None else max(0.0, due - self._clock.monotonic())
+            if wait is None or wait > 0:
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                self._wake.clear()
+                continue
+            fact, name = min(self._wishes, key=lambda wish: (self._wishes[wish], wish))
+            del self._wishes[fact, name]
+            await self._grant(fact, name)
+
+    async def _grant(self, fact: Fact, name: str) -> None:
+        target = self._targets.get(name)
+        if target is None:
+            return
+        read = self._facts.offerings if fact == "offerings" else self._facts.quota
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                self._post(await read(target))
+        except (RemoteError, TimeoutError) as error:
+            _log.warning("cloud_facts.failed", fact=fact, target=name, message=str(error) or "no answer in time")
+            self.wish(fact, name, after_s=_RETRY_S)

@@ -1,0 +1,151 @@
+"""The controller as a service: connections from settings, HTTP face, signals, a graceful stop. Called by `burster controller`.
+
+A stop leaves what runs in the cloud running: the next controller adopts it. Bringing everything home is `burster drain`.
+"""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, suppress
+
+import structlog
+
+from burster.clients.arm import Arm, ArmSettings
+from burster.clients.kube import Kube, KubeSettings
+from burster.clients.prices import Prices, PriceSettings
+from burster.engine import StepResult
+from burster.ledger import Ledger, LedgerUnwritableError
+from burster.model.errors import InputError
+from burster.model.policies import Target
+from burster.model.stimuli import OfferingsSeen, QuotaSeen, Stimulus
+from burster.runtime.clock import SystemClock
+from burster.runtime.logs import configure_logs
+from burster.runtime.wiring import Controller, ControllerOptions
+from burster.settings import Settings
+from burster.sources.offerings import observe_offerings
+from burster.sources.quota import observe_quota
+from burster.surfaces.http import HttpSurface, make_app
+from burster.surfaces.metrics import Metrics
+
+
+_log = structlog.get_logger("burster.runtime.service")
+#: `--once`: nothing was decided or done for so long after the sources have synced
+_QUIET_S = 1.0
+_STOP_S = 10.0
+
+
+def run_controller(settings: Settings, *, once: bool = False) -> None:
+    """Run until SIGTERM or Ctrl-C; with ``once`` until everything seen at the start has been decided. Raises InputError."""
+    clock = SystemClock()
+    configure_logs(clock, level=settings.log.level, form=settings.log.format)
+    try:
+        ledger = Ledger.open(settings.ledger_path)
+    except LedgerUnwritableError as error:
+        raise InputError(str(error)) from error
+    with ledger:
+        asyncio.run(_serve(settings, clock, ledger, once=once))
+
+
+async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once: bool) -> None:
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(
+            await Kube.connect(
+                KubeSettings(
+                    kubeconfig=settings.kube.kubeconfig,
+                    context=settings.kube.context,
+                    in_cluster=settings.kube.in_cluster,
+                )
+            )
+        )
+        arm = await stack.enter_async_context(Arm(ArmSettings(base_url=settings.arm.base_url, auth=settings.arm.auth)))
+        prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
+        controller = Controller(
+            kube=kube,
+            cloud=arm,
+            facts=_Facts(arm, prices),
+            ledger=ledger,
+            clock=clock,
+            options=ControllerOptions(
+                dry_run=settings.dry_run,
+                concurrency=settings.executor.concurrency,
+                max_delay_ms=settings.batching.max_delay_ms,
+                max_stimuli=settings.batching.max_stimuli,
+                intervals_ms={
+                    "evaluate": settings.ticks.evaluate_ms,
+                    "gc": settings.ticks.gc_ms,
+                    "offerings": settings.ticks.offerings_ms,
+                    "quota": settings.ticks.quota_ms,
+                },
+                title=kube.host,
+            ),
+        )
+        metrics = Metrics(controller.view)
+        controller.listen(_Meter(metrics))
+        await stack.enter_async_context(
+            HttpSurface(make_app(controller.view, metrics), settings.http.host, settings.http.port)
+        )
+        await _run_until_stopped(controller, clock, once=once)
+
+
+async def _run_until_stopped(controller: Controller, clock: SystemClock, *, once: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(controller.run(), name="controller")
+    waiting = asyncio.create_task(_until_quiet(controller, clock) if once else stop.wait(), name="stop")
+    stopping = asyncio.create_task(stop.wait(), name="signal")
+    try:
+        await asyncio.wait({running, waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await _finish_writes(controller, clock)
+    finally:
+        for task in (waiting, stopping, running):
+            if not task.done():
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    _log.info("controller.stopped", bursts_left_running=len(controller.active_bursts()))
+
+
+async def _finish_writes(controller: Controller, clock: SystemClock) -> None:
+    """Let what is under way end, for a moment: the next controller would only have to find out."""
+    until = clock.monotonic() + _STOP_S
+    while controller.executor.busy and clock.monotonic() < until:
+        await clock.sleep(0.05)
+
+
+async def _until_quiet(controller: Controller, clock: SystemClock) -> None:
+    quiet_since = clock.monotonic()
+    seen = -1
+    while clock.monotonic() - quiet_since < _QUIET_S:
+        now = controller.loop.steps_total
+        if now != seen or not controller.loop.state.ready or controller.executor.busy:
+            seen, quiet_since = now, clock.monotonic()
+        await clock.sleep(0.05)
+
+
+class _Facts:
+    """What targets offer and may use, from ARM and the price list."""
+
+    def __init__(self, arm: Arm, prices: Prices) -> None:
+        self._arm = arm
+        self._prices = prices
+
+    async def offerings(self, target: Target) -> OfferingsSeen:
+        return await observe_offerings(target, self._arm, self._prices)
+
+    async def quota(self, target: Target) -> QuotaSeen:
+        return await observe_quota(target, self._arm)
+
+
+class _Meter:
+    """Counts steps and decisions."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __call__(self, stimuli: list[Stimulus], result: StepResult, _now_ms: int) -> None:
+        self._metrics.decided(result.decisions)
+        self._metrics.stepped([type(stimulus).__name__ for stimulus in stimuli], 0.0)

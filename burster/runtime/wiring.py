@@ -1,0 +1,170 @@
+"""Everything of a controller, put together: one task tree, from sources to executor.
+
+``Controller`` takes its connections as arguments, so that the cluster (``service``), the lab and tests run the very same object. Nothing
+here decides.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from burster.adaptors.azure_vms import AzureVms, CloudVms, TargetBook
+from burster.adaptors.dry_run import DryRunAdaptor
+from burster.adaptors.live import LiveAdaptor
+from burster.clients.kube import Kube
+from burster.engine import ACTIVE, StepResult
+from burster.ledger import Ledger
+from burster.model import stimuli as s
+from burster.model.stimuli import Stimulus
+from burster.runtime.batcher import Batcher
+from burster.runtime.bus import Bus
+from burster.runtime.clock import Clock
+from burster.runtime.cloud_facts import CloudFacts, FactsPoller
+from burster.runtime.executor import Adaptor, Executor
+from burster.runtime.loop import Loop, StepListener
+from burster.runtime.ticks import TickKind, start_ticks
+from burster.runtime.views import Viewer
+from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
+from burster.sources.cloud_pods import CloudPods
+from burster.surfaces.view import StatusView
+
+
+_DRAIN_POLL_S: Final = 1.0
+
+
+class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a controller behaves; where it connects to is given as objects."""
+
+    dry_run: bool = False
+    concurrency: int = 16
+    max_delay_ms: int = 200
+    max_stimuli: int = 5_000
+    intervals_ms: dict[TickKind, int] = msgspec.field(
+        default_factory=lambda: {"evaluate": 15_000, "gc": 120_000, "offerings": 43_200_000, "quota": 600_000}
+    )
+    seed: int = 0
+    title: str = ""
+
+
+class Controller:
+    """One controller over given connections. ``run`` until cancelled; ``drain`` brings everything home first."""
+
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        cloud: CloudVms,
+        facts: CloudFacts,
+        ledger: Ledger,
+        clock: Clock,
+        options: ControllerOptions,
+        listeners: tuple[StepListener, ...] = (),
+    ) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._options = options
+        self._ledger = ledger
+        self.bus = Bus()
+        self._book = TargetBook()
+        self._poller = FactsPoller(facts, self.bus.post, clock)
+        self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
+        adaptor: Adaptor
+        if options.dry_run:
+            adaptor = DryRunAdaptor(self._still_pending)
+        else:
+            adaptor = LiveAdaptor(kube, AzureVms(cloud, kube, self._book, clock.now_ms), clock.now_ms)
+        self.executor = Executor(adaptor, self.bus.post, concurrency=options.concurrency)
+        batcher = Batcher(
+            self.bus,
+            clock,
+            idle=lambda: self.executor.idle,
+            max_delay_ms=options.max_delay_ms,
+            max_stimuli=options.max_stimuli,
+        )
+        self.loop = Loop(
+            bus=self.bus,
+            batcher=batcher,
+            executor=self.executor,
+            ledger=ledger,
+            clock=clock,
+            listeners=(self._note, *listeners),
+        )
+
+    def listen(self, listener: StepListener) -> None:
+        """Show every later step to somebody."""
+        self.loop.listen(listener)
+
+    def view(self) -> StatusView:
+        """Return what people are shown."""
+        return self.viewer.view(self.loop.state, self._clock.now_ms())
+
+    def _note(self, _stimuli: list[Stimulus], result: StepResult, _now_ms: int) -> None:
+        self.viewer.note(result.decisions, result.state)
+
+    def _still_pending(self, key: str, uid: str) -> bool:
+        entry = self.loop.state.pods.get(key)
+        return entry is not None and entry.pod.uid == uid
+
+    def post(self, stimulus: Stimulus) -> None:
+        """Put a fact on the bus; targets and ticks are noted by who needs them on the way."""
+        match stimulus:
+            case s.TargetSeen(target=target):
+                self._book.put(target)
+                self._poller.target(target)
+            case s.TargetGone(name=name):
+                self._poller.forget(name)
+            case s.Tick(kind="offerings"):
+                self._poller.wish_all("offerings")
+            case s.Tick(kind="quota"):
+                self._poller.wish_all("quota")
+            case _:
+                pass
+        self.bus.post(stimulus)
+
+    async def run(self) -> None:
+        """Watch, decide and act until cancelled."""
+        spends = self._ledger.spend()
+        self.post(s.LedgerRestored(entries=tuple(spends)))
+        ticks = start_ticks(self._clock, self.post, self._options.intervals_ms)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.executor.run(), name="executor")
+                group.create_task(self._poller.run(), name="cloud-facts")
+                for name, source in self._sources().items():
+                    group.create_task(source, name=f"source-{name}")
+                group.create_task(self.loop.run(), name="loop")
+        finally:
+            ticks.shutdown(wait=False)
+
+    def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
+        index = CloudPods()
+        plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes}
+        running = {
+            name: source.run(self._kube, self.post, self._clock, self._chance(name)) for name, source in plain.items()
+        }
+        running |= {
+            name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index)
+            for name, source in {"cloud-pods": cloud_pods, "events": events}.items()
+        }
+        return running
+
+    def _chance(self, name: str) -> random.Random:
+        return random.Random(f"{self._options.seed}/{name}")  # noqa: S311 - jitter, not secrets
+
+    async def drain(self, *, deadline_s: float) -> bool:
+        """Bring everything home while ``run`` runs; return whether nothing is left. The deadline is in the clock's time."""
+        self.post(s.DrainRequested())
+        until = self._clock.monotonic() + deadline_s
+        while self._clock.monotonic() < until:
+            if not len(self.bus) and not self.executor.busy and not self.active_bursts():
+                return True
+            await self._clock.sleep(_DRAIN_POLL_S)
+        return not self.active_bursts()
+
+    def active_bursts(self) -> list[str]:
+        """Return the keys of bursts that are not released."""
+        return [key for key, entry in self.loop.state.bursts.items() if entry.burst.status.phase in ACTIVE]
