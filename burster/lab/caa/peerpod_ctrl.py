@@ -10,7 +10,8 @@ from typing import Final
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.caa.azure import Azure, AzureError
 from burster.lab.caa.config import CaaConfig
 from burster.lab.caa.peerpods import FINALIZER, RESOURCE, release_record

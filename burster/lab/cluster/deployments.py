@@ -10,7 +10,8 @@ import msgspec
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items, section
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster.objects import (
     Json,
     controller_of,

@@ -11,7 +11,8 @@ from typing import Final
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items, section
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.jobstate import JobState, index_of, make_pod, next_status
 from burster.lab.cluster.objects import (

@@ -13,7 +13,8 @@ import msgspec
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import section
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster import podstatus
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.objects import Json, is_finished, is_terminating, key_of, rfc3339, stable_digest, write_status

@@ -6,7 +6,8 @@ One subscription serves all workload controllers. Read only.
 from collections import defaultdict
 from collections.abc import Callable
 
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster.objects import Json, controller_of
 
 

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items, section
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.objects import (
     Json,

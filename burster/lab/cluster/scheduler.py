@@ -14,7 +14,8 @@ import msgspec
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items, section
-from burster.lab.apiserver.store import Store, StoreEvent
+from burster.lab.apiserver.shelves import StoreEvent
+from burster.lab.apiserver.store import Store
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.fit import NodeInfo, explain, fits, least_allocated
 from burster.lab.cluster.objects import Json, condition_of, is_finished, is_terminating, with_condition, write_status

@@ -1,5 +1,7 @@
 """Jobs as Kubernetes 1.35 runs them, above all what happens to a pending pod that somebody deletes."""
 
+from itertools import pairwise
+
 import pytest
 
 from burster.lab.cluster.jobstate import format_indexes
@@ -63,7 +65,7 @@ def test_failures_are_tried_again_after_ten_twenty_and_forty_seconds(play):
         _job(stage, seconds=1, exit_code=1, backoffLimit=3)
         await stage.passes(300)
         starts = [run.started_at_ms for run in stage.lab.runs]
-        gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(starts)]
         # between two starts: a second of running, the back-off, and a second and a half to start
         assert gaps == [10_000 + 2_500, 20_000 + 2_500, 40_000 + 2_500]
         failed = _condition(stage, "Failed")

@@ -109,7 +109,7 @@ def test_tolerations_open_tainted_nodes(toleration, fits):
         pytest.param(
             [
                 {"matchExpressions": [{"key": "rack", "operator": "Exists"}]},
-                {"matchFields": [_ for _ in [{"key": "metadata.name", "operator": "In", "values": ["n"]}]]},
+                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]},
             ],
             True,
             id="one of two terms is enough",
