@@ -21,7 +21,7 @@ from burster.lab.apiserver.store import Store
 from burster.lab.arm import ArmConfig, ArmServer
 from burster.lab.caa.config import LAB_CONFIG, CaaFaults
 from burster.lab.cluster.kubelet import KubeletConfig
-from burster.lab.cluster.nodes import make_node
+from burster.lab.cluster.nodes import add_node, make_node
 from burster.lab.labcluster import CaaSettings, LabCluster
 from burster.model.pods import Resources
 from burster.model.policies import Target
@@ -124,10 +124,10 @@ def _install(store: Store, options: SiteOptions) -> None:
     for namespace in sorted({*options.namespaces, *(document_namespace(d) for d in options.documents)} - {""}):
         _ensure(store, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for number, resources in enumerate(options.nodes):
-        store.create("nodes", "", _node(f"onprem-{number + 1}", resources))
+        add_node(store, _node(f"onprem-{number + 1}", resources))
     for number in range(options.gateways):
         node = make_node(f"gateway-{number + 1}", "16", "32Gi", worker=True, pods=250, taints=[_GATEWAY_TAINT])
-        store.create("nodes", "", node)
+        add_node(store, node)
     for document in options.documents:
         resource = "bursttargets.burster.dev" if document.kind == "BurstTarget" else "burstpolicies.burster.dev"
         store.create(resource, document_namespace(document), document.object)

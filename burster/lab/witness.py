@@ -98,7 +98,9 @@ class Witness:
 
 
 def _unschedulable_since_ms(pod: dict[str, Any]) -> int | None:
-    for condition in (pod.get("status") or {}).get("conditions") or []:
+    status: dict[str, Any] = pod.get("status") or {}
+    conditions: list[dict[str, Any]] = status.get("conditions") or []
+    for condition in conditions:
         if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return parse_time(condition["lastTransitionTime"])
     return None

@@ -1,4 +1,4 @@
-"""Polls what targets offer and may use: when a target appears or changes, and by ticks. One request at a time; failures wait and are repeated.
+"""Polls what targets offer and may use: when a target appears or changes, and by ticks. One request at a time; failures are repeated.
 
 Called by the wiring's tap on the bus. What can't be read leaves the old facts as they are: the engine keeps deciding on what it knows.
 """
