@@ -40,6 +40,6 @@ class SimPod:
             self.served_at_ms, self.served_by = now_ms, place
 
     def unserve(self) -> None:
-        """Note that its work was lost and has to be done again."""
+        """Note that it has to start anew; what it had done already, if anything, is lost."""
+        self.restarts += self.served_at_ms >= 0
         self.served_at_ms, self.served_by = -1, ""
-        self.restarts += 1

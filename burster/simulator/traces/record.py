@@ -186,7 +186,7 @@ class _Server:
         from prometheus_api_client.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
             PrometheusApiClientException,
         )
-        from requests.exceptions import RequestException, Timeout
+        from requests.exceptions import JSONDecodeError, RequestException, Timeout
 
         try:
             answer: Any = self.client.custom_query_range(
@@ -204,13 +204,13 @@ class _Server:
             raise InputError(
                 f"{self.url} refused the query {query} ({text[:200]}); check the address and the rights"
             ) from None
+        except (JSONDecodeError, KeyError, TypeError):
+            raise InputError(f"{self.url} does not answer as a Prometheus does; check the address") from None
         except RequestException as error:
             kind = type(error).__name__
             raise InputError(
                 f"{self.url} can't be reached ({kind}); check the address, and that it is a Prometheus"
             ) from None
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"{self.url} does not answer as a Prometheus does; check the address") from None
         if not isinstance(answer, list) or not all(_is_series(item) for item in cast("list[Any]", answer)):
             raise InputError(f"{self.url} does not answer as a Prometheus does; check the address")
         return cast("list[dict[str, Any]]", answer)
