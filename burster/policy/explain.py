@@ -83,7 +83,8 @@ def _workload(selector: WorkloadSelector) -> str:
         parts.append("pods")
     conditions: list[str] = []
     if selector.name_pattern:
-        conditions.append(f"whose workload's whole name matches {selector.name_pattern}")
+        whose = "whose" if selector.kind == "Pod" else "whose workload's"
+        conditions.append(f"{whose} whole name matches {selector.name_pattern}")
     if selector.pod_name_pattern:
         conditions.append(f"whose own whole name matches {selector.pod_name_pattern}")
     if selector.match_labels:

@@ -5,7 +5,8 @@ PolicyErrors with every problem of every file. Called by the command line, the s
 instead and goes straight to ``compile``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -102,13 +103,7 @@ def _expand(paths: Iterable[str | Path], problems: list[Problem]) -> list[Path]:
             if not path.is_dir():
                 files[path] = None
                 continue
-            inside = sorted(
-                entry
-                for entry in path.rglob("*")
-                if entry.suffix.lower() in SUFFIXES
-                and entry.is_file()
-                and not any(part.startswith(".") for part in entry.relative_to(path).parts)
-            )
+            inside = sorted(islice(_rule_files(path), FILES_MAX + 1))
         except (OSError, ValueError) as error:
             problems.append(
                 _unreadable(str(path), f"can't be read ({_reason(error)}): check the path and its permissions")
@@ -120,11 +115,16 @@ def _expand(paths: Iterable[str | Path], problems: list[Problem]) -> list[Path]:
             )
         files.update(dict.fromkeys(inside))
     if len(files) > FILES_MAX:
-        problems.append(
-            _unreadable(str(next(iter(files))), f"{len(files)} files at once; at most {FILES_MAX} are read")
-        )
+        problems.append(_unreadable(str(next(iter(files))), f"more than {FILES_MAX} files at once: name fewer"))
         return []
     return list(files)
+
+
+def _rule_files(folder: Path) -> Iterator[Path]:
+    for entry in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in entry.relative_to(folder).parts)
+        if entry.suffix.lower() in SUFFIXES and not hidden and entry.is_file():
+            yield entry
 
 
 def _read(path: Path, problems: list[Problem]) -> str | None:

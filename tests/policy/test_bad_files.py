@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from burster.policy import load
 from burster.policy.compile import compile_documents
 from burster.policy.errors import PolicyErrors
 from burster.policy.load import FILE_BYTES_MAX, load_files, load_text
@@ -89,6 +90,8 @@ WRONG_VALUES = {
     "sexagesimal for a count": ("maxBursts: 4", "maxBursts: 1:30", "spec.limits.maxBursts", 16, "'1:30'"),
     "octal for a count": ("maxBursts: 4", "maxBursts: 010", "spec.limits.maxBursts", 16, "octal"),
     "new octal for a count": ("maxBursts: 4", "maxBursts: 0o10", "spec.limits.maxBursts", 16, "octal"),
+    "a list for a count": ("maxBursts: 4", "maxBursts: [4, 5]", "spec.limits.maxBursts", 16, "found a list of 2"),
+    "a mapping for a count": ("maxBursts: 4", "maxBursts: {a: 4}", "spec.limits.maxBursts", 16, "found a mapping"),
     "a boolean for a count": ("maxBursts: 4", "maxBursts: yes", "spec.limits.maxBursts", 16, "the boolean true"),
     "a null": ("maxBursts: 4", "maxBursts: null", "spec.limits.maxBursts", 16, "has no value"),
     "a field left empty": ("maxBursts: 4", "maxBursts:", "spec.limits.maxBursts", 15, "has no value"),
@@ -260,6 +263,34 @@ def test_quotes_make_text_of_anything():
 
 def test_a_byte_order_mark_and_windows_lines_do_no_harm():
     assert load_text(b"\xef\xbb\xbf" + POLICY.replace("\n", "\r\n").encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "column"),
+    [(b"ab\xe9", 1, 3), (b"a: 1\nb: \xff", 2, 4), (b"\xfe\xffa", 1, 1)],
+    ids=["latin", "second line", "UTF-16"],
+)
+def test_what_is_not_utf8_is_told_to_the_byte(data, line, column):
+    (problem,) = problems_of(data)
+    assert (problem.line, problem.column, problem.unreadable) == (line, column, True)
+    assert "UTF-8" in problem.message
+
+
+def test_a_dash_is_standard_input_only_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_text(TARGET)
+    assert load_files(["-"])[0].kind == "BurstTarget"
+    assert load_files(["-"], stdin=POLICY.encode())[0].kind == "BurstPolicy"
+    (tmp_path / "x.yaml").write_text(TARGET)
+    assert [document.source for document in load_files(["x.yaml", "-"], stdin=POLICY.encode())] == ["x.yaml", "-"]
+
+
+def test_a_folder_of_thousands_of_files_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "FILES_MAX", 3)
+    for number in range(4):
+        (tmp_path / f"{number}.yaml").write_text("nonsense")
+    with pytest.raises(PolicyErrors, match="more than 3 files at once"):
+        load_files([tmp_path])
 
 
 def test_all_problems_of_all_files_come_at_once_in_the_order_of_the_files(tmp_path):

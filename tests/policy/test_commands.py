@@ -103,7 +103,9 @@ def test_explain_covers_the_other_choices():
         GOOD.replace("strategy: Clone", "strategy: Move")
         .replace("namespace: bank}", 'namespace: bank, annotations: {burster.dev/paused: "true"}}')
         .replace('{maxBursts: 4, budget: {perHour: "5"}}', "{}")
-        .replace("{podNamePattern: on-prem-deployment.*}", "{kind: Pod, selector: {matchLabels: {a: b}}}")
+        .replace(
+            "{podNamePattern: on-prem-deployment.*}", "{kind: Pod, namePattern: t-.*, selector: {matchLabels: {a: b}}}"
+        )
         .replace(
             "allowedNamespaces: [bank]", 'allowedNamespaces: ["*"]\n  assumedPricePerHour: 0.5\n  sweep: {mode: Delete}'
         )
@@ -111,7 +113,7 @@ def test_explain_covers_the_other_choices():
     told = run("explain", "-", stdin=text).stdout
     for words in (
         "It is paused",
-        "bare pods that carry a=b",
+        "bare pods whose whole name matches t-.* and that carry a=b",
         "there is no limit",
         "the pending pod itself",
         "Every namespace",
@@ -124,6 +126,14 @@ def test_explain_covers_the_other_choices():
         "No namespace may burst here"
         in run("explain", "-", stdin=GOOD.replace("  allowedNamespaces: [bank]\n", "").split("---\n")[1]).stdout
     )
+
+
+def test_explain_counts_from_one():
+    assert "as soon as one such pod has been" in run("explain", "-", stdin=GOOD).stdout
+    more = GOOD.replace("  limits:", "  triggers: [{type: pending-pods, metadata: {minCount: 3}}]\n  limits:")
+    assert "as soon as 3 such pods have been" in run("explain", "-", stdin=more).stdout
+    two = GOOD.replace("sizes: [Standard_DC2es_v6]", "sizes: [Standard_DC2es_v6, Standard_DC4es_v6]")
+    assert "on Standard_DC2es_v6 or Standard_DC4es_v6, with TDX." in run("explain", "-", stdin=two).stdout
 
 
 def test_explain_as_json(good):

@@ -22,6 +22,8 @@ from burster.policy.patterns import check_pattern
         r"batch\.[0-9]{1,4}",
         "(?:a|b)?c",
         "[]a]b*",
+        "[*+?|()]{3}[^]*+?]web",
+        r"[\]*+?({]\*\+\(",
         "x{2",
         "{a}",
         "(ab){3}",

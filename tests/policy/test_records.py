@@ -144,6 +144,11 @@ def test_a_record_reads_well_on_the_wire():
     assert wire["status"] == {"phase": "Reserved", "reservedMicroUsd": 0, "placedAt": "2026-11-26T00:00:01.000Z"}
     assert wire["metadata"]["finalizers"] == ["burster.dev/release"]
     assert wire["metadata"]["labels"] == {"burster.dev/policy": "fraud"}
+    assert "annotations" not in wire["metadata"]
+    more = burst_to_object(a_burst(), annotations={"a": "b"}, labels={"c": "d"}, owner_references=[{"uid": "o"}])
+    assert more["metadata"]["annotations"] == {"a": "b"}
+    assert more["metadata"]["labels"] == {"burster.dev/policy": "fraud", "c": "d"}
+    assert more["metadata"]["ownerReferences"] == [{"uid": "o"}]
 
 
 def test_extra_fields_of_a_newer_writer_are_ignored_and_a_missing_status_is_the_first_one():
