@@ -1,7 +1,7 @@
 """A Deployment's pending pods are answered by clones, which come home when on-prem takes the pods."""
 
 from burster.model import stimuli as s
-from tests.engine.conftest import Engine, a_policy, a_service_pod
+from tests.support.builders import Engine, a_policy, a_service_pod
 
 
 def leave(name: str, why: str = "Bound") -> s.PodLeft:
@@ -51,7 +51,7 @@ def test_a_clone_still_being_made_is_withdrawn_when_on_prem_takes_the_pod(ready:
 
 
 def test_an_uncovered_sibling_takes_over_the_clone_of_a_pod_that_left(engine: Engine) -> None:
-    from tests.engine.conftest import a_target, an_offering
+    from tests.support.builders import a_target, an_offering
 
     engine.sync(
         s.PolicySeen(policy=a_policy(max_bursts=1)),

@@ -1,7 +1,7 @@
 """A pending bare pod moves to the cloud, works, ends; its VM is confirmed gone and its money settled."""
 
 from burster.model import stimuli as s
-from tests.engine.conftest import T0, Engine, a_pod, a_vm
+from tests.support.builders import T0, Engine, a_pod, a_vm
 
 
 def test_the_record_comes_first_then_the_pod_then_the_proof(ready: Engine) -> None:

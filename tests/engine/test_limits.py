@@ -4,7 +4,7 @@ import pytest
 
 from burster.model import stimuli as s
 from burster.model.policies import Budget, Limits
-from tests.engine.conftest import Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
 
 
 def an_engine(policy_changes: dict[str, object], target_changes: dict[str, object] | None = None) -> Engine:
