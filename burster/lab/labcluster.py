@@ -4,7 +4,6 @@ Started by the demo, by ``lab up`` and by tests on a ``Store``. It owns everythi
 the first error that any part of it had. It knows ARM by its URL only, and burster not at all.
 """
 
-import asyncio
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -15,7 +14,7 @@ from burster.lab.apiserver.store import Store
 from burster.lab.caa import config as caa_config
 from burster.lab.caa import peerpods
 from burster.lab.caa.adaptor import Adaptor
-from burster.lab.caa.azure import Azure, AzureError
+from burster.lab.caa.azure import Azure
 from burster.lab.caa.peerpod_ctrl import PeerPodController
 from burster.lab.caa.webhook import PeerPodsWebhook
 from burster.lab.cluster.kubelet import KubeletConfig, Kubelets
@@ -26,7 +25,6 @@ from burster.lab.cluster.work import Ground, Works
 from burster.lab.cluster.workloads import Workloads
 
 
-CAA_RETRY_S: Final = 10.0
 _ALREADY_THERE: Final = 409
 
 
@@ -116,8 +114,8 @@ class LabCluster:
         self.kubelets.start()
         self.workloads.start()
         self.scheduler.start()
-        if self._caa is not None and not await self._start_caa():
-            self.works.spawn(self._keep_starting_caa(), name="start CAA")
+        if self.adaptor is not None:
+            await self.adaptor.start()
         return self
 
     async def __aexit__(
@@ -202,20 +200,6 @@ class LabCluster:
 
     def _on_lost(self, uid: str) -> None:
         self.kubelets.sandbox_lost(uid)
-
-    async def _start_caa(self) -> bool:
-        """Start CAA; False where ARM doesn't answer, in which case it comes up later, as a crashing pod would."""
-        try:
-            await self._adaptor().start()
-        except AzureError:
-            return False
-        return True
-
-    async def _keep_starting_caa(self) -> None:
-        while True:
-            await asyncio.sleep(CAA_RETRY_S)
-            if await self._start_caa():
-                return
 
 
 def _object(api_version: str, kind: str, name: str, *, namespace: str = "") -> dict[str, Any]:

@@ -85,10 +85,14 @@ class Adaptor:
     # --- CAA's own life ---
 
     async def start(self) -> None:
-        """Read the ConfigMap and the region's sizes, then advertise slots on every worker node. Raises ConfigError, AzureError."""
-        await self._load()
-        for node in worker_nodes(self._store):
-            self._come_up(node)
+        """Read the ConfigMap and the region's sizes, then advertise slots on every worker node.
+
+        Where ARM doesn't answer, it comes up later, as a crashing pod would. Raises ConfigError.
+        """
+        if await self._load():
+            self._come_up_everywhere()
+        else:
+            self._works.spawn(self._come_up_later(), name="start CAA")
         if self._faults.restart_after_ms is not None:
             self._works.later(self._faults.restart_after_ms, self._restart_everywhere)
 
@@ -109,8 +113,7 @@ class Adaptor:
                 task.cancel()
             if sandbox.starting or self._faults.restart_loses_sandboxes:
                 del self.sandboxes[sandbox.id]
-        await asyncio.sleep(self._timings.restart_ms / 1000)
-        await self._load()
+        await self._load_later()
         self._come_up(node)
         if self._faults.restart_loses_sandboxes:
             for sandbox in mine:
@@ -121,10 +124,31 @@ class Adaptor:
         for node in list(self._up):
             self._works.spawn(self.restart(node), name=f"restart CAA on {node}")
 
-    async def _load(self) -> None:
+    async def _come_up_later(self) -> None:
+        await self._load_later()
+        self._come_up_everywhere()
+
+    async def _load_later(self) -> None:
+        """Crash and start until ARM answers."""
+        while True:
+            await asyncio.sleep(self._timings.restart_ms / 1000)
+            if await self._load():
+                return
+
+    def _come_up_everywhere(self) -> None:
+        for node in worker_nodes(self._store):
+            self._come_up(node)
+
+    async def _load(self) -> bool:
+        """Read configuration and sizes anew; False where ARM doesn't tell the sizes, without which CAA exits."""
         self._config = self._read_config()
-        region = await self._azure.sizes(self._config)
+        try:
+            region = await self._azure.sizes(self._config)
+        except AzureError as error:
+            self._say(f"creating a provider: {error}")
+            return False
         self._sizes = known_sizes(region, self._config.sizes, self._config.default_size)
+        return True
 
     def _come_up(self, node: str) -> None:
         self._lives += 1
