@@ -196,7 +196,7 @@ def test_initdata_goes_into_the_vm_and_the_pods_own_goes_before_the_global_one(p
             files = {file["path"]: file["content"] for file in json.loads(text.partition("\n")[2])["write_files"]}
             assert files["/run/peerpod/initdata"] == packed(want_initdata)
             assert json.loads(files["/run/peerpod/apf.json"])["pod-name"] == name
-            assert vm.image == want_image
+            assert vm.properties["storageProfile"]["imageReference"]["communityGalleryImageId"] == want_image
 
     play(story, config={"INITDATA": packed(b"global")})
 
