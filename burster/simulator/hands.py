@@ -101,8 +101,6 @@ class Hands:
                 (self.cloud.work if works else self.cloud.rest)(vm, self.world.now_ms)
         changes.clear()
 
-    # -- records ------------------------------------------------------------------------------------------------------------------
-
     def _record(self, instruction: i.RecordBurst) -> None:
         burst = instruction.burst
         if burst.spec.strategy == "Move" and not self._pending(burst):
@@ -129,8 +127,6 @@ class Hands:
     def _forget(self, instruction: i.ForgetBurst) -> None:
         self.tickets.pop(instruction.burst.key, None)
         self._tell(s.RecordDeleted(key=instruction.burst.key))
-
-    # -- pods ---------------------------------------------------------------------------------------------------------------------
 
     def _place(self, instruction: i.PlacePod) -> None:
         ticket = self.tickets[instruction.burst.key]
@@ -188,8 +184,6 @@ class Hands:
             self.world.clone_ready(ticket.burst.key, ticket.burst.namespace, spec.workload.name, spec.for_pod.uid)
             self.settle_work()
         self._show(ticket)
-
-    # -- the kubelet and its VMs --------------------------------------------------------------------------------------------------
 
     def _launch(self, ticket: Ticket) -> None:
         if ticket.terminating or ticket.phase != "Pending":
@@ -272,8 +266,6 @@ class Hands:
     def _vm_gone(self, vm: SimVm) -> None:
         self.cloud.remove(vm, self.world.now_ms)
 
-    # -- the cloud's answers ------------------------------------------------------------------------------------------------------
-
     def _observe(self, instruction: i.ObserveVms) -> None:
         key = instruction.burst.key
         vms = tuple(vm.facts(self.world.epoch_ms) for vm in self.cloud.by_burst.get(key, ()))
@@ -291,8 +283,6 @@ class Hands:
         if vm is not None and vm.state != "Deleting":
             self._delete_later(vm)
         self._tell(s.VmDeleted(target=instruction.target, vm=instruction.vm))
-
-    # -- recurring jobs, while there is anything in the cloud -----------------------------------------------------------------------
 
     def _start_jobs(self) -> None:
         jobs = [("gc", self.latency.gc_ms)]
@@ -316,11 +306,8 @@ class Hands:
         else:
             self._jobs.discard(job)
 
-    # -- helpers ------------------------------------------------------------------------------------------------------------------
-
     def _pending(self, burst: Burst) -> SimPod | None:
-        pod = self.world.waiting.get(f"{burst.namespace}/{burst.spec.for_pod.name}")
-        return pod if pod is not None and pod.uid == burst.spec.for_pod.uid else None
+        return self.world.waiting.get(burst.spec.for_pod.uid)
 
     def _refuse(self, instruction: i.RecordBurst | i.PlacePod, tag: str, subject: str) -> None:
         self._tell(

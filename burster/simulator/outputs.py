@@ -70,7 +70,9 @@ def run_directory(folder: Path, *, seed: int, policy_hash: str) -> Generator[Run
 
 
 def _make(folder: Path) -> list[Path]:
-    """Make a folder with all above it; return those that were not there, deepest first."""
+    """Make a folder with all above it, empty; return those that were not there, deepest first."""
+    if folder.is_dir():
+        _clear(folder, [folder])  # a run that was killed, under the same process number
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True)
     return missing

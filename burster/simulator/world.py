@@ -40,7 +40,7 @@ class World:
         self.now_ms = 0
         self.outbox: list[Stimulus] = []
         self.pods: list[SimPod] = []  #: every pod there ever was
-        self.waiting: dict[str, SimPod] = {}  #: pending on-prem, by namespace/name
+        self.waiting: dict[str, SimPod] = {}  #: pending on-prem, by uid
         self.services: dict[tuple[str, str], Service] = {}
         self.entries = trace.entries
         self.arrived = 0
@@ -93,7 +93,7 @@ class World:
             self._started(pod)
             return
         pod.pending_since_ms = self.now_ms
-        self.waiting[f"{pod.namespace}/{pod.name}"] = pod
+        self.waiting[pod.uid] = pod
         self.see(pod)
         if pod.workload is not None:
             self.match_clones(pod.namespace, pod.workload.name)
@@ -241,7 +241,7 @@ class World:
 
     def _left(self, pod: SimPod, why: str) -> None:
         pod.pending_since_ms = _MS_BEFORE
-        del self.waiting[f"{pod.namespace}/{pod.name}"]
+        del self.waiting[pod.uid]
         self.outbox.append(
             PodLeft(namespace=pod.namespace, name=pod.name, uid=pod.uid, why="Bound" if why == "Bound" else "Gone")
         )

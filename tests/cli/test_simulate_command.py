@@ -1,6 +1,7 @@
 """burster simulate, as a person or a script uses it."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -160,3 +161,11 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path):
         assert process.stdout is not None
         assert process.stdout.read() == b""
     assert not out.exists()
+
+
+def test_what_a_killed_run_left_is_in_nobodys_way(tmp_path):
+    left = tmp_path / f".run-{os.getpid()}.part"
+    left.mkdir()
+    (left / "ledger.sqlite").write_text("half of something")
+    assert run(["simulate", DEMO, "--out", str(tmp_path), "--limit", "5"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == FILES

@@ -126,3 +126,10 @@ def test_openb_without_gpu_spec_and_with_a_zero_memory(tmp_path):
     assert sorted(trace.dropped.values()) == [1, 1]
     assert trace.entries[0].requests == Resources(cpu_millicores=1000, gpus=1)
     assert trace.rebased_from_ms == 100_000
+
+
+def test_openb_names_that_occur_twice_are_told_apart(tmp_path):
+    path = tmp_path / "resampled.csv"
+    row = "a,1000,1,0,100,200,100\n"
+    path.write_text("name,cpu_milli,memory_mib,num_gpu,creation_time,deletion_time,scheduled_time\n" + row * 3)
+    assert [entry.name for entry in read_trace(path).entries] == ["a", "a-again-2", "a-again-3"]

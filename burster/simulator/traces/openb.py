@@ -27,6 +27,7 @@ _MIB_MAX: Final = 1 << 40
 def read_openb(path: Path, namespace: str) -> Iterator[tuple[int, TraceEntry | str]]:
     """Yield (line, entry), or (line, reason) for a row that can't be used. Raises InputError."""
     before_ms = 0
+    names: dict[str, int] = {}
     labels: dict[str, dict[str, str]] = {}
     for line, row in read_table(path, COLUMNS):
 
@@ -53,6 +54,9 @@ def read_openb(path: Path, namespace: str) -> Iterator[tuple[int, TraceEntry | s
         name = row["name"].strip()
         if not NAME.fullmatch(name):
             raise trouble(path, f"{name[:40]!r} is no Kubernetes name; use a-z, 0-9, - and .", line=line, column="name")
+        names[name] = names.get(name, 0) + 1
+        if names[name] > 1:  # the resampled lists draw some pods more than once
+            name = f"{name}-again-{names[name]}"
         memory_mib = cell("memory_mib", whole)
         if memory_mib > _MIB_MAX:
             raise trouble(path, f"{memory_mib} MiB is more than any machine has", line=line, column="memory_mib")
