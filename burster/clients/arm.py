@@ -7,10 +7,10 @@ without any token.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, Self, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, Self, TypeVar, cast
 
 import aiohttp
 import msgspec
@@ -23,7 +23,14 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, SansIOHTTPPolicy, UserAgentPolicy
+from azure.core.pipeline import PipelineResponse
+from azure.core.pipeline.policies import (
+    AsyncHTTPPolicy,
+    CustomHookPolicy,
+    RequestIdPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 from azure.mgmt.compute.aio import ComputeManagementClient
@@ -31,35 +38,25 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from burster.clients.arm_errors import classify
 from burster.clients.arm_facts import Sku, VmSize
-from burster.clients.arm_wire import Nic, read_size, read_sku, read_usage, read_vm, with_network
-from burster.model.errors import InputError, RemoteError
+from burster.clients.arm_settings import ArmSettings, Auth, check_way
+from burster.clients.arm_wire import read_nic, read_rows, read_size, read_sku, read_usage, read_vm, with_network
+from burster.model.errors import RemoteError
 from burster.model.offerings import Quota, Vm
 from burster.model.policies import Target
 
 
-Auth = Literal["workload-identity", "managed-identity", "default", "none"]
 T = TypeVar("T")
-Item = TypeVar("Item")
+#: what a caller needs besides the class
+__all__ = ["Arm", "ArmSettings"]
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+#: told of every answer as it comes
+Hook = Callable[[PipelineResponse[Any, Any]], None]
+
 _NETWORK_API_VERSION: Final = "2024-05-01"
 _SUBSCRIPTIONS_MAX: Final = 16
 _PAGES_MAX: Final = 1_000
 _DELETE_DEADLINE_MS: Final = 900_000
 _MESSAGE_MAX: Final = 600
-
-
-class ArmSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where ARM is, who we are there, and how patient we are.
-
-    ``read_network`` also reads a finished VM's network interface, which alone knows its subnet and whether it has a public address.
-    """
-
-    base_url: str = "https://management.azure.com"
-    auth: Auth = "workload-identity"
-    request_timeout_ms: int = 20_000
-    poll_interval_ms: int = 5_000
-    read_network: bool = True
 
 
 class Arm:
@@ -68,7 +65,7 @@ class Arm:
     def __init__(self, settings: ArmSettings) -> None:
         """Raise InputError where the settings would send a token in the clear, or none where one is needed."""
         self._settings = settings
-        self._local = _check_way(settings)
+        self._local = check_way(settings)
         self._session: aiohttp.ClientSession | None = None
         self._credential: AsyncTokenCredential | None = None
         self._policy: AsyncHTTPPolicy[Any, Any] | SansIOHTTPPolicy[Any, Any] | None = None
@@ -96,20 +93,22 @@ class Arm:
         what = f"read VM {name}"
         async with self._translated(what):
             try:
-                found = await operations.get(target.resource_group, name)
+                answer = await operations.get(target.resource_group, name, cls=_bytes)
             except HttpResponseError as error:
                 if _translate(error, what).kind == "NotFound":
                     return None
                 raise
-            vm, nic = read_vm(found)
+            vm, nic = read_vm(cast("bytes", answer))
         if nic and self._settings.read_network and vm.provisioning_state == "Succeeded":
             return await self._with_network(target, vm, nic)
         return vm
 
     async def list_vms(self, target: Target) -> list[Vm]:
         """Return every VM of the target's resource group, all pages. Subnet and public address are not in this list."""
-        pages = self._client(target).virtual_machines.list(target.resource_group)
-        return await self._all(pages, f"list the VMs of {target.resource_group}", lambda each: read_vm(each)[0])
+        operations = self._client(target).virtual_machines
+        what = f"list the VMs of {target.resource_group}"
+        rows = await self._all(lambda hook: operations.list(target.resource_group, raw_response_hook=hook), what)
+        return [vm for vm, _ in _read_each(rows, read_vm, what)]
 
     async def delete_vm(self, target: Target, name: str, *, deadline_ms: int = _DELETE_DEADLINE_MS) -> None:
         """Delete a VM and come back once ARM says that it is not there. What is not there already counts as deleted."""
@@ -125,22 +124,24 @@ class Arm:
 
     async def list_sizes(self, target: Target) -> list[VmSize]:
         """Return the VM sizes that exist in the target's region."""
-        pages = self._client(target).virtual_machine_sizes.list(target.region)
-        return await self._all(pages, f"list the VM sizes of {target.region}", read_size)
+        operations, region = self._client(target).virtual_machine_sizes, target.region
+        what = f"list the VM sizes of {region}"
+        rows = await self._all(lambda hook: operations.list(region, raw_response_hook=hook), what)
+        return _read_each(rows, read_size, what)
 
     async def skus(self, target: Target) -> list[Sku]:
         """Return the VM sizes of the target's region with what this subscription may do with them."""
-        pages = self._client(target).resource_skus.list(filter=f"location eq '{target.region}'")
-        found = await self._all(pages, f"list the SKUs of {target.region}", lambda each: read_sku(each, target.region))
-        return [sku for sku in found if sku is not None]
+        operations, region = self._client(target).resource_skus, target.region
+        what, wanted = f"list the SKUs of {region}", f"location eq '{region}'"
+        rows = await self._all(lambda hook: operations.list(filter=wanted, raw_response_hook=hook), what)
+        return [sku for sku in _read_each(rows, lambda row: read_sku(row, region), what) if sku is not None]
 
     async def usages(self, target: Target) -> list[Quota]:
         """Return how many vCPUs of each family, and of ``cores`` in all, are used and allowed in the target's region."""
-        pages = self._client(target).usage.list(target.region)
-        found = await self._all(
-            pages, f"list the usages of {target.region}", lambda each: read_usage(each, target.region)
-        )
-        return [row for row in found if row is not None]
+        operations, region = self._client(target).usage, target.region
+        what = f"list the usages of {region}"
+        rows = await self._all(lambda hook: operations.list(region, raw_response_hook=hook), what)
+        return [row for row in _read_each(rows, lambda each: read_usage(each, region), what) if row is not None]
 
     async def _delete(self, target: Target, name: str, what: str) -> None:
         try:
@@ -175,19 +176,20 @@ class Arm:
                 if _translate(error, what).kind in {"NotFound", "Unauthorized"}:
                     return vm
                 raise
-            return with_network(vm, msgspec.json.decode(await response.read(), type=Nic))
+            return with_network(vm, read_nic(await response.read()))
 
-    async def _all(self, pages: AsyncItemPaged[Item], what: str, convert: Callable[[Item], T]) -> list[T]:
-        """Return the items of all pages; each page has the deadline of a request, and there are only so many of them."""
-        found: list[T] = []
-        iterator = pages.by_page()
+    async def _all(self, begin: Callable[[Hook], AsyncItemPaged[Any]], what: str) -> list[msgspec.Raw]:
+        """Return the rows of all pages; each page has the deadline of a request, and there are only so many of them."""
+        rows: list[msgspec.Raw] = []
+        bodies: deque[bytes] = deque(maxlen=1)
+        iterator = begin(lambda response: bodies.append(response.http_response.content)).by_page()
         for _ in range(_PAGES_MAX):
             async with self._translated(what):
                 try:
-                    page = await anext(iterator)
+                    await anext(iterator)
                 except StopAsyncIteration:
-                    return found
-                found.extend([convert(item) async for item in page])
+                    return rows
+                rows.extend(read_rows(bodies.pop()))
         raise RemoteError("Protocol", f"{what}: there are more than {_PAGES_MAX} pages")
 
     @asynccontextmanager
@@ -224,7 +226,12 @@ class Arm:
         )
         # The default chain would retry, log, follow redirects and register resource providers on our behalf: all of
         # that is somebody else's decision here, and half of a call's cost.
-        policies = [RequestIdPolicy(), UserAgentPolicy(base_user_agent="burster"), self._policy]
+        policies: list[Any] = [
+            RequestIdPolicy(),
+            UserAgentPolicy(base_user_agent="burster"),
+            self._policy,
+            CustomHookPolicy(),
+        ]
         return ComputeManagementClient(
             cast("AsyncTokenCredential", self._credential or _NoCredential()),
             subscription,
@@ -247,25 +254,16 @@ class _NoCredential:
     """Stands where the client insists on a credential; nobody ever asks it for a token."""
 
 
-def _check_way(settings: ArmSettings) -> bool:
-    """Return whether ARM is a stand-in on this machine; raise InputError for a way that is not safe."""
-    parts = urlsplit(settings.base_url)
-    local = parts.hostname in _LOOPBACK
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError(
-            f"ARM's address {settings.base_url!r} is no URL: write for example https://management.azure.com"
-        )
-    if settings.auth == "none" and not local:
-        raise InputError(
-            f"ARM at {settings.base_url} needs a login: auth none is for a stand-in on this machine's loopback only; "
-            "use workload-identity"
-        )
-    if parts.scheme == "http" and (settings.auth != "none" or not local):
-        raise InputError(
-            f"ARM at {settings.base_url} is plain http, which would show a token to everyone on the way: use https, "
-            "or auth none for a stand-in on this machine's loopback"
-        )
-    return local
+def _bytes(response: PipelineResponse[Any, Any], *_: object) -> bytes:
+    """Return an answer as it came, in place of Azure's model of it."""
+    return response.http_response.content
+
+
+def _read_each(rows: list[msgspec.Raw], read: Callable[[msgspec.Raw], T], what: str) -> list[T]:
+    try:
+        return [read(row) for row in rows]
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _translate(error, what) from error
 
 
 def _new_credential(auth: Auth) -> AsyncTokenCredential:

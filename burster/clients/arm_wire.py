@@ -1,14 +1,14 @@
 """ARM's JSON as far as burster looks at it, and what becomes of it.
 
-Called by burster.clients.arm with the mappings that Azure's client returns. One conversion checks the shape of
-everything that is used: what does not fit raises msgspec.ValidationError, which the caller reports as an answer that
-makes no sense. A fact that is not stated stays empty or None here; nothing is assumed.
+Called by burster.clients.arm with the very bytes that came. Azure's own models are lenient (to them the text "false"
+is a true boolean), and these facts decide whether a machine is confidential; so everything that is used is checked
+here, and what does not fit raises msgspec.ValidationError, which the caller reports as an answer that makes no sense.
+A fact that is not stated stays empty or None; nothing is assumed.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,6 +20,8 @@ from burster.model.pods import Resources
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3
+#: No machine has more vCPUs or GiB than this; what claims to is a misreading.
+_AMOUNT_MAX: Final = 10**6
 _TEES: Final[dict[str, Tee]] = {"tdx": "TDX", "snp": "SNP"}
 
 
@@ -170,12 +172,21 @@ class _UsageWire(_Wire):
     limit: int
 
 
-Answer = Mapping[str, Any]
+Answer = bytes | msgspec.Raw
+
+
+class _ListWire(_Wire):
+    value: list[msgspec.Raw]
+
+
+def read_rows(answer: Answer) -> list[msgspec.Raw]:
+    """Return the rows of a list's page, each still to be read."""
+    return msgspec.json.decode(answer, type=_ListWire).value
 
 
 def read_vm(answer: Answer) -> tuple[Vm, str]:
     """Return a VM and the id of its first network interface."""
-    wire = msgspec.convert(answer, VmWire)
+    wire = msgspec.json.decode(answer, type=VmWire)
     properties = wire.properties
     security, storage = properties.security_profile, properties.storage_profile
     uefi = security.uefi_settings if security else None
@@ -183,12 +194,12 @@ def read_vm(answer: Answer) -> tuple[Vm, str]:
         name=wire.name,
         resource_id=wire.id,
         region=_region(wire.location),
-        size=_plain(properties.hardware_profile.vm_size if properties.hardware_profile else None),
-        provisioning_state=_plain(properties.provisioning_state),
+        size=(properties.hardware_profile.vm_size if properties.hardware_profile else None) or "",
+        provisioning_state=(properties.provisioning_state) or "",
         created_at_ms=(properties.time_created - _EPOCH) // timedelta(milliseconds=1)
         if properties.time_created
         else None,
-        security_type=_plain(security.security_type if security else None),
+        security_type=(security.security_type if security else None) or "",
         secure_boot=uefi.secure_boot_enabled if uefi else None,
         vtpm=uefi.v_tpm_enabled if uefi else None,
         encryption_type=_encryption(storage),
@@ -212,16 +223,21 @@ def with_network(vm: Vm, nic: Nic) -> Vm:
     return msgspec.structs.replace(vm, subnet=subnet, public_ip=public or bool(vm.public_ip))
 
 
+def read_nic(answer: Answer) -> Nic:
+    """Return a network interface."""
+    return msgspec.json.decode(answer, type=Nic)
+
+
 def read_size(answer: Answer) -> VmSize:
     """Return a row of the plain size list."""
-    wire = msgspec.convert(answer, _SizeWire)
+    wire = msgspec.json.decode(answer, type=_SizeWire)
     resources = Resources(cpu_millicores=wire.number_of_cores * 1000, memory_bytes=wire.memory_in_mb * _MIB)
     return VmSize(name=wire.name, resources=resources)
 
 
 def read_sku(answer: Answer, region: str) -> Sku | None:
     """Return a VM size of the SKU list; None for everything else in there."""
-    wire = msgspec.convert(answer, _SkuWire)
+    wire = msgspec.json.decode(answer, type=_SkuWire)
     if wire.resource_type.casefold() != "virtualmachines":
         return None
     capabilities = {each.name: each.value or "" for each in wire.capabilities or ()}
@@ -232,7 +248,7 @@ def read_sku(answer: Answer, region: str) -> Sku | None:
         if (restriction.type or "").casefold() == "zone":
             closed.update((restriction.restriction_info.zones if restriction.restriction_info else None) or ())
         elif not restricted:
-            restricted = _plain(restriction.reason_code) or "restricted"
+            restricted = restriction.reason_code or "restricted"
     return Sku(
         name=wire.name,
         family=wire.family or "",
@@ -250,16 +266,11 @@ def read_sku(answer: Answer, region: str) -> Sku | None:
 
 def read_usage(answer: Answer, region: str) -> Quota | None:
     """Return a row of vCPU usage; None for what is not counted in vCPUs. Some names come with blanks around them."""
-    wire = msgspec.convert(answer, _UsageWire)
+    wire = msgspec.json.decode(answer, type=_UsageWire)
     name = (wire.name.value or "").strip()
     if not (name.casefold().endswith("family") or name in {"cores", "lowPriorityCores"}):
         return None
     return Quota(region=region, family=name, used_vcpus=wire.current_value, limit_vcpus=wire.limit)
-
-
-def _plain(text: str | None) -> str:
-    """Return text as nothing but text: Azure's client hands out members of string enumerations."""
-    return str.__str__(text) if text else ""
 
 
 def _region(location: str) -> str:
@@ -270,7 +281,7 @@ def _region(location: str) -> str:
 def _encryption(storage: _Storage | None) -> str:
     disk = storage.os_disk.managed_disk if storage and storage.os_disk else None
     security = disk.security_profile if disk else None
-    return _plain(security.security_encryption_type if security else None)
+    return (security.security_encryption_type if security else None) or ""
 
 
 def _image(storage: _Storage | None) -> str:
@@ -285,6 +296,6 @@ def _number(text: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{text!r} is no number") from None
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or not 0 <= value <= _AMOUNT_MAX:
         raise ValueError(f"{text!r} is no amount")
     return value
