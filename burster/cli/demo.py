@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from burster.cli.live import LiveScreen, PlainLines, Screen
 from burster.cli.output import Output, console, line, print_json
 from burster.cli.run_dir import LEDGER
 from burster.lab.demo_result import DemoOptions, DemoResult
@@ -54,6 +55,7 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
         if not file.exists():
             raise InputError(f"{file}: there is no such file")
     as_json = output == "json"
+    # where the one JSON document goes to standard output, the story goes to standard error
     out_console = console(stderr=as_json)
     out_console.print(FIRST_LINE, style="bold")
     watched = not as_json and sys.stdout.isatty()
@@ -67,7 +69,7 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
         speed=speed,
         watched=watched,
     )
-    result, timeline, beats = _watch(options)
+    result, timeline, beats = _watch(options, LiveScreen(out_console) if watched else PlainLines(out_console))
     from burster.cli.report import leave_artifacts
 
     document = leave_artifacts(result, timeline.samples, tuple(beats))
@@ -104,13 +106,10 @@ def _fresh(parent: Path, name: str) -> Path:
     return next(parent / one for one in names if not (parent / one).exists())
 
 
-def _watch(options: DemoOptions) -> tuple[DemoResult, Timeline, list[str]]:
-    from burster.cli.live import LiveScreen, PlainLines
+def _watch(options: DemoOptions, screen: Screen) -> tuple[DemoResult, Timeline, list[str]]:
     from burster.lab.world import run_demo
 
     timeline, beats = Timeline(), list[str]()
-    # where the one JSON document goes to standard output, the story goes to standard error
-    screen = LiveScreen(console()) if options.watched else PlainLines(console(stderr=True))
     with screen:
 
         def on_view(view: StatusView) -> None:
@@ -136,7 +135,7 @@ def _print_result(result: DemoResult, report: str) -> None:
         f"from pending to the written Burst: p50 {reaction.p50:.1f} ms, p99 {reaction.p99:.1f} ms, max {reaction.max:.1f} ms"
     )
     line(f"{format_micro_usd(result.cost_micro_usd)} of simulated money")
-    line(f"{format_duration_ms(result.virtual_ms)} of the lab's time in {format_duration_ms(result.wall_ms)} here")
+    line(f"{format_duration_ms(result.virtual_ms)} of the lab's time in {result.wall_ms / 1000:.1f}s here")
     for invariant in result.invariants:
         mark = "holds" if invariant.ok else "DOES NOT HOLD"
         line(f"  {mark}: {invariant.name}: {invariant.detail}")

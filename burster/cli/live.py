@@ -6,11 +6,10 @@ second of wall time. Renders only: it never asks the world for anything.
 
 import time
 from collections import deque
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from burster.model.decisions import Decision
-from burster.model.quantities import format_duration_ms, format_micro_usd
+from burster.model.quantities import MICRO_USD_PER_USD, format_duration_ms, format_micro_usd
 from burster.surfaces import words
 from burster.surfaces.view import StatusView
 
@@ -56,9 +55,7 @@ class Screen(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 class LiveScreen:
@@ -239,6 +236,9 @@ def _bursts(view: StatusView, rows: int) -> "RenderableType":
 
 
 def _money(view: StatusView) -> "RenderableType":
+    from rich.console import Group
+    from rich.text import Text
+
     grid = _grid("owner", "bar", "text")
     for budget in view.budgets:
         if budget.limit_micro_usd is None:
@@ -247,12 +247,16 @@ def _money(view: StatusView) -> "RenderableType":
         grid.add_row(
             f"budget {budget.owner} per {budget.window}",
             _bar(taken, budget.limit_micro_usd),
-            f"{format_micro_usd(budget.spent_micro_usd)} spent + {format_micro_usd(budget.reserved_micro_usd)} reserved "
-            f"of {format_micro_usd(budget.limit_micro_usd)}",
+            f"{_dollars(budget.spent_micro_usd)} spent, {_dollars(budget.reserved_micro_usd)} reserved "
+            f"of {_dollars(budget.limit_micro_usd)}",
         )
     total = f"{format_micro_usd(view.spent_micro_usd)} settled, {format_micro_usd(view.accruing_micro_usd)} running"
-    grid.add_row("simulated money" if view.title else "money", total)
-    return grid
+    return Group(grid, Text(f"{'simulated money' if view.title else 'money'}: {total}"))
+
+
+def _dollars(micro_usd: int) -> str:
+    """Return an amount to the cent: beside a bar nobody reads more."""
+    return f"${micro_usd / MICRO_USD_PER_USD:,.2f}"
 
 
 def _decisions(view: StatusView, rows: int) -> "RenderableType":

@@ -91,6 +91,9 @@ def _life(ledger: Ledger, burst: str) -> Iterator[Event]:
     count = 0
     for recorded in ledger.stimuli(subject=burst):
         what, kind = _in_words(recorded.stimulus), type(recorded.stimulus).__name__
+        if kind == "BurstSeen":
+            # the record as it comes back from the API: the same phase that was, or is about to be, written
+            kind = "StatusWritten"
         if what and last.get(kind) != what:
             last[kind] = what
             count += 1
@@ -136,7 +139,7 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     stimuli.PodReturned: lambda _: "the moved pod is pending on-prem again",
     stimuli.SandboxFailed: _failure,
     stimuli.InstructionFailed: _failure,
-    stimuli.BurstSeen: lambda seen: f"the record was read, in phase {seen.burst.status.phase}",
+    stimuli.BurstSeen: lambda seen: f"phase {seen.burst.status.phase}",
     stimuli.BurstGone: lambda _: "the record is removed",
     stimuli.RecordDeleted: lambda _: "the record is removed",
 }

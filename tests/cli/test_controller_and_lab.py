@@ -16,9 +16,9 @@ from burster.lab.options import LabAddresses
 def started(monkeypatch):
     """Record how the controller was started instead of starting it."""
     calls = []
-    module = types.ModuleType("burster.runtime.wiring")
+    module = types.ModuleType("burster.runtime.service")
     module.run_controller = lambda settings, *, once: calls.append((settings, once))
-    monkeypatch.setitem(sys.modules, "burster.runtime.wiring", module)
+    monkeypatch.setitem(sys.modules, "burster.runtime.service", module)
     return calls
 
 

@@ -20,8 +20,9 @@ def test_a_run_says_what_it_is_first_and_what_to_try_last(burster, world, home):
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == FIRST_LINE
-    assert "On-prem fills." in err
-    assert "0 leaks [really]." in err
+    assert err == ""
+    assert lines[1] == "== On-prem fills."
+    assert "== 0 leaks [really]." in lines
     assert "2 pods: 0 ran on-prem, 1 in the cloud, 1 did not run" in out
     assert "holds: nothing ran twice: 2 pods looked at" in out
     run_dir = run_dir_of(out)
@@ -63,6 +64,7 @@ def test_json_is_one_document_and_the_story_goes_elsewhere(burster, world, tmp_p
     assert {key: document[key] for key in want} == want
     assert len(document["decisions_sha256"]) == 64
     assert err.startswith(FIRST_LINE)
+    assert "== On-prem fills." in err
     assert json.loads((tmp_path / "here/summary.json").read_text()) == document
     written = (tmp_path / "here/decisions.jsonl").read_text().splitlines()
     assert [json.loads(line)["verdict"] for line in written] == ["Wait", "Burst", "Deny", "Release"]
