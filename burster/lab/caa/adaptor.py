@@ -82,6 +82,10 @@ class Adaptor:
             self._config = self._read_config()
         return self._config
 
+    @property
+    def _global_initdata(self) -> str:
+        return self._faults.global_initdata or self.config.initdata
+
     # --- CAA's own life ---
 
     async def start(self) -> None:
@@ -140,11 +144,13 @@ class Adaptor:
             self._come_up(node)
 
     async def _load(self) -> bool:
-        """Read configuration and sizes anew; False where ARM doesn't tell the sizes, without which CAA exits."""
+        """Read configuration and sizes anew; False where CAA exits: global initdata is broken, or ARM doesn't tell the sizes."""
         self._config = self._read_config()
         try:
+            if self._global_initdata:
+                decode_initdata(self._global_initdata)
             region = await self._azure.sizes(self._config)
-        except AzureError as error:
+        except (AzureError, InitdataError) as error:
             self._say(f"creating a provider: {error}")
             return False
         self._sizes = known_sizes(region, self._config.sizes, self._config.default_size)
@@ -176,7 +182,7 @@ class Adaptor:
             )
         if sandbox_id in self.sandboxes:
             raise SandboxError(_call_failed(f"adding sandbox: sandbox {sandbox_id} already exists"))
-        initdata = effective_initdata(initdata_of(pod), self._faults.global_initdata or self.config.initdata)
+        initdata = effective_initdata(initdata_of(pod), self._global_initdata)
         try:
             if initdata:
                 decode_initdata(initdata)

@@ -27,10 +27,10 @@ def _annotations(pod: Json) -> dict[str, str]:
     return section(pod["metadata"], "annotations")
 
 
-def annotation_problem(pod: Json, enabled: tuple[str, ...] = ENABLED) -> str:
+def annotation_problem(pod: Json) -> str:
     """Return why the shim refuses the pod's hypervisor annotations, or nothing."""
     for name in sorted(_annotations(pod)):
-        if name.startswith(HYPERVISOR) and name.removeprefix(HYPERVISOR) not in enabled:
+        if name.startswith(HYPERVISOR) and name.removeprefix(HYPERVISOR) not in ENABLED:
             return f"annotation {name} is not enabled"
     return ""
 

@@ -119,10 +119,12 @@ def test_disablecvm_makes_plain_vms_without_a_word(play):
     assert play(story).log == []
 
 
-def test_global_initdata_that_cannot_be_read_stops_pods_without_their_own(play):
+def test_global_initdata_that_cannot_be_read_stops_caa(play):
     async def story(stage):
         stage.pod("task", seconds=10)
-        await stage.passes(5)
-        assert "error base64 decode initdata" in stage.failures()[0]["message"]
+        await stage.passes(60)
+        assert stage.slots() is None
+        assert "Insufficient kata.peerpods.io/vm" in stage.condition("task")["message"]
+        assert any("base64 decode" in line for line in stage.lab.adaptor.log)
 
     play(story, faults=CaaFaults(global_initdata="?"))
