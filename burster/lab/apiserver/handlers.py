@@ -140,7 +140,11 @@ def update(store: Store, call: Call) -> Answer:
     if call.subresource == "scale":
         check_scalable(kind)
         current = store.get(kind.resource, call.namespace, call.name)
-        return Answer(orjson.dumps(write_scale(store, kind, current, body, dry_run=call.dry_run)))
+        return Answer(
+            orjson.dumps(
+                write_scale(store, kind, current, body, dry_run=call.dry_run, field_manager=call.field_manager)
+            )
+        )
     new = store.update(
         kind.resource,
         call.namespace,
@@ -193,7 +197,9 @@ def _patch_scale(store: Store, call: Call, patch_kind: str, body: Any) -> Answer
         new = merge_patch(scale, body)
     else:
         raise unsupported_media(("application/json-patch+json", "application/merge-patch+json"))
-    return Answer(orjson.dumps(write_scale(store, kind, current, new, dry_run=call.dry_run)))
+    return Answer(
+        orjson.dumps(write_scale(store, kind, current, new, dry_run=call.dry_run, field_manager=call.field_manager))
+    )
 
 
 def _delete_options(call: Call) -> Json:

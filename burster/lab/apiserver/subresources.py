@@ -148,7 +148,7 @@ def read_scale(kind: Kind, obj: Json) -> Json:
     }
 
 
-def write_scale(store: "Store", kind: Kind, obj: Json, scale: Json, *, dry_run: bool) -> Json:
+def write_scale(store: "Store", kind: Kind, obj: Json, scale: Json, *, dry_run: bool, field_manager: str) -> Json:
     """Set an object's wanted replicas from a Scale."""
     metadata = obj["metadata"]
     wanted = section(scale, "spec").get("replicas", 0)
@@ -166,7 +166,11 @@ def write_scale(store: "Store", kind: Kind, obj: Json, scale: Json, *, dry_run: 
         raise modified(kind.plural, kind.group, metadata["name"])
     keys = _paths(kind)["specReplicasPath"].lstrip(".").split(".")
     new = _set(obj, keys, wanted)
-    return read_scale(kind, store.replace(kind, new, obj, dry_run=dry_run))
+    namespace = metadata.get("namespace", "")
+    written = store.update(
+        kind.resource, namespace, metadata["name"], new, dry_run=dry_run, field_manager=field_manager
+    )
+    return read_scale(kind, written)
 
 
 def _set(obj: Json, keys: list[str], value: Any) -> Json:
