@@ -102,7 +102,7 @@ def installed(place):
         f"""case "$*" in
   "-m venv "*) /bin/mkdir -p "$3/bin" && /bin/cp "$0" "$3/bin/python" ;;
   *"pip --disable"*) echo "$*" >> {log}; exit ${{PIP_ANSWERS:-0}} ;;
-  "- "*) echo key-of-$2 ;;
+  "- "*) echo "key-of-$2: $(/bin/cat "$2")" ;;
 esac""",
     )
     return log
@@ -116,6 +116,22 @@ def test_what_is_installed_is_not_installed_again(place, installed):
     again = bootstrap(place)
     assert (again.returncode, again.stderr) == (0, "")
     assert installed.read_text() == first
+
+
+def test_a_change_of_the_project_s_own_metadata_installs_only_the_project(place, installed):
+    bootstrap(place)
+    (place / "project/pyproject.toml").write_text("changed")
+    done = bootstrap(place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.count("requirements") for line in installed.read_text().splitlines()] == [1, 0, 0]
+
+
+def test_a_changed_lock_is_installed(place, installed):
+    bootstrap(place)
+    (place / "project/requirements.lock").write_text("nothing==2\n")
+    done = bootstrap(place)
+    assert "installing 1 packages" in done.stderr
+    assert [line.count("requirements") for line in installed.read_text().splitlines()] == [1, 0, 1, 0]
 
 
 def test_development_includes_use(place, installed):
