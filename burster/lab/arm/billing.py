@@ -4,6 +4,8 @@ Written by the cloud when a VM begins and ends. A VM costs from the moment its c
 failed or not; one that was never allocated costs nothing. Amounts are micro-USD.
 """
 
+from typing import Any
+
 import msgspec
 
 from burster.lab.arm.catalogue import price_micro_usd_per_hour
@@ -50,6 +52,7 @@ class Billing:
 
     def began(self, vm: VmRecord) -> None:
         """Start the meter."""
+        profile: dict[str, Any] = vm.properties.get("securityProfile") or {}
         self._vms[vm.key, vm.incarnation] = BilledVm(
             name=vm.name,
             resource_id=vm.id,
@@ -57,7 +60,7 @@ class Billing:
             size=vm.size.name,
             price_micro_usd_per_hour=price_micro_usd_per_hour(vm.region, vm.size),
             began_at_ms=vm.created_at_ms,
-            security_type=(vm.properties.get("securityProfile") or {}).get("securityType") or "",
+            security_type=profile.get("securityType") or "",
         )
 
     def ended(self, vm: VmRecord, at_ms: int) -> None:

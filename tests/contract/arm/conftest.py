@@ -18,6 +18,9 @@ from burster.model.policies import Target
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 SUBNET = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/pods"
+TARGET = Target(
+    name="azure", subscription=SUBSCRIPTION, resource_group="rg", region="eastus", sizes=("Standard_DC2es_v6",)
+)
 VERSION = "api-version=2022-08-01"
 
 
@@ -143,14 +146,7 @@ def _run(story: Callable[[World], Awaitable[Any]], *, config: ArmConfig | None =
             ) as compute,
             aiohttp.ClientSession() as http,
         ):
-            target = Target(
-                name="azure",
-                subscription=SUBSCRIPTION,
-                resource_group="rg",
-                region="eastus",
-                sizes=("Standard_DC2es_v6",),
-            )
-            return await story(World(clock, server, arm, compute, http, target))
+            return await story(World(clock, server, arm, compute, http, TARGET))
 
     return run_lockstep(main)
 
@@ -159,3 +155,8 @@ def _run(story: Callable[[World], Awaitable[Any]], *, config: ArmConfig | None =
 def lab():
     """Run a story in the lab: ``lab(story, config=..., seed=...)``."""
     return _run
+
+
+@pytest.fixture
+def target():
+    return TARGET
