@@ -58,11 +58,16 @@ def _grid(highest: float, unit: str, span_ms: int, y: Callable[[float], float]) 
         at = y(value)
         lines.append(
             f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="var(--line)"/>'
-            f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:g}{escape(unit)}</text>'
+            f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{_short(value)}{escape(unit)}</text>'
         )
     for step in range(_TICKS + 1):
-        after = format_duration_ms(round(span_ms * step / _TICKS / 1000) * 1000)
+        after = f"+{format_duration_ms(round(span_ms * step / _TICKS / 1000) * 1000)}" if step else "0"
         at_x = _LEFT + (WIDTH - _LEFT - _RIGHT) * step / _TICKS
         anchor = "start" if step == 0 else "end" if step == _TICKS else "middle"
-        lines.append(f'<text x="{at_x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">+{escape(after)}</text>')
+        lines.append(f'<text x="{at_x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{escape(after)}</text>')
     return "".join(lines)
+
+
+def _short(value: float) -> str:
+    """Return a value that fits beside the curve: three digits after the point at most, none where they say nothing."""
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
