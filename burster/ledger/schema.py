@@ -5,9 +5,12 @@ of money and security that can be edited without a trace is none.
 """
 
 import sqlite3
+from pathlib import Path
 from typing import Final
 
+import burster
 from burster.model import stimuli
+from burster.model.errors import InputError
 from burster.model.stimuli import Stimulus
 
 
@@ -79,6 +82,44 @@ def create(connection: sqlite3.Connection) -> None:
         f"BEGIN IMMEDIATE;\n{_DDL}{guards}"
         f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
     )
+
+
+def is_ledger(connection: sqlite3.Connection) -> bool:
+    """Say whether the file calls itself a ledger."""
+    return connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+
+
+def recognise(connection: sqlite3.Connection, path: Path, *, may_be_empty: bool) -> None:
+    """Raise InputError unless this is a ledger of a known schema (or, where allowed, an empty file)."""
+    try:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        ours = is_ledger(connection)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise InputError(f"{path} is not a ledger: it is no SQLite file ({error})") from error
+    if not ours and not (may_be_empty and tables == 0):
+        raise InputError(f"{path} is not a ledger: it is a file of something else; name another one")
+    if ours and version > SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: this ledger has schema {version}, this burster ({burster.__version__}) knows {SCHEMA_VERSION}: "
+            "read it with the burster that wrote it, or a newer one"
+        )
+
+
+def begin_run(connection: sqlite3.Connection, seed: int | None, policy_hash: str) -> int:
+    """Note a new run and what it runs with; return its number."""
+    connection.execute("BEGIN IMMEDIATE")
+    run: int = connection.execute("SELECT coalesce(max(run), 0) + 1 FROM meta").fetchone()[0]
+    notes = {
+        "engine_version": burster.__version__,
+        "policy_hash": policy_hash,
+        "seed": "" if seed is None else str(seed),
+    }
+    connection.executemany("INSERT INTO meta VALUES (?,?,?)", [(run, key, value) for key, value in notes.items()])
+    connection.execute("COMMIT")
+    return run
 
 
 def subject_of(stimulus: Stimulus) -> str:

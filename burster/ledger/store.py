@@ -15,7 +15,6 @@ from typing import Any, Final, Self
 
 import msgspec
 
-import burster
 from burster.ledger import schema
 from burster.model.decisions import Decision
 from burster.model.errors import BursterError, InputError
@@ -76,13 +75,13 @@ class Ledger:
         except (OSError, sqlite3.Error) as error:
             raise LedgerUnwritableError(_unwritable(path, error)) from error
         try:
-            _recognise(connection, path, may_be_empty=True)
+            schema.recognise(connection, path, may_be_empty=True)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA journal_size_limit = 67108864")
-            if not _is_ledger(connection):
+            if not schema.is_ledger(connection):
                 schema.create(connection)
-            run = _begin_run(connection, seed, policy_hash)
+            run = schema.begin_run(connection, seed, policy_hash)
             return cls(connection, path, run)
         except sqlite3.Error as error:
             connection.close()
@@ -107,7 +106,7 @@ class Ledger:
             connection: sqlite3.Connection | None = None
             try:
                 connection = sqlite3.connect(f"{uri}?{query}", uri=True, isolation_level=None)
-                _recognise(connection, path, may_be_empty=False)
+                schema.recognise(connection, path, may_be_empty=False)
                 return cls(connection, path, 0)
             except InputError:
                 if connection is not None:
@@ -336,42 +335,6 @@ def canonical_json(decision: Decision) -> bytes:
 def _columns(decision: Decision) -> tuple[int, str, str, str, str, str]:
     code = decision.reasons[0].code if decision.reasons else ""
     return (decision.at_ms, decision.policy, decision.subject, decision.verdict, code, decision.burst)
-
-
-def _is_ledger(connection: sqlite3.Connection) -> bool:
-    return connection.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
-
-
-def _recognise(connection: sqlite3.Connection, path: Path, *, may_be_empty: bool) -> None:
-    """Raise InputError unless this is a ledger of a known schema (or, where allowed, an empty file)."""
-    try:
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        ours = _is_ledger(connection)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise InputError(f"{path} is not a ledger: it is no SQLite file ({error})") from error
-    if not ours and not (may_be_empty and tables == 0):
-        raise InputError(f"{path} is not a ledger: it is a file of something else; name another one")
-    if ours and version > schema.SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: this ledger has schema {version}, this burster ({burster.__version__}) knows {schema.SCHEMA_VERSION}: "
-            "read it with the burster that wrote it, or a newer one"
-        )
-
-
-def _begin_run(connection: sqlite3.Connection, seed: int | None, policy_hash: str) -> int:
-    connection.execute("BEGIN IMMEDIATE")
-    run: int = connection.execute("SELECT coalesce(max(run), 0) + 1 FROM meta").fetchone()[0]
-    notes = {
-        "engine_version": burster.__version__,
-        "policy_hash": policy_hash,
-        "seed": "" if seed is None else str(seed),
-    }
-    connection.executemany("INSERT INTO meta VALUES (?,?,?)", [(run, key, value) for key, value in notes.items()])
-    connection.execute("COMMIT")
-    return run
 
 
 def _unwritable(path: Path, error: Exception) -> str:
