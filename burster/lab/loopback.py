@@ -120,10 +120,15 @@ class CountedSocket(socket.socket):
         address: Any = None,
         /,
     ) -> int:
-        """Send, and count it."""
-        if not ancdata and address is None:
-            return self.send(b"".join(buffers), flags)
-        raise OSError("the lock-step loop sends no ancillary data")
+        """Send as much as one send would take, and count it."""
+        if ancdata or address is not None:
+            raise OSError("the lock-step loop sends no ancillary data")
+        data = bytearray()
+        for buffer in buffers:
+            data += buffer
+            if len(data) >= WINDOW:
+                break
+        return self.send(data, flags)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive, and count it; an error ends the connection as much as the end of the data."""

@@ -290,7 +290,7 @@ def _busy_world_trace(seed: int) -> str:
 
 
 def test_the_same_world_runs_in_the_same_order_every_time():
-    assert len({_busy_world_trace(1) for _ in range(4)}) == 1
+    assert len({_busy_world_trace(1) for _ in range(3)}) == 1
     assert _busy_world_trace(1) != _busy_world_trace(2)
 
 
