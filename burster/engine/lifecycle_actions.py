@@ -360,10 +360,11 @@ def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
 def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
     """Return what the burst's VMs cost until now: each from its creation to its confirmed end, rounded up.
 
-    Where the cloud could not be asked while the pod was there, the pod's own time is taken: never less than the truth.
+    Where the cloud could not be asked while the pod was there, or the pod ran and no VM was ever seen (it came and went while the
+    controller was down), the time since the pod was placed is taken: never less than the truth.
     """
     price = entry.burst.spec.price_micro_usd_per_hour
-    if entry.vms or entry.vms_known:
+    if entry.vms or (entry.vms_known and not entry.ran):
         return sum(
             cost_micro_usd(price, max(0, (state.now_ms if end_ms is None else end_ms) - (start_ms or state.now_ms)))
             for start_ms, end_ms in entry.vms.values()

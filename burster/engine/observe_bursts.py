@@ -92,6 +92,7 @@ def _take_in(state: State, burst: Burst) -> None:
         return
     entry.vms = {name: [status.vm_started_at_ms, None] for name in status.vms}
     entry.vms_known = bool(entry.vms)
+    entry.ran = status.phase in {"Attesting", "Serving"} or status.serving_at_ms is not None
     entry.ended_by_us = status.phase in {"Draining", "Failed", "Lost"}
     actions.count(state, entry, 1)
     actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
@@ -174,6 +175,7 @@ def cloud_pod_seen(state: State, stimulus: CloudPodSeen) -> None:
 
 def _follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
     phase = entry.burst.status.phase
+    entry.ran = entry.ran or pod.phase in {"Running", "Succeeded", "Failed"}
     if phase not in {"Provisioning", "Attesting", "Serving", "Draining"}:
         return
     spec = entry.burst.spec
@@ -256,6 +258,8 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
         return
     refused = stimulus.kind in {"Capacity", "Quota"}
     if not refused and stimulus.kind not in _FINAL and stimulus.count < _SANDBOX_FAILURES_MAX:
+        # The kubelet tries again with another VM; the one it gave up costs until it is gone, so it is noted while it is there.
+        actions.observe(state, entry)
         return
     reason = Reason(
         code=stimulus.code or f"Sandbox{stimulus.kind}",
@@ -348,6 +352,8 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
     phase = entry.burst.status.phase
     if phase == "Attesting":
         _verify(state, entry, stimulus.vms)
+    elif phase == "Provisioning" and stimulus.vms:
+        actions.observe_again(state, entry)
     elif phase in {"Draining", "Failed", "Lost"}:
         actions.delete_pod(state, entry)
     elif phase == "Releasing":

@@ -72,6 +72,7 @@ class BurstEntry:
     held_micro_usd: int = 0  #: reserved in the accounts now
     #: VM name -> [first known start, confirmed end or None], in epoch ms: what is billed
     vms: dict[str, list[int | None]] = field(default_factory=dict[str, "list[int | None]"])
+    ran: bool = False  #: its cloud pod's containers have run, so there was a VM
     vms_known: bool = False  #: the cloud was asked since the pod was placed
     observations: int = 0
     pod_gone_at_ms: int | None = None

@@ -50,7 +50,7 @@ def _deadline(state: State, key: str) -> None:
 
 def _observe(state: State, key: str) -> None:
     entry = state.bursts.get(key)
-    if entry is not None and entry.burst.status.phase in {"Attesting", "Releasing"}:
+    if entry is not None and entry.burst.status.phase in {"Provisioning", "Attesting", "Releasing"}:
         actions.observe(state, entry)
 
 

@@ -26,10 +26,17 @@ from burster.policy.records import burst_from_object
 _POLL_ALLOWANCE_MS = 75_000
 
 
-def check_run(
-    site: Site, player: Player, witness: Witness, ledger: Ledger, policies: Sequence[Policy], now_ms: int
+def check_run(  # noqa: PLR0913, PLR0917 - the evidence
+    site: Site,
+    player: Player,
+    witness: Witness,
+    ledger: Ledger,
+    policies: Sequence[Policy],
+    now_ms: int,
+    *,
+    blind_ms: int = 0,
 ) -> tuple[Invariant, ...]:
-    """Return everything that must hold, and whether it does."""
+    """Return everything that must hold, and whether it does. ``blind_ms``: how long nobody watched, a VM's end included."""
     return (
         _no_leaks(site),
         _no_double_runs(site, player),
@@ -37,7 +44,7 @@ def check_run(
         _records_first(witness),
         _only_confidential(site),
         _budgets_held(site, policies, ledger, now_ms),
-        _money_agrees(site, ledger, now_ms),
+        _money_agrees(site, ledger, now_ms, blind_ms),
         _replays(ledger),
     )
 
@@ -132,12 +139,34 @@ def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_of: Callable[[i
     return max(spent.values(), default=0)
 
 
-def _money_agrees(site: Site, ledger: Ledger, now_ms: int) -> Invariant:
+def _money_agrees(site: Site, ledger: Ledger, now_ms: int, blind_ms: int) -> Invariant:
     settled = sum(spend.micro_usd for spend in ledger.spend())
     truth = site.arm.billing.cost_micro_usd(now_ms)
-    allowance = sum(cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS) for vm in site.arm.billing.vms)
-    detail = f"{format_micro_usd(settled)} settled, {format_micro_usd(truth)} on the cloud's bill"
+    allowance = sum(
+        cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS + blind_ms) for vm in site.arm.billing.vms
+    )
+    detail = f"{format_micro_usd(settled)} settled, {format_micro_usd(truth)} on the cloud's bill{_worst_bill(site, ledger, now_ms)}"
     return Invariant(name="what is settled is what it cost", ok=truth <= settled <= truth + allowance, detail=detail)
+
+
+def _worst_bill(site: Site, ledger: Ledger, now_ms: int) -> str:
+    """Return the pod whose settled money falls short of its VMs' bill the most, for who has to find out why; empty if none does."""
+    stems: dict[str, str] = {}
+    for decision in ledger.decisions(verdict="Burst", limit=1_000_000):
+        stems[vm_stem(decision.burst.partition("/")[2])] = decision.subject
+        stems[vm_stem(decision.subject.partition("/")[2])] = decision.subject
+    subjects = {decision.burst: decision.subject for decision in ledger.decisions(verdict="Burst", limit=1_000_000)}
+    balance: dict[str, int] = {}
+    for spend in ledger.spend():
+        subject = subjects.get(spend.burst, "")
+        balance[subject] = balance.get(subject, 0) + spend.micro_usd
+    for vm in site.arm.billing.vms:
+        subject = stems.get(stem_of(vm.name), "")
+        balance[subject] = balance.get(subject, 0) - vm.cost_micro_usd(now_ms)
+    worst = min(balance, key=lambda subject: (balance[subject], subject), default="")
+    if not balance or balance[worst] >= 0:
+        return ""
+    return f"; {worst or 'a VM nobody asked for'} is short of {format_micro_usd(-balance[worst])}"
 
 
 def _replays(ledger: Ledger) -> Invariant:

@@ -22,7 +22,7 @@ from burster.simulator.traces.model import Trace, TraceEntry
 #: A demo is over in the time of a coffee: longer tasks of a foreign trace are cut to this.
 TASK_MAX_MS: Final = 2 * 3_600_000
 #: How much of a foreign trace's peak the on-prem cluster can hold; the rest is what bursting is for.
-_ONPREM_SHARE: Final = 0.6
+_ONPREM_SHARE: Final = 0.4
 _NODE_CPU_MIN: Final = 16_000
 _NODE_MEMORY_MIN: Final = 64 * 1024**3
 _GIB: Final = 1024**3
@@ -108,7 +108,7 @@ def _size_cluster(trace: Trace) -> tuple[Resources, ...]:
     cpu = max(_NODE_CPU_MIN, *(entry.requests.cpu_millicores for entry in trace.entries))
     memory = max(_NODE_MEMORY_MIN, *(entry.requests.memory_bytes for entry in trace.entries))
     peak_cpu, peak_memory = _peak(trace)
-    count = max(1, int(_ONPREM_SHARE * max(peak_cpu / cpu, peak_memory / memory)))
+    count = max(1, round(_ONPREM_SHARE * max(peak_cpu / cpu, peak_memory / memory)))
     return (Resources(cpu_millicores=cpu, memory_bytes=-(-memory // _GIB) * _GIB),) * count
 
 

@@ -29,6 +29,9 @@ from burster.lab.witness import Witness
 from burster.ledger import Ledger
 from burster.model.pods import Resources
 from burster.model.stimuli import Stimulus
+from burster.runtime.clock import SystemClock
+from burster.runtime.executor import Adaptor
+from burster.runtime.loop import StepListener
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.surfaces.view import StatusView
 
@@ -90,7 +93,9 @@ async def _play(
             witness = Witness(site.store, stage.policies, clock.now_ms)
             player = Player(site.store, clock, stage.trace)
             storyteller = Storyteller(start_ms, on_beat)
-            controller = make_controller(clock, site, connections, ledger, options.seed, stage.title, (storyteller,))
+            controller = make_controller(
+                clock, site, connections, ledger, seed=options.seed, title=stage.title, listeners=(storyteller,)
+            )
             frames = _Frames(controller, on_view)
             controller.listen(frames)
             interrupted = await _run(clock, site, player, controller, start_ms)
@@ -119,14 +124,16 @@ async def _play(
             )
 
 
-def make_controller(
+def make_controller(  # noqa: PLR0913 - what a controller is made of
     clock: LabClock,
     site: Site,
     connections: Connections,
     ledger: Ledger,
+    *,
     seed: int,
     title: str = "",
-    listeners: tuple[Any, ...] = (),
+    listeners: tuple[StepListener, ...] = (),
+    around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor,
 ) -> Controller:
     """Return a controller for a site, over its own clients; ``run`` it, and cancel that to kill it."""
     return Controller(
@@ -137,6 +144,7 @@ def make_controller(
         clock=clock,
         options=ControllerOptions(seed=seed, title=title or site.api.url),
         listeners=listeners,
+        around=around,
     )
 
 
@@ -277,11 +285,11 @@ def serve_lab(options: LabOptions, on_up: Callable[[LabAddresses], None]) -> Non
                     api_url=site.api.url,
                     arm_url=site.arm.url,
                     prices_url=site.arm.url,
-                    kubeconfig=Path(site.kubeconfig).read_text(encoding="utf-8"),
+                    kubeconfig=site.api.kubeconfig(),
                 )
             )
             while True:
                 await clock.sleep(3_600)
 
     with suppress(KeyboardInterrupt):
-        run_lockstep(main, speed=1.0, epoch_ms=time.time_ns() // 1_000_000)
+        run_lockstep(main, speed=1.0, epoch_ms=SystemClock().now_ms())

@@ -6,7 +6,7 @@ here decides.
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -52,7 +52,7 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Controller:
     """One controller over given connections. ``run`` until cancelled; ``drain`` brings everything home first."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its connections, each by name
         self,
         *,
         kube: Kube,
@@ -62,7 +62,9 @@ class Controller:
         clock: Clock,
         options: ControllerOptions,
         listeners: tuple[StepListener, ...] = (),
+        around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor,
     ) -> None:
+        """``around`` wraps the adaptor: crash tests die in it."""
         self._kube = kube
         self._clock = clock
         self._options = options
@@ -76,7 +78,7 @@ class Controller:
             adaptor = DryRunAdaptor(self._still_pending)
         else:
             adaptor = LiveAdaptor(kube, AzureVms(cloud, kube, self._book, clock.now_ms), clock.now_ms)
-        self.executor = Executor(adaptor, self.bus.post, concurrency=options.concurrency)
+        self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
             self.bus,
             clock,
