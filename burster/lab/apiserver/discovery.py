@@ -12,8 +12,8 @@ from burster.lab.apiserver.views import served
 
 VERSION: Final[Json] = {
     "major": "1",
-    "minor": "35",
-    "gitVersion": "v1.35.0-lab",
+    "minor": "36",
+    "gitVersion": "v1.36.0-lab",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "2026-01-01T00:00:00Z",

@@ -11,7 +11,7 @@ from burster.lab.apiserver.views import served
 
 
 _PARAMETERS: Final = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
-_INFO: Final[Json] = {"title": "Kubernetes", "version": "v1.35.0-lab"}
+_INFO: Final[Json] = {"title": "Kubernetes", "version": "v1.36.0-lab"}
 
 
 def _base(group: str, version: str) -> str:

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 from multidict import MultiMapping
 
 from burster.lab.apiserver import discovery
@@ -59,7 +61,7 @@ class ApiServer:
         self._runner: web.ServerRunner | None = None
 
     async def __aenter__(self) -> Self:
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        server = web.Server(self._handle, request_factory=_request, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, _HOST, self._port, backlog=1024)
@@ -200,14 +202,24 @@ def _single_name(query: MultiMapping[str]) -> str:
     return name if found and not field and "," not in name else ""
 
 
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """A request that takes bodies as large as Kubernetes does."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_MAX)
+
+
 async def _body(request: web.BaseRequest) -> bytes:
-    if (request.content_length or 0) > BODY_MAX:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
         message = f"Request entity too large: limit is {BODY_MAX}"
-        raise ApiError(413, "RequestEntityTooLarge", message)
-    body = await request.read()
-    if len(body) > BODY_MAX:
-        raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_MAX}")
-    return body
+        raise ApiError(413, "RequestEntityTooLarge", message) from None
 
 
 _REASONS: Final[dict[int, str]] = {

@@ -36,6 +36,7 @@ from burster.lab.apiserver.preparation import (
     validate_update,
     with_first_status,
 )
+from burster.lab.apiserver.retention import Retention
 from burster.lab.apiserver.shelves import Shelves
 from burster.lab.apiserver.subresources import bind
 from burster.lab.apiserver.updates import (
@@ -49,6 +50,8 @@ from burster.lab.apiserver.updates import (
 
 HISTORY_MAX = 20_000
 NAME_TRIES = 8
+EVENTS = "events"
+EVENT_TTL_MS = 3_600_000
 BUILT_IN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -61,6 +64,7 @@ class Store(Shelves):
         self.admission: list[Plugin] = []
         self.collector = Collector(self)
         self.naming = Naming(seed)
+        self._events = Retention(EVENT_TTL_MS)
         self.dropped: list[str] = []  # unknown fields that the latest write left out
         for name in BUILT_IN_NAMESPACES:
             self.create("namespaces", "", {"metadata": {"name": name}})
@@ -218,8 +222,12 @@ class Store(Shelves):
     # ---- for the rooms behind it
 
     def committed(self, kind: Kind, key: str, new: Json | None, old: Json | None) -> None:
-        """Tell the collector of each commit."""
+        """Tell the collector of each commit, and let events grow no older than they may."""
         self.collector.observe(kind, key, new, old)
+        if kind.resource == EVENTS and new is not None:
+            for expired in self._events.written(key, self.now_ms()):
+                if self.peek(EVENTS, expired) is not None:
+                    self.commit(kind, expired, None)
 
     def remove(self, resource: str, key: str) -> None:
         """Take an object away at once, whatever it waits for."""
