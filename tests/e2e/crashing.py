@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,15 +52,7 @@ class DyingAdaptor:
         raise AssertionError("a dead process goes on")
 
 
-async def _one_life(
-    clock: LabClock,
-    site: Site,
-    folder: Path,
-    seed: int,
-    lives: int | None,
-    how: str,
-    on_up: Callable[[Controller], None],
-) -> str:
+async def _one_life(clock: LabClock, site: Site, player: Player, folder: Path, lives: int | None, how: str) -> str:
     """Run one controller process until it dies, or to the end where ``lives`` is None."""
     dying: list[DyingAdaptor] = []
 
@@ -72,11 +63,12 @@ async def _one_life(
         return dying[0]
 
     async with site.connections() as connections:
-        with Ledger.open(folder / "ledger.sqlite", seed=seed) as ledger:
-            controller = make_controller(clock, site, connections, ledger, seed=seed, around=around)
-            on_up(controller)
+        with Ledger.open(folder / "ledger.sqlite") as ledger:
+            controller = make_controller(clock, site, connections, ledger, seed=0, around=around)
             running = asyncio.create_task(controller.run(), name="controller")
-            waiting = asyncio.create_task(dying[0].dead.wait() if dying else _until_home(clock, site, controller))
+            waiting = asyncio.create_task(
+                dying[0].dead.wait() if dying else _until_home(clock, site, player, controller)
+            )
             await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
             for task in (waiting, running):
                 task.cancel()
@@ -85,13 +77,13 @@ async def _one_life(
     return dying[0].last if dying else ""
 
 
-async def _until_home(clock: LabClock, site: Site, controller: Controller) -> None:
+async def _until_home(clock: LabClock, site: Site, player: Player, controller: Controller) -> None:
     """Wait until every task is done and the cloud is empty; give up after a virtual day."""
     for _ in range(24 * 60):
         await clock.sleep(60)
         pods = site.store.list("pods")
         unfinished = [pod for pod in pods if pod["spec"].get("restartPolicy") == "Never" and not _over(pod)]
-        if not unfinished and not controller.active_bursts() and not site.arm.leaks():
+        if player.finished and not unfinished and not controller.active_bursts() and not site.arm.leaks():
             return
 
 
@@ -120,13 +112,13 @@ def run_with_crashes(
             playing = asyncio.create_task(player.run(clock.now_ms()), name="player")
             for _ in range(crashes):
                 how = rng.choice(("before", "during", "after"))
-                deaths.append(await _one_life(clock, site, folder, seed, rng.randint(0, 60), how, lambda _: None))
+                deaths.append(await _one_life(clock, site, player, folder, rng.randint(0, 60), how))
                 down_s = rng.choice((0.0, 0.5, 10.0, 90.0))
                 nonlocal blind_ms
                 blind_ms += int(down_s * 1000)
                 await clock.sleep(down_s)
+            await _one_life(clock, site, player, folder, None, "")
             await playing
-            await _one_life(clock, site, folder, seed, None, "", lambda _: None)
             witness.close()
             with Ledger.read(folder / "ledger.sqlite") as ledger:
                 return check_run(site, player, witness, ledger, stage.policies, clock.now_ms(), blind_ms=blind_ms)

@@ -1,8 +1,9 @@
-"""The controller dies at random instruction boundaries of a demo and is started again: nothing leaks, nothing runs twice, nothing is lost."""
+"""The controller dies at random instruction boundaries and is started again: nothing leaks, runs twice or is lost."""
 
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.crashing import run_with_crashes
 
 
