@@ -24,9 +24,11 @@ from burster.policy.records import burst_from_object
 
 #: A VM's end is confirmed by polling: what is settled may exceed the truth by one interval a VM, never fall short of it.
 _POLL_ALLOWANCE_MS = 75_000
+#: How long a VM without a machine can stay around: until its pod is given up, and the sweep's grace after that.
+_NEVER_ALLOCATED_MS = 30 * 60_000
 
 
-def check_run(  # noqa: PLR0913, PLR0917 - the evidence
+def check_run(  # noqa: PLR0913 - the evidence
     site: Site,
     player: Player,
     witness: Witness,
@@ -142,11 +144,18 @@ def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_of: Callable[[i
 def _money_agrees(site: Site, ledger: Ledger, now_ms: int, blind_ms: int) -> Invariant:
     settled = sum(spend.micro_usd for spend in ledger.spend())
     truth = site.arm.billing.cost_micro_usd(now_ms)
-    allowance = sum(
-        cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS + blind_ms) for vm in site.arm.billing.vms
-    )
+    allowance = sum(_allowance_micro_usd(vm, blind_ms) for vm in site.arm.billing.vms)
     detail = f"{format_micro_usd(settled)} settled, {format_micro_usd(truth)} on the cloud's bill{_worst_bill(site, ledger, now_ms)}"
     return Invariant(name="what is settled is what it cost", ok=truth <= settled <= truth + allowance, detail=detail)
+
+
+def _allowance_micro_usd(vm: BilledVm, blind_ms: int) -> int:
+    """Return by how much a VM's settled money may exceed its bill.
+
+    A VM that was never allocated is free, but from outside it is a VM in state Failed like any other, so its time is counted.
+    """
+    unbilled_ms = _NEVER_ALLOCATED_MS if vm.ended_at_ms == vm.began_at_ms else 0
+    return cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS + blind_ms + unbilled_ms)
 
 
 def _worst_bill(site: Site, ledger: Ledger, now_ms: int) -> str:

@@ -4,6 +4,7 @@ Made by the demo, by ``lab up`` and by crash tests. It knows burster only as its
 """
 
 import contextlib
+import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -97,7 +98,9 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
     store = Store(clock.now_ms, seed=options.seed)
     _install(store, options)
     async with contextlib.AsyncExitStack() as stack:
-        api = await stack.enter_async_context(ApiServer(store, port=options.api_port))
+        api = await stack.enter_async_context(
+            ApiServer(store, port=options.api_port, tokens={secrets.token_urlsafe(24): "lab-admin"})
+        )
         arm = await stack.enter_async_context(
             ArmServer(clock, config=options.arm, seed=options.seed, port=options.arm_port)
         )

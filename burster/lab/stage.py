@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from burster.lab.arm import ArmConfig, known_fault
 from burster.lab.demo_result import DemoOptions
 from burster.model.errors import InputError
 from burster.model.pods import Resources
@@ -15,6 +16,7 @@ from burster.model.policies import Policy
 from burster.policy.compile import compile_documents
 from burster.policy.load import Document, load_files
 from burster.shipped import shipped
+from burster.simulator.cloud_model import FAULTS, CloudModel
 from burster.simulator.scenario import Overrides, load_scenario
 from burster.simulator.traces.model import Trace, TraceEntry
 
@@ -26,6 +28,8 @@ _ONPREM_SHARE: Final = 0.4
 _NODE_CPU_MIN: Final = 16_000
 _NODE_MEMORY_MIN: Final = 64 * 1024**3
 _GIB: Final = 1024**3
+#: A scenario's quota refusals come from the stand-in's own quota, not from a fault.
+LAUNCH_FAULTS: Final = frozenset(FAULTS) - {"OperationNotAllowed"}
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[Resources, ...]
     documents: tuple[Document, ...]
     policies: tuple[Policy, ...]
+    arm: ArmConfig = ArmConfig()
     notes: tuple[str, ...] = ()
 
 
@@ -72,7 +77,24 @@ def set_stage(options: DemoOptions) -> Stage:
         nodes=nodes,
         documents=documents,
         policies=compile_documents(documents).policies,
+        arm=cloud_as_arm(loaded.setup.cloud),
         notes=notes,
+    )
+
+
+def cloud_as_arm(cloud: CloudModel) -> ArmConfig:
+    """Return the ARM stand-in's behaviour for a scenario's cloud, so that the lab and the simulator play the same weather."""
+    total = sum(cloud.failure_mix.values())
+    return ArmConfig(
+        create_median_ms=cloud.boot.median_ms,
+        create_p95_ms=max(cloud.boot.median_ms, cloud.boot.p95_ms),
+        delete_min_ms=cloud.delete.median_ms // 2,
+        delete_max_ms=max(cloud.delete.median_ms, cloud.delete.p95_ms),
+        faults=tuple(
+            known_fault(code, times=None, probability=cloud.failure_probability * weight / total)
+            for code, weight in sorted(cloud.failure_mix.items())
+            if cloud.failure_probability and code in LAUNCH_FAULTS
+        ),
     )
 
 

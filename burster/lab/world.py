@@ -87,6 +87,7 @@ async def _play(
         documents=stage.documents,
         namespaces=tuple({entry.namespace for entry in stage.trace.entries}),
         seed=options.seed,
+        arm=stage.arm,
     )
     with Ledger.open(Path(options.run_dir) / "ledger.sqlite", seed=options.seed, policy_hash=digest) as ledger:
         async with open_site(clock, site_options) as site, site.connections() as connections:
