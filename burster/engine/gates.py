@@ -191,14 +191,17 @@ def _money_gate(state: State, policy: PolicyEntry, target: TargetEntry, wanted: 
 def renewal_shortfall(
     state: State, policy_account: Account, policy_budget: Budget, target: TargetEntry | None, wanted: int
 ) -> Reason | None:
-    """Return why a lease can't be renewed, or None where the money is there."""
+    """Return why a lease can't be renewed, or None where it may."""
+    if not state.writable:
+        return Reason(code="LedgerNotWritable", sentence="The ledger can't be written, so no lease is renewed.")
+    if target is None:
+        return Reason(code="TargetMissing", sentence="Its BurstTarget is gone, and with it what may be spent there.")
     short = policy_account.shortfall(policy_budget, wanted, state.now_ms)
     if short is not None:
         return shortfall_reason("PolicyBudget", "the policy", short)
-    if target is not None:
-        short = target.account.shortfall(target.target.limits.budget, wanted, state.now_ms)
-        if short is not None:
-            return shortfall_reason("TargetBudget", f"target {target.target.name}", short)
+    short = target.account.shortfall(target.target.limits.budget, wanted, state.now_ms)
+    if short is not None:
+        return shortfall_reason("TargetBudget", f"target {target.target.name}", short)
     return None
 
 

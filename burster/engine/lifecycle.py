@@ -30,10 +30,10 @@ EDGES: Final[dict[tuple[Phase, Phase], str]] = {
         "Draining",
     ): "demand is gone for the cool-down, the lease is not renewed, or everything is to come home",
     ("Serving", "Releasing"): "the task ended, or somebody else deleted the pod",
-    ("Serving", "Lost"): "the pod says it runs and the cloud has no VM for it",
-    ("Draining", "Releasing"): "the pod is gone or has ended",
-    ("Failed", "Releasing"): "the pod is gone, or never was; a moved pod that never worked is back on-prem",
-    ("Lost", "Releasing"): "the pod is gone",
+    ("Serving", "Lost"): "the pod says it runs, and the cloud confirms that it has no VM for it",
+    ("Draining", "Releasing"): "the pod is gone or has ended; a moved one that did not end its work is back on-prem",
+    ("Failed", "Releasing"): "the pod is gone, or never was; a moved pod that did not end its work is back on-prem",
+    ("Lost", "Releasing"): "the pod is gone; a moved one that did not end its work is back on-prem",
     ("Releasing", "Released"): "no VM is left (a confirmed 404) and the money is settled",
 }
 
@@ -43,6 +43,8 @@ ACTIVE: Final[frozenset[Phase]] = frozenset(
 )
 #: Phases in which a burst answers demand.
 ANSWERING: Final[frozenset[Phase]] = frozenset({"Reserved", "Placing", "Provisioning", "Attesting", "Serving"})
+#: Phases in which a burst is being ended: its pod goes, a moved one comes home, and then its VMs' absence is confirmed.
+ENDING: Final[frozenset[Phase]] = frozenset({"Draining", "Failed", "Lost"})
 
 
 def edge_allowed(old: Phase, new: Phase) -> bool:

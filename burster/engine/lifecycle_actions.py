@@ -1,6 +1,6 @@
-"""Moves bursts along the edges of their life and asks for what each phase needs.
+"""Moves bursts along the edges of their life, up to their work, and asks for what each phase needs. Their end is in ``ending``.
 
-Called by ``observe`` (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
+Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
 """
 
 import hashlib
@@ -9,24 +9,21 @@ from typing import Any, Final
 import msgspec
 
 from burster.engine.gates import Grant
-from burster.engine.lifecycle import ANSWERING
 from burster.engine.money import Account
+from burster.engine.placement import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, Phase, PodRef, WorkloadRef
-from burster.model.decisions import Reason, Verdict
+from burster.model.decisions import Reason
 from burster.model.instructions import (
-    DeletePod,
     EmitEvent,
     Instruction,
     MarkVerified,
     ObserveVms,
     PlacePod,
     RecordBurst,
-    ReturnPod,
     WriteStatus,
 )
 from burster.model.quantities import cost_micro_usd, format_duration_ms, format_micro_usd
-from burster.model.stimuli import Spend
 
 
 #: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.
@@ -35,9 +32,6 @@ _OBSERVE_AGAIN_MS: Final = 5_000
 _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
 _RETRY_MAX_MS: Final = 60_000
-_RETENTION_MS: Final = 3_600_000
-_BACKOFF_FIRST_MS: Final = 300_000
-_BACKOFF_MAX_MS: Final = 1_800_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
 
 
@@ -79,10 +73,12 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     burst = Burst(namespace=pod.pod.namespace, name=name, spec=spec, status=status)
     entry = BurstEntry(burst=burst, covers=pod.pod.key)
     state.bursts[burst.key] = entry
+    state.burst_for[pod.pod.uid] = burst.key
     pod.burst = burst.key
     pod.verdict = ("Burst", "Reserved")
     hold(state, entry, grant.reserve_micro_usd)
     count(state, entry, 1)
+    count_launch(state, entry, launched=True)
     state.decide("Burst", *grant.reasons, policy=rules.key, subject=pod.pod.key, burst=burst.key, offering=offering.key)
     ask(state, entry, RecordBurst(key=f"record/{burst.key}", burst=burst))
     tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for pod {pod.pod.name}")
@@ -94,7 +90,8 @@ def _burst_name(state: State, pod: PodEntry) -> str:
     while True:
         seed = f"{pod.policy}/{pod.pod.key}/{pod.pod.uid}/{attempt}"
         name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
-        if f"{pod.pod.namespace}/{name}" not in state.bursts:
+        key = f"{pod.pod.namespace}/{name}"
+        if key not in state.bursts and key not in state.taken_names:
             return name
         attempt += 1
 
@@ -103,6 +100,12 @@ def ask(state: State, entry: BurstEntry, instruction: Instruction) -> None:
     """Emit an instruction for a burst and remember that it is under way."""
     entry.under_way[type(instruction).__name__] = instruction
     state.instructions.append(instruction)
+
+
+def answered(entry: BurstEntry, kind: str) -> None:
+    """Note that an instruction has succeeded: it is no longer under way, and its next failure is its first again."""
+    entry.under_way.pop(kind, None)
+    entry.attempts.pop(kind, None)
 
 
 def retry_later(state: State, entry: BurstEntry, kind: str, retry_after_ms: int | None) -> None:
@@ -116,16 +119,13 @@ def retry_later(state: State, entry: BurstEntry, kind: str, retry_after_ms: int 
 def hold(state: State, entry: BurstEntry, micro_usd: int) -> None:
     """Book a reservation with the policy and the target."""
     entry.held_micro_usd += micro_usd
-    for account in _accounts(state, entry):
+    for account in accounts_of(state, entry):
         account.reserve(micro_usd)
 
 
-def _accounts(state: State, entry: BurstEntry) -> list[Account]:
-    accounts = [state.policy_account(entry.burst.policy_key)]
-    target = state.targets.get(entry.burst.spec.target)
-    if target is not None:
-        accounts.append(target.account)
-    return accounts
+def accounts_of(state: State, entry: BurstEntry) -> tuple[Account, Account]:
+    """Return the accounts that a burst's money is in, its policy's and its target's, also where these are gone."""
+    return state.policy_account(entry.burst.policy_key), state.target_account(entry.burst.spec.target)
 
 
 def count(state: State, entry: BurstEntry, step: int) -> None:
@@ -139,6 +139,18 @@ def count(state: State, entry: BurstEntry, step: int) -> None:
     if target is not None:
         target.active += step
         target.vcpus += step * spec.vcpus
+
+
+def count_launch(state: State, entry: BurstEntry, *, launched: bool) -> None:
+    """Count a burst's vCPUs into what the target's quota rows may not know yet, or out of it."""
+    target = state.targets.get(entry.burst.spec.target)
+    if entry.launch_counted == launched or target is None:
+        return
+    entry.launch_counted = launched
+    spec = entry.burst.spec
+    family = next((offering.family for offering in target.offerings if offering.size == spec.size), "")
+    for key in quota_keys(spec.region, family):
+        target.launched[key] = max(0, target.launched.get(key, 0) + (spec.vcpus if launched else -spec.vcpus))
 
 
 def set_phase(
@@ -191,9 +203,7 @@ def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
         # The pending pod was taken for this: it is gone even before the watch says so.
         covered, entry.covers = entry.covers, ""
         state.pods.pop(covered, None)
-    _watch_lease(state, entry)
-    if entry.pod is not None and entry.pod.phase == "Running":
-        attest(state, entry)
+    watch_lease(state, entry)
 
 
 def attest(state: State, entry: BurstEntry) -> None:
@@ -205,6 +215,7 @@ def attest(state: State, entry: BurstEntry) -> None:
 def observe(state: State, entry: BurstEntry) -> None:
     """Ask the cloud for this burst's VMs."""
     if "ObserveVms" not in entry.under_way:
+        entry.observing_gone = entry.pod_gone_at_ms is not None
         ask(state, entry, ObserveVms(key=f"observe/{entry.burst.key}", burst=entry.burst))
 
 
@@ -236,125 +247,50 @@ def start_cooldown(state: State, entry: BurstEntry) -> None:
     state.at(entry.surplus_since_ms + cooldown, "cooldown", entry.burst.key)
 
 
-def end(state: State, entry: BurstEntry, phase: Phase, reason: Reason, *, verdict: Verdict = "Release") -> None:
-    """End a burst from wherever it is: Draining for a good end, Failed or Lost for a bad one.
+def renew_before_ms(entry: BurstEntry) -> int:
+    """Return how long before its end a lease is renewed."""
+    return min(entry.burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
 
-    While the outcome of an instruction that creates something is unknown, the wish is kept and carried out once it is known.
-    """
-    now = entry.burst.status.phase
-    if now in {"Reserved", "Placing"} and ({"RecordBurst", "PlacePod"} & entry.under_way.keys() or not entry.recorded):
-        entry.withdraw = reason
-        return
-    if now not in ANSWERING:
-        return
-    spec = entry.burst.spec
+
+def watch_lease(state: State, entry: BurstEntry) -> None:
+    """Have the lease looked at in time."""
+    state.at(entry.burst.status.lease_until_ms - renew_before_ms(entry), "lease", entry.burst.key)
+
+
+def renewal_ms(state: State, entry: BurstEntry) -> int:
+    """Return by how much a lease must be extended to hold for a while: one period, or several after a long absence."""
+    lease_ms = max(1, entry.burst.spec.lease_ms)
+    late_ms = state.now_ms + renew_before_ms(entry) - entry.burst.status.lease_until_ms
+    return lease_ms * (max(0, late_ms) // lease_ms + 1)
+
+
+def renew(state: State, entry: BurstEntry, extension_ms: int) -> None:
+    """Extend a lease whose next period's money has been found."""
+    wanted = renewal_micro_usd(entry, extension_ms)
+    hold(state, entry, wanted)
     state.decide(
-        verdict,
-        reason,
+        "Renew",
+        Reason(
+            code="LeaseRenewed",
+            sentence=f"Its lease goes on for {format_duration_ms(extension_ms)}; {format_micro_usd(wanted)} are set aside.",
+            numbers={"reserved_micro_usd": wanted},
+        ),
         policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{spec.for_pod.name}",
+        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
         burst=entry.burst.key,
     )
-    tell(state, entry, f"Burst{verdict}", reason.sentence, warning=verdict == "Fail")
-    forget_cover(state, entry)
-    entry.ended_by_us = True
-    if now in {"Reserved", "Placing"}:
-        # Nothing was created: there is no pod to drain.
-        set_phase(
-            state, entry, "Releasing" if phase == "Draining" else phase, reason=reason.code, message=reason.sentence
-        )
-        if entry.burst.status.phase == "Releasing":
-            released(state, entry)
-        else:
-            after_pod(state, entry)
-        return
-    set_phase(state, entry, phase, reason=reason.code, message=reason.sentence, draining_at_ms=state.now_ms)
-    if entry.vms_known:
-        delete_pod(state, entry)
-    else:
-        # What it cost can be told only by who has seen the VM: look before it goes.
-        observe(state, entry)
-
-
-def delete_pod(state: State, entry: BurstEntry) -> None:
-    """Ask for the cloud pod's deletion, with the policy's drain time as its grace."""
-    if entry.pod_gone_at_ms is not None or not entry.burst.status.pod_uid:
-        after_pod(state, entry)
-    elif "DeletePod" not in entry.under_way:
-        ask(
-            state,
-            entry,
-            DeletePod(key=f"delete/{entry.burst.key}", burst=entry.burst, grace_ms=entry.burst.spec.drain_ms),
-        )
-
-
-def after_pod(state: State, entry: BurstEntry) -> None:
-    """Go on once the cloud pod is gone: a moved pod that we ended goes home first, then the VM's absence is confirmed."""
-    entry.pod_gone_at_ms = state.now_ms if entry.pod_gone_at_ms is None else entry.pod_gone_at_ms
-    spec, status = entry.burst.spec, entry.burst.status
-    homeless = spec.strategy == "Move" and entry.ended_by_us and not status.outcome and not entry.returned
-    if homeless and status.phase in {"Draining", "Failed", "Lost"}:
-        if "ReturnPod" not in entry.under_way:
-            ask(state, entry, ReturnPod(key=f"return/{entry.burst.key}", burst=entry.burst))
-        return
-    if status.phase != "Releasing":
-        set_phase(state, entry, "Releasing", reason=status.reason, message=status.message)
-    entry.observations = 0
-    observe(state, entry)
-
-
-def released(state: State, entry: BurstEntry) -> None:
-    """The pod is gone and no VM is left: settle the money and close the record."""
-    cost = real_cost_micro_usd(state, entry)
-    held, entry.held_micro_usd = entry.held_micro_usd, 0
-    for account in _accounts(state, entry):
-        account.release(held)
-        account.settle(cost, state.now_ms)
-    count(state, entry, -1)
-    burst = entry.burst
-    state.settled_total_micro_usd += cost
-    state.settled_uids.add(burst.uid)
-    state.spends.append(
-        Spend(
-            burst=burst.key,
-            uid=burst.uid,
-            policy=burst.policy_key,
-            target=burst.spec.target,
-            at_ms=state.now_ms,
-            micro_usd=cost,
-        )
-    )
-    set_phase(
+    change_status(
         state,
         entry,
-        "Released",
-        reason=burst.status.reason,
-        message=burst.status.message,
-        settled_micro_usd=cost,
-        reserved_micro_usd=0,
-        released_at_ms=state.now_ms,
+        lease_until_ms=entry.burst.status.lease_until_ms + extension_ms,
+        reserved_micro_usd=entry.held_micro_usd,
     )
-    tell(state, entry, "BurstReleased", f"No VM is left; it cost {format_micro_usd(cost)}")
-    forget_cover(state, entry)
-    state.at(state.now_ms + _RETENTION_MS, "forget", burst.key)
-    for policy in state.policies.values():
-        policy.reopened = True
+    watch_lease(state, entry)
 
 
-def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
-    """Forget a burst whose record was never written: nothing exists of it, and its money comes back whole."""
-    burst = entry.burst
-    state.decide(
-        "Fail", reason, policy=burst.policy_key, subject=f"{burst.namespace}/{burst.spec.for_pod.name}", burst=burst.key
-    )
-    held, entry.held_micro_usd = entry.held_micro_usd, 0
-    for account in _accounts(state, entry):
-        account.release(held)
-    count(state, entry, -1)
-    forget_cover(state, entry)
-    del state.bursts[burst.key]
-    for policy in state.policies.values():
-        policy.reopened = True
+def renewal_micro_usd(entry: BurstEntry, extension_ms: int) -> int:
+    """Return what the next lease period costs at most."""
+    return cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
 
 
 def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
@@ -370,59 +306,4 @@ def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
             for start_ms, end_ms in entry.vms.values()
         )
     placed_at = entry.burst.status.placed_at_ms
-    return 0 if placed_at is None else cost_micro_usd(price, state.now_ms - placed_at)
-
-
-def park(state: State, entry: BurstEntry) -> None:
-    """Let a pod whose burst failed rest before it is tried again: 5 min, doubling to 30."""
-    key = f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}"
-    failures = state.parked.get(key, (0, 0))[1] + 1
-    delay = min(_BACKOFF_FIRST_MS * 2 ** (failures - 1), _BACKOFF_MAX_MS)
-    state.parked[key] = (state.now_ms + delay, failures)
-
-
-def forget_cover(state: State, entry: BurstEntry) -> None:
-    """The burst answers no pod any more; the pod, if it still waits, is free to be answered by another."""
-    state.spares.discard(entry.burst.key)
-    covered, entry.covers = entry.covers, ""
-    pod = state.pods.get(covered)
-    if pod is not None and pod.burst == entry.burst.key:
-        pod.burst = ""
-        pod.verdict = None
-        state.at(state.now_ms, "age", covered)
-
-
-def _watch_lease(state: State, entry: BurstEntry) -> None:
-    spec = entry.burst.spec
-    before = min(spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
-    state.at(entry.burst.status.lease_until_ms - before, "lease", entry.burst.key)
-
-
-def renew(state: State, entry: BurstEntry) -> None:
-    """Extend a lease whose next period's money has been found."""
-    spec = entry.burst.spec
-    wanted = renewal_micro_usd(entry)
-    hold(state, entry, wanted)
-    state.decide(
-        "Renew",
-        Reason(
-            code="LeaseRenewed",
-            sentence=f"Its lease goes on for {format_duration_ms(spec.lease_ms)}; {format_micro_usd(wanted)} are set aside.",
-            numbers={"reserved_micro_usd": wanted},
-        ),
-        policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{spec.for_pod.name}",
-        burst=entry.burst.key,
-    )
-    change_status(
-        state,
-        entry,
-        lease_until_ms=entry.burst.status.lease_until_ms + spec.lease_ms,
-        reserved_micro_usd=entry.held_micro_usd,
-    )
-    _watch_lease(state, entry)
-
-
-def renewal_micro_usd(entry: BurstEntry) -> int:
-    """Return what the next lease period costs at most."""
-    return cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, entry.burst.spec.lease_ms)
+    return 0 if placed_at is None else cost_micro_usd(price, max(0, state.now_ms - placed_at))

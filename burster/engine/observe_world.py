@@ -2,11 +2,14 @@
 
 from typing import Final
 
-from burster.engine import demand
+from burster.engine import demand, ending
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ANSWERING
+from burster.engine.money import Account, window_index
+from burster.engine.placement import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
+from burster.model.offerings import Quota
 from burster.model.pods import Pod
 from burster.model.stimuli import (
     CapacitySeen,
@@ -20,12 +23,17 @@ from burster.model.stimuli import (
     PolicyGone,
     PolicySeen,
     QuotaSeen,
+    Spend,
     TargetGone,
     TargetSeen,
 )
 
 
-_PARKED_MAX: Final = 10_000
+#: How long a settled burst is remembered after its record has gone, so that a late echo of the record is known for what it is.
+_SETTLED_KEPT_MS: Final = 86_400_000
+#: How long after its placing a pod's VM may not be counted in the cloud's usage yet.
+_COUNTED_AFTER_MS: Final = 60_000
+POLICY_GONE: Final = Reason(code="PolicyGone", sentence="Its policy was deleted or is no longer valid.")
 
 
 def reopen_all(state: State) -> None:
@@ -41,7 +49,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     if entry is not None and entry.policy == policy:
         return
     if entry is None:
-        entry = PolicyEntry(policy=policy, account=state.closed_accounts.pop(policy.key, actions.Account()))
+        entry = PolicyEntry(policy=policy, account=state.closed_accounts.pop(policy.key, Account()))
         state.policies[policy.key] = entry
         for burst in state.bursts.values():
             if burst.burst.policy_key == policy.key and burst.burst.status.phase in ACTIVE:
@@ -50,6 +58,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     else:
         entry.policy = policy
     entry.reopened = True
+    demand.order_policies(state)
     demand.reassign_all(state)
 
 
@@ -59,10 +68,10 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
     if entry is None:
         return
     state.closed_accounts[stimulus.key] = entry.account
-    reason = Reason(code="PolicyGone", sentence="Its policy was deleted or is no longer valid.")
+    demand.order_policies(state)
     for burst in list(state.bursts.values()):
         if burst.burst.policy_key == stimulus.key:
-            actions.end(state, burst, "Draining", reason)
+            ending.end(state, burst, "Draining", POLICY_GONE)
     demand.reassign_all(state)
 
 
@@ -71,19 +80,15 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
     target = stimulus.target
     entry = state.targets.get(target.name)
     if entry is None:
-        entry = TargetEntry(target=target)
-        state.targets[target.name] = entry
+        account = state.closed_target_accounts.pop(target.name, Account())
+        entry = state.targets[target.name] = TargetEntry(target=target, account=account)
         for burst in state.bursts.values():
             if burst.burst.spec.target == target.name and burst.burst.status.phase in ACTIVE:
                 entry.active += 1
                 entry.vcpus += burst.burst.spec.vcpus
-                entry.account.reserve(burst.held_micro_usd)
-        for spend in state.early_spends.pop(target.name, []):
-            entry.account.settle(spend.micro_usd, spend.at_ms)
         if target.name in state.early_offerings:
             entry.offerings = state.early_offerings.pop(target.name)
-        for row in state.early_quotas.pop(target.name, ()):
-            entry.quotas[row.family.strip().lower()] = row
+        _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
     else:
         entry.target = target
     reopen_all(state)
@@ -91,7 +96,10 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
 
 def target_gone(state: State, stimulus: TargetGone) -> None:
     """Start nothing more at a target that is gone; what runs there keeps its lease and comes home by itself."""
-    state.targets.pop(stimulus.name, None)
+    entry = state.targets.pop(stimulus.name, None)
+    if entry is not None:
+        state.closed_target_accounts[stimulus.name] = entry.account
+        state.early_offerings[stimulus.name] = entry.offerings
 
 
 def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
@@ -110,10 +118,24 @@ def quota_seen(state: State, stimulus: QuotaSeen) -> None:
     if target is None:
         state.early_quotas[stimulus.target] = stimulus.rows
         return
-    quotas = {row.family.strip().lower(): row for row in stimulus.rows}
-    if quotas != target.quotas:
-        target.quotas = quotas
+    before = (target.quotas, target.launched)
+    _take_quotas(state, target, stimulus.rows)
+    if (target.quotas, target.launched) != before:
         reopen_all(state)
+
+
+def _take_quotas(state: State, target: TargetEntry, rows: tuple[Quota, ...]) -> None:
+    """Replace the rows; what burster launched and they can't count yet is counted on top."""
+    target.quotas = {quota_keys(row.region or target.target.region, row.family)[0]: row for row in rows}
+    target.launched = {}
+    for burst in state.bursts.values():
+        burst_spec, status = burst.burst.spec, burst.burst.status
+        if burst_spec.target != target.target.name or status.phase not in ACTIVE:
+            continue
+        burst.launch_counted = False
+        young = status.placed_at_ms is None or state.now_ms < status.placed_at_ms + _COUNTED_AFTER_MS
+        if status.phase in {"Reserved", "Placing", "Provisioning"} and young and not burst.vms:
+            actions.count_launch(state, burst, launched=True)
 
 
 def pod_seen(state: State, stimulus: PodSeen) -> None:
@@ -125,36 +147,63 @@ def pod_seen(state: State, stimulus: PodSeen) -> None:
         forget_pod(state, entry, Reason(code="Replaced", sentence="Another pod of the same name has taken its place."))
         entry = None
     if entry is None:
+        if _was_taken(state, pod):
+            return
         entry = PodEntry(pod=pod, policy=demand.responsible_policy(state, pod))
         state.pods[pod.key] = entry
-        _adopt_cover(state, entry)
+        _find_cover(state, entry)
         demand.admit(state, entry)
         return
     before = entry.pod
     entry.pod = pod
-    if before.labels != pod.labels:
+    if before.labels != pod.labels or before.workload != pod.workload:
         new = demand.responsible_policy(state, pod)
         if new != entry.policy:
             demand.dequeue(state, pod, entry.policy)
             entry.policy, entry.verdict = new, None
     if not pod.unschedulable:
         demand.dequeue(state, pod, entry.policy)
-        if entry.burst:
+        if entry.burst and not _is_being_taken(state, entry):
             _uncover(state, entry, Reason(code="NoLongerPending", sentence="The pod is no longer waiting for a node."))
         return
-    if before.unschedulable_since_ms != pod.unschedulable_since_ms or not before.unschedulable:
-        demand.dequeue(state, before, entry.policy)
+    if _asks_anew(before, pod):
+        demand.dequeue(state, pod, entry.policy)
         entry.verdict = None if not entry.burst else entry.verdict
     demand.admit(state, entry)
 
 
-def _adopt_cover(state: State, entry: PodEntry) -> None:
-    """After a restart: find the burst that was decided for this very pod."""
-    if state.ready:
-        return
-    for burst in state.bursts.values():
-        if burst.burst.spec.for_pod.uid == entry.pod.uid and burst.burst.status.phase in ANSWERING:
-            entry.burst, burst.covers = burst.burst.key, entry.pod.key
+def _asks_anew(before: Pod, pod: Pod) -> bool:
+    """Say whether a pod's place in the queue, or the answer to it, may be another than before."""
+    return (
+        not before.unschedulable
+        or before.requests != pod.requests
+        or before.owner != pod.owner
+        or before.workload != pod.workload
+        or demand.queue_key(before) != demand.queue_key(pod)
+    )
+
+
+def _was_taken(state: State, pod: Pod) -> bool:
+    """Say whether this is a late word about a pod that was deleted to be moved: it is gone, and no demand any more."""
+    burst = state.bursts.get(state.burst_for.get(pod.uid, ""))
+    return burst is not None and burst.burst.spec.strategy == "Move" and burst.burst.status.placed_at_ms is not None
+
+
+def _is_being_taken(state: State, entry: PodEntry) -> bool:
+    """Say whether the pod's going is, or may be, our own doing: the outcome of its placing will tell."""
+    burst = state.bursts.get(entry.burst)
+    if burst is None or burst.burst.spec.strategy != "Move":
+        return False
+    return burst.maybe_placed or burst.burst.status.phase == "Placing"
+
+
+def _find_cover(state: State, entry: PodEntry) -> None:
+    """Find the burst that was decided for this very pod: by a predecessor, or before the pod was lost sight of."""
+    burst = state.bursts.get(state.burst_for.get(entry.pod.uid, ""))
+    if burst is not None and not burst.covers and burst.burst.status.phase in ANSWERING:
+        entry.burst, burst.covers = burst.burst.key, entry.pod.key
+        burst.surplus_since_ms = None
+        state.spares.discard(burst.burst.key)
 
 
 def pod_left(state: State, stimulus: PodLeft) -> None:
@@ -190,30 +239,33 @@ def _uncover(state: State, pod: PodEntry, reason: Reason) -> None:
     burst.covers = ""
     phase = burst.burst.status.phase
     if burst.burst.spec.strategy == "Move":
-        # From Placing on the pending pod's absence is our own doing; before that the burst is withdrawn.
-        if phase == "Reserved":
-            actions.end(state, burst, "Draining", reason)
-        return
-    if phase not in ANSWERING:
-        return
-    successor = _uncovered_sibling(state, burst)
+        # Once a placing was asked for, the pending pod's absence may be our own doing; before that the burst is withdrawn.
+        if phase == "Reserved" and not burst.maybe_placed:
+            ending.end(state, burst, "Draining", reason)
+    elif phase in ANSWERING and not find_other_use(state, burst):
+        if phase == "Serving":
+            burst.surplus_since_ms = state.now_ms
+            state.spares.add(burst.burst.key)
+            actions.start_cooldown(state, burst)
+        else:
+            ending.end(state, burst, "Draining", reason)
+
+
+def find_other_use(state: State, burst: BurstEntry) -> bool:
+    """Let a clone whose pod needs it no more answer another one that waits; say whether there is one."""
+    successor = None if burst.withdraw is not None else _uncovered_sibling(state, burst)
     if successor is not None:
         cover(state, burst, successor)
-    elif phase == "Serving":
-        burst.surplus_since_ms = state.now_ms
-        state.spares.add(burst.burst.key)
-        actions.start_cooldown(state, burst)
-    else:
-        actions.end(state, burst, "Draining", reason)
+    return successor is not None
 
 
 def _uncovered_sibling(state: State, burst: BurstEntry) -> PodEntry | None:
     policy = state.policies.get(burst.burst.policy_key)
     if policy is None:
         return None
-    for *_, key in policy.queue:
-        pod = state.pods.get(key)
-        if key in policy.queued and pod is not None and same_workload(burst, pod.pod):
+    for place in policy.queue:
+        pod = state.pods.get(place[3])
+        if policy.queued.get(place[3]) == place and pod is not None and same_workload(burst, pod.pod):
             return pod
     return None
 
@@ -257,16 +309,17 @@ def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
 def ledger_restored(state: State, stimulus: LedgerRestored) -> None:
     """Book what was spent before a restart: it stays spent."""
     for spend in stimulus.entries:
-        if spend.uid in state.settled_uids:
-            continue
-        state.settled_uids.add(spend.uid)
-        state.settled_total_micro_usd += spend.micro_usd
-        state.policy_account(spend.policy).settle(spend.micro_usd, spend.at_ms)
-        target = state.targets.get(spend.target)
-        if target is not None:
-            target.account.settle(spend.micro_usd, spend.at_ms)
-        else:
-            state.early_spends.setdefault(spend.target, []).append(spend)
+        book_spend(state, spend)
+
+
+def book_spend(state: State, spend: Spend) -> None:
+    """Book what a burst cost, once."""
+    if spend.uid in state.settled:
+        return
+    state.settled[spend.uid] = (spend.at_ms, spend.micro_usd)
+    state.settled_total_micro_usd += spend.micro_usd
+    state.policy_account(spend.policy).settle(spend.micro_usd, spend.at_ms)
+    state.target_account(spend.target).settle(spend.micro_usd, spend.at_ms)
 
 
 def ledger_health(state: State, stimulus: LedgerHealth) -> None:
@@ -287,7 +340,7 @@ def drain_requested(state: State, stimulus: DrainRequested) -> None:
     reason = Reason(code="ComingHome", sentence="Somebody asked for everything to come home.")
     for entry in list(state.bursts.values()):
         if not stimulus.target or entry.burst.spec.target == stimulus.target:
-            actions.end(state, entry, "Draining", reason)
+            ending.end(state, entry, "Draining", reason)
     reopen_all(state)
 
 
@@ -301,6 +354,20 @@ def drain_cancelled(state: State, _stimulus: DrainCancelled) -> None:
 
 def prune(state: State) -> None:
     """Keep histories bounded."""
-    if len(state.parked) > _PARKED_MAX:
-        state.parked = {key: value for key, value in state.parked.items() if value[0] > state.now_ms}
+    state.parked = ending.forgiven(state)
     state.cooling = {key: value for key, value in state.cooling.items() if value[0] > state.now_ms}
+    state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
+    state.taken_names.clear()
+    known = {entry.burst.uid for entry in state.bursts.values()}
+    state.settled = {
+        uid: value for uid, value in state.settled.items() if uid in known or value[0] + _SETTLED_KEPT_MS > state.now_ms
+    }
+    for accounts in (state.closed_accounts, state.closed_target_accounts):
+        for key in [key for key, account in accounts.items() if _is_empty(account, state.now_ms)]:
+            del accounts[key]
+
+
+def _is_empty(account: Account, now_ms: int) -> bool:
+    """Say whether nothing in an account can matter to any window any more."""
+    month = ("month", window_index("month", now_ms))
+    return not account.outstanding_micro_usd and month not in account.settled

@@ -58,7 +58,9 @@ class Choice:
         self.reason = reason
 
 
-Objection = Literal["TooSmall", "WrongTee", "Restricted", "NoPrice", "Cooling", "NoQuota", "SizeNotAllowed"]
+Objection = Literal[
+    "TooSmall", "WrongTee", "Restricted", "NoPrice", "Cooling", "NoQuota", "SizeNotAllowed", "ElsewhereOnly"
+]
 #: When no size is left, the objection that came furthest is the one a person can do something about.
 _FURTHEST: Final[tuple[Objection, ...]] = (
     "NoQuota",
@@ -67,6 +69,7 @@ _FURTHEST: Final[tuple[Objection, ...]] = (
     "Restricted",
     "TooSmall",
     "WrongTee",
+    "ElsewhereOnly",
     "SizeNotAllowed",
 )
 
@@ -95,8 +98,12 @@ def object_to(  # noqa: PLR0911 - a list of objections, one return each
     state: State, policy: Policy, pod: Pod, target: TargetEntry, offering: Offering
 ) -> Objection | None:
     """Return the first thing against an offering, or None."""
-    if policy.placement.sizes and offering.size not in policy.placement.sizes:
+    if not _size_allowed(offering.size, target.target.sizes) or not _size_allowed(
+        offering.size, policy.placement.sizes
+    ):
         return "SizeNotAllowed"
+    if offering.region.lower() != target.target.region.lower():
+        return "ElsewhereOnly"
     if offering.tee == "None" or offering.tee not in policy.confidential.tees or offering.tee not in target.target.tees:
         return "WrongTee"
     if not pod.requests.fits_in(offering.resources):
@@ -111,6 +118,10 @@ def object_to(  # noqa: PLR0911 - a list of objections, one return each
     return None if _quota_room(target, offering) else "NoQuota"
 
 
+def _size_allowed(size: str, allowed: tuple[str, ...]) -> bool:
+    return not allowed or size in allowed or size.lower() in {other.lower() for other in allowed}
+
+
 def price_of(target: TargetEntry, offering: Offering) -> int | None:
     """Return what is reserved per hour: the known price, else what the target assumes, else None (refused)."""
     if offering.price_micro_usd_per_hour is not None:
@@ -118,12 +129,18 @@ def price_of(target: TargetEntry, offering: Offering) -> int | None:
     return target.target.assumed_price_micro_usd_per_hour
 
 
+def quota_keys(region: str, family: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the two quota rows that a size counts against: its family's and the region's total."""
+    where = region.strip().lower()
+    return (where, family.strip().lower()), (where, "cores")
+
+
 def _quota_room(target: TargetEntry, offering: Offering) -> bool:
     vcpus = offering.resources.cpu_millicores // 1000
-    for family in (offering.family.strip().lower(), "cores"):
-        row = target.quotas.get(family)
-        # The row is as old as the last poll; what burster itself launched since is counted on top, never subtracted.
-        if row is not None and max(row.used_vcpus, target.vcpus) + vcpus > row.limit_vcpus:
+    for key in quota_keys(offering.region, offering.family):
+        row = target.quotas.get(key)
+        # A row is as old as the last poll; what burster itself launched since is counted on top, never subtracted.
+        if row is not None and row.used_vcpus + target.launched.get(key, 0) + vcpus > row.limit_vcpus:
             return False
     return True
 
@@ -144,7 +161,8 @@ def _explain(state: State, pod: Pod, target: TargetEntry, against: dict[Objectio
         "NoPrice": f"The price of {offering.size} at {name} is not known, and the target assumes none.",
         "Cooling": _cooling_sentence(state, offering),
         "NoQuota": f"The vCPU quota for {offering.size} at {name} is used up.",
-        "SizeNotAllowed": f"The policy allows none of the sizes that {name} offers.",
+        "SizeNotAllowed": f"The policy and the target together allow none of the sizes that {name} offers.",
+        "ElsewhereOnly": f"{offering.size} is offered in {offering.region}, and {name} is in {target.target.region}.",
     }
     codes: dict[Objection, str] = {
         "TooSmall": "NoSizeFits",
@@ -154,6 +172,7 @@ def _explain(state: State, pod: Pod, target: TargetEntry, against: dict[Objectio
         "Cooling": "CapacityRefused",
         "NoQuota": "QuotaExhausted",
         "SizeNotAllowed": "NoSizeAllowed",
+        "ElsewhereOnly": "NotInRegion",
     }
     numbers = {
         "cpu_millicores": pod.requests.cpu_millicores,

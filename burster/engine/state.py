@@ -16,6 +16,7 @@ from burster.model.stimuli import CloudPodSeen, Spend
 
 
 TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "cooldown", "lease", "forget"]
+QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
 @dataclass(slots=True)
@@ -33,11 +34,14 @@ class PolicyEntry:
     """A policy and its queue."""
 
     policy: Policy
-    #: aged, uncovered pods in the order they are tried: (-priority, since, created, key); entries of pods that left are skipped
-    queue: list[tuple[int, int, int, str]] = field(default_factory=list[tuple[int, int, int, str]])
-    queued: set[str] = field(default_factory=set[str])
+    #: aged, uncovered pods in the order they are tried; an item that ``queued`` does not confirm is stale and skipped
+    queue: list[QueueKey] = field(default_factory=list[QueueKey])
+    queued: dict[str, QueueKey] = field(default_factory=dict[str, QueueKey])
     #: what changed so that the whole queue is looked at again
     reopened: bool = True
+    passing: bool = False  #: such a look is under way, a part of the queue in each step
+    cursor: QueueKey | None = None  #: how far it has come
+    too_few: bool = False  #: the queue waits for more pods to join it
     fresh: list[str] = field(default_factory=list[str])  #: pods to look at although the queue is not reopened
     account: Account = field(default_factory=Account)
     active: int = 0
@@ -50,7 +54,10 @@ class TargetEntry:
 
     target: Target
     offerings: tuple[Offering, ...] = ()
-    quotas: dict[str, Quota] = field(default_factory=dict[str, Quota])
+    #: (region, family) -> row, both in lower case
+    quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
+    #: (region, family) -> vCPUs that burster launched and the rows may not count yet
+    launched: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     account: Account = field(default_factory=Account)
     active: int = 0
     vcpus: int = 0
@@ -64,7 +71,10 @@ class BurstEntry:
 
     burst: Burst
     recorded: bool = False
+    seen_uid: str = ""  #: the record's uid as the watch told it, before the answer to its writing came
+    written_phase: str = ""  #: the latest phase that the record is known to hold
     pod: CloudPodSeen | None = None
+    gone_pod_uid: str = ""  #: a cloud pod that went before its placing was answered
     covers: str = ""  #: key of the pending pod it answers now; empty: surplus
     surplus_since_ms: int | None = None
     under_way: dict[str, Instruction] = field(default_factory=dict[str, Instruction])
@@ -73,9 +83,17 @@ class BurstEntry:
     #: VM name -> [first known start, confirmed end or None], in epoch ms: what is billed
     vms: dict[str, list[int | None]] = field(default_factory=dict[str, "list[int | None]"])
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
-    vms_known: bool = False  #: the cloud was asked since the pod was placed
+    vms_known: bool = False  #: the cloud has answered since the pod was placed
+    looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
+    vms_gone: bool = False  #: no VM was left after the pod had gone
     observations: int = 0
+    observing_gone: bool = (
+        False  #: the observation under way began after the pod had gone, so that "none" is the last word
+    )
+    launch_counted: bool = False  #: its vCPUs are in the target's ``launched``
+    maybe_placed: bool = False  #: a placing was asked for whose outcome nobody knows
     pod_gone_at_ms: int | None = None
+    delete_accepted: bool = False
     withdraw: Reason | None = None  #: to be ended as soon as the instruction under way has said what it did
     ended_by_us: bool = False  #: burster deletes or deleted the pod, so a moved one has to go home
     returned: bool = False
@@ -97,18 +115,28 @@ class State:
     #: offerings and quotas that came before their target did
     early_offerings: dict[str, tuple[Offering, ...]] = field(default_factory=dict[str, tuple[Offering, ...]])
     early_quotas: dict[str, tuple[Quota, ...]] = field(default_factory=dict[str, tuple[Quota, ...]])
-    early_spends: dict[str, list[Spend]] = field(default_factory=dict[str, "list[Spend]"])
     bursts: dict[str, BurstEntry] = field(default_factory=dict[str, BurstEntry])
     #: cloud pods that came before their burst did, by burst key
     early_pods: dict[str, CloudPodSeen] = field(default_factory=dict[str, CloudPodSeen])
-    #: accounts of policies that are gone, so that deleting a policy does not wipe what it spent
+    #: uid of a pending pod -> key of the latest burst decided for it
+    burst_for: dict[str, str] = field(default_factory=dict[str, str])
+    #: namespace -> its policies, the one that is asked first in front
+    policies_in: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: accounts of policies and targets that are gone, so that deleting one does not wipe what it spent
     closed_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
-    settled_uids: set[str] = field(default_factory=set[str])
+    closed_target_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
+    #: uid of a burst -> (when, how much): what is settled is never settled again
+    settled: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    #: names of records that belong to somebody else
+    taken_names: set[str] = field(default_factory=set[str])
     #: offering key -> (until, reason): what the cloud refused lately
     cooling: dict[str, tuple[int, Reason]] = field(default_factory=dict[str, tuple[int, Reason]])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going
     parked: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    orphans: dict[str, int] = field(default_factory=dict[str, int])  #: VM name -> first seen unclaimed (ms)
+    #: (target, VM name) -> (first seen unclaimed, reported)
+    orphans: dict[tuple[str, str], tuple[int, bool]] = field(default_factory=dict[tuple[str, str], tuple[int, bool]])
+    #: key of a ListCloud or DeleteVm under way -> when its answer is overdue
+    under_way: dict[str, int] = field(default_factory=dict[str, int])
     spares: set[str] = field(default_factory=set[str])  #: keys of clones that answer nobody now
     capacity_allocatable: Resources = field(default_factory=Resources)
     capacity_requested: Resources = field(default_factory=Resources)
@@ -159,6 +187,19 @@ class State:
         if entry is not None:
             return entry.account
         return self.closed_accounts.setdefault(key, Account())
+
+    def target_account(self, name: str) -> Account:
+        """Return a target's account, also where the target is gone or not seen yet."""
+        entry = self.targets.get(name)
+        if entry is not None:
+            return entry.account
+        return self.closed_target_accounts.setdefault(name, Account())
+
+    def forget(self, key: str) -> None:
+        """Take a burst out of everything."""
+        entry = self.bursts.pop(key, None)
+        if entry is not None and self.burst_for.get(entry.burst.spec.for_pod.uid) == key:
+            del self.burst_for[entry.burst.spec.for_pod.uid]
 
 
 class IllegalTransitionError(AssertionError):

@@ -4,13 +4,13 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-from burster.engine import demand
+from burster.engine import demand, ending
 from burster.engine import lifecycle_actions as actions
 from burster.engine.gates import renewal_shortfall
 from burster.engine.lifecycle import ANSWERING
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
-from burster.model.instructions import ForgetBurst, RecordBurst
+from burster.model.instructions import ForgetBurst, MarkVerified, PlacePod, RecordBurst
 from burster.model.policies import Budget
 from burster.model.quantities import format_duration_ms
 
@@ -43,15 +43,20 @@ def _deadline(state: State, key: str) -> None:
     if placed_at is None or state.now_ms < placed_at + entry.burst.spec.ready_deadline_ms:
         return
     allowed = format_duration_ms(entry.burst.spec.ready_deadline_ms)
-    actions.park(state, entry)
+    ending.park(state, entry)
     reason = Reason(code="NotReadyInTime", sentence=f"It was not verified and ready within {allowed}.")
-    actions.end(state, entry, "Failed", reason, verdict="Fail")
+    ending.end(state, entry, "Failed", reason, verdict="Fail")
 
 
 def _observe(state: State, key: str) -> None:
     entry = state.bursts.get(key)
-    if entry is not None and entry.burst.status.phase in {"Provisioning", "Attesting", "Releasing"}:
+    if entry is None:
+        return
+    phase = entry.burst.status.phase
+    if phase in {"Provisioning", "Attesting", "Releasing"}:
         actions.observe(state, entry)
+    else:
+        ending.carry_on(state, entry)
 
 
 def _retry(state: State, key: str) -> None:
@@ -71,30 +76,27 @@ def _record_again(state: State, entry: BurstEntry) -> None:
 
 def _place_again(state: State, entry: BurstEntry) -> None:
     if entry.burst.status.phase == "Placing":
-        actions.ask(state, entry, actions.PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+        actions.ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
 
 
-def _delete_again(state: State, entry: BurstEntry) -> None:
-    if entry.burst.status.phase in {"Draining", "Failed", "Lost"}:
-        actions.delete_pod(state, entry)
-
-
-def _return_again(state: State, entry: BurstEntry) -> None:
-    if entry.burst.status.phase in {"Draining", "Failed", "Lost"}:
-        actions.after_pod(state, entry)
+def _end_again(state: State, entry: BurstEntry) -> None:
+    ending.carry_on(state, entry)
 
 
 def _observe_again(state: State, entry: BurstEntry) -> None:
-    _observe(state, entry.burst.key)
+    if entry.burst.status.phase == "Serving":
+        actions.observe(state, entry)
+    else:
+        _observe(state, entry.burst.key)
 
 
 def _status_again(state: State, entry: BurstEntry) -> None:
-    actions.change_status(state, entry)
+    actions.change_status(state, entry)  # as it is now: what failed to be written may be old
 
 
 def _verify_again(state: State, entry: BurstEntry) -> None:
     if entry.burst.status.phase == "Serving":
-        actions.ask(state, entry, actions.MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
+        actions.ask(state, entry, MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
 
 
 def _forget_again(state: State, entry: BurstEntry) -> None:
@@ -104,8 +106,8 @@ def _forget_again(state: State, entry: BurstEntry) -> None:
 _AGAIN: Final[dict[str, Callable[[State, BurstEntry], None]]] = {
     "RecordBurst": _record_again,
     "PlacePod": _place_again,
-    "DeletePod": _delete_again,
-    "ReturnPod": _return_again,
+    "DeletePod": _end_again,
+    "ReturnPod": _end_again,
     "ObserveVms": _observe_again,
     "WriteStatus": _status_again,
     "MarkVerified": _verify_again,
@@ -130,31 +132,29 @@ def _cooldown(state: State, key: str) -> None:
         code="DemandGone",
         sentence=f"No pod of its workload has been pending for {format_duration_ms(state.now_ms - entry.surplus_since_ms)}.",
     )
-    actions.end(state, entry, "Draining", reason)
+    ending.end(state, entry, "Draining", reason)
 
 
 def _lease(state: State, key: str) -> None:
     entry = state.bursts.get(key)
     if entry is None or entry.burst.status.phase not in ANSWERING:
         return
-    before = min(entry.burst.spec.lease_ms // 10, 300_000)
-    if state.now_ms < entry.burst.status.lease_until_ms - before:
+    if state.now_ms < entry.burst.status.lease_until_ms - actions.renew_before_ms(entry):
         return
     policy = state.policies.get(entry.burst.policy_key)
+    extension_ms = actions.renewal_ms(state, entry)
     reason = renewal_shortfall(
         state,
         state.policy_account(entry.burst.policy_key),
         policy.policy.limits.budget if policy else Budget(),
         state.targets.get(entry.burst.spec.target),
-        actions.renewal_micro_usd(entry),
+        actions.renewal_micro_usd(entry, extension_ms),
     )
-    if not state.writable:
-        reason = Reason(code="LedgerNotWritable", sentence="The ledger can't be written, so no lease is renewed.")
     if reason is None:
-        actions.renew(state, entry)
+        actions.renew(state, entry, extension_ms)
         return
     sentence = f"Its lease is not renewed: {reason.sentence}"
-    actions.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
+    ending.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
 
 
 def _forget(state: State, key: str) -> None:
@@ -162,7 +162,7 @@ def _forget(state: State, key: str) -> None:
     if entry is None or entry.burst.status.phase != "Released":
         return
     if not entry.recorded:
-        del state.bursts[key]
+        state.forget(key)
     elif "ForgetBurst" not in entry.under_way:
         actions.ask(state, entry, ForgetBurst(key=f"forget/{key}", burst=entry.burst))
 

@@ -1,0 +1,170 @@
+"""What became of the cloud pods that burster made, and of their sandboxes."""
+
+from typing import Final
+
+from burster.engine import ending
+from burster.engine import lifecycle_actions as actions
+from burster.engine.lifecycle import ENDING
+from burster.engine.state import BurstEntry, State
+from burster.model.decisions import Reason
+from burster.model.errors import RemoteKind
+from burster.model.stimuli import CloudPodGone, CloudPodSeen, SandboxFailed
+
+
+#: A pod whose sandbox failed this often costs more than it brings: the kubelet makes another VM each time.
+_SANDBOX_FAILURES_MAX: Final = 3
+_COOL_DEFAULT_MS: Final = 180_000
+#: How long a refused size is left alone, by the cloud's own code (Karpenter on Azure's measured choices).
+_COOL_MS: Final[dict[str, int]] = {
+    "SkuNotAvailable": 23 * 3_600_000,
+    "AllocationFailed": 3_600_000,
+    "ZonalAllocationFailed": 3_600_000,
+    "OverconstrainedAllocationRequest": 3_600_000,
+    "OverconstrainedZonalAllocationRequest": 3_600_000,
+    "OperationNotAllowed": 600_000,
+    "QuotaExceeded": 600_000,
+}
+#: Failures after which the very same request can only fail again.
+FINAL: Final[frozenset[RemoteKind]] = frozenset({"Invalid", "Unauthorized"})
+
+
+def cloud_pod_seen(state: State, stimulus: CloudPodSeen) -> None:
+    """One of burster's own pods, new or changed."""
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None:
+        state.early_pods[stimulus.burst_key] = stimulus
+        return
+    if entry.burst.uid and stimulus.burst_uid and entry.burst.uid != stimulus.burst_uid:
+        return
+    if entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+        return
+    entry.pod = stimulus
+    if state.ready:
+        follow_pod(state, entry, stimulus)
+
+
+def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """Do what a cloud pod's state asks for."""
+    phase = entry.burst.status.phase
+    entry.ran = entry.ran or pod.phase in {"Running", "Succeeded", "Failed"}
+    if phase not in {"Provisioning", "Attesting", "Serving"} and phase not in ENDING:
+        return
+    if pod.phase in {"Succeeded", "Failed"}:
+        _pod_ended(state, entry, pod)
+        return
+    spec = entry.burst.spec
+    if phase == "Provisioning" and (pod.runtime_class != spec.runtime_class or pod.size.lower() != spec.size.lower()):
+        sentence = (
+            f"The admission chain made it {pod.size or 'no size'} with RuntimeClass {pod.runtime_class or 'none'}; "
+            f"{spec.size} with {spec.runtime_class} was asked for."
+        )
+        ending.park(state, entry)
+        reason = Reason(code="AdmissionMismatch", sentence=sentence)
+        ending.end(state, entry, "Failed", reason, verdict="Fail")
+    elif phase == "Provisioning" and pod.phase == "Running":
+        actions.attest(state, entry)
+
+
+def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """The task is over: its pod stays for its owner to read, its VM goes with the sandbox."""
+    sentence = f"The pod's work ended: {pod.phase}."
+    reason = Reason(code=f"Pod{pod.phase}", sentence=sentence)
+    phase = entry.burst.status.phase
+    if entry.burst.spec.strategy == "Clone":
+        # A clone is a service's: one that ended has failed at serving, and its record owns it.
+        ending.end(state, entry, "Draining", reason)
+        return
+    if phase in ENDING:
+        if pod.phase == "Failed" and pod.terminating:
+            return  # we have stopped it: that is no outcome of its work, and it goes home
+        actions.change_status(state, entry, outcome=pod.phase)
+        ending.pod_gone(state, entry)
+        return
+    if phase == "Provisioning":
+        actions.set_phase(state, entry, "Attesting")
+    state.decide(
+        "Release",
+        reason,
+        policy=entry.burst.policy_key,
+        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+        burst=entry.burst.key,
+    )
+    ending.forget_cover(state, entry)
+    actions.change_status(state, entry, outcome=pod.phase)
+    ending.to_releasing(state, entry, reason.code, sentence)
+
+
+def cloud_pod_gone(state: State, stimulus: CloudPodGone) -> None:
+    """One of burster's own pods is really gone."""
+    state.early_pods.pop(stimulus.burst_key, None)
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None or entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+        return
+    entry.pod = None
+    if not entry.burst.status.pod_uid:
+        entry.gone_pod_uid = stimulus.pod_uid
+    if state.ready:
+        pod_vanished(state, entry)
+
+
+def pod_vanished(state: State, entry: BurstEntry) -> None:
+    """Go on where the cloud pod is no longer there."""
+    phase = entry.burst.status.phase
+    if phase in ENDING:
+        ending.pod_gone(state, entry)
+    elif phase in {"Provisioning", "Attesting", "Serving"}:
+        reason = Reason(code="PodDeleted", sentence="Somebody else deleted the cloud pod.")
+        state.decide(
+            "Release",
+            reason,
+            policy=entry.burst.policy_key,
+            subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+            burst=entry.burst.key,
+        )
+        ending.forget_cover(state, entry)
+        ending.to_releasing(state, entry, reason.code, reason.sentence)
+
+
+def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
+    """The kubelet could not start the pod's VM."""
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None or entry.burst.status.phase != "Provisioning":
+        return
+    if stimulus.pod_uid not in {"", entry.burst.status.pod_uid}:
+        return
+    refused = stimulus.kind in {"Capacity", "Quota"}
+    if not refused and stimulus.kind not in FINAL and stimulus.count < _SANDBOX_FAILURES_MAX:
+        # The kubelet tries again with another VM; the one it gave up costs until it is gone, so it is noted while it is there.
+        actions.observe(state, entry)
+        return
+    reason = Reason(
+        code=stimulus.code or f"Sandbox{stimulus.kind}",
+        sentence=f"Its VM could not be started ({stimulus.count} times): {stimulus.message[:300]}",
+        numbers={"count": stimulus.count},
+    )
+    if refused:
+        _cool(state, entry, stimulus.code)
+    else:
+        ending.park(state, entry)
+    ending.end(state, entry, "Failed", reason, verdict="Fail")
+
+
+def _cool(state: State, entry: BurstEntry, code: str) -> None:
+    """Leave a refused size alone for a while, and with it every larger one of its family in that region."""
+    spec = entry.burst.spec
+    target = state.targets.get(spec.target)
+    if target is None:
+        return
+    until = state.now_ms + _COOL_MS.get(code, _COOL_DEFAULT_MS)
+    family = next((o.family for o in target.offerings if (o.size, o.region) == (spec.size, spec.region)), "")
+    reason = Reason(
+        code=code or "Capacity", sentence=f"{spec.region} refused {spec.size} ({code or 'capacity'}) lately."
+    )
+    for offering in target.offerings:
+        larger = offering.family == family and offering.resources.cpu_millicores >= spec.vcpus * 1000
+        if offering.region == spec.region and (offering.size == spec.size or larger):
+            known = state.cooling.get(offering.key)
+            if known is None or known[0] < until:
+                state.cooling[offering.key] = (until, reason)
+    for key in state.policies:
+        state.at(until, "reopen", key)
