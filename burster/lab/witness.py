@@ -48,7 +48,8 @@ class Witness:
             return
         pod = event.object
         metadata = pod["metadata"]
-        burst = (metadata.get("labels") or {}).get(BURST_LABEL)
+        labels: dict[str, str] = metadata.get("labels") or {}
+        burst = labels.get(BURST_LABEL)
         if burst is not None:
             if event.type == "ADDED" and not self._recorded(metadata["namespace"], burst):
                 self.unrecorded.append(f"{metadata['namespace']}/{metadata['name']}")
@@ -82,7 +83,8 @@ class Witness:
             return
         obj = event.object
         key = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-        phase = (obj.get("status") or {}).get("phase")
+        status: dict[str, Any] = obj.get("status") or {}
+        phase = status.get("phase")
         if phase == "Failed":
             self.failed.add(key)
         elif phase == "Serving":
