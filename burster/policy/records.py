@@ -137,6 +137,7 @@ def burst_from_object(obj: Mapping[str, Any]) -> Burst:
             uid=metadata.get("uid") or "",
             spec=msgspec.convert(_from_wire(obj["spec"], _SPEC), BurstSpec),
             status=msgspec.convert(_from_wire(obj.get("status") or {}, _STATUS), BurstStatus),
+            deleting=bool(metadata.get("deletionTimestamp")),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(

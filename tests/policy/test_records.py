@@ -289,3 +289,12 @@ def test_records_are_quick_to_make_and_read():
     wire = burst_to_object(burst)
     for job in (lambda: burst_to_object(burst), lambda: burst_from_object(wire)):
         assert min(timeit.repeat(job, number=500, repeat=5)) / 500 < 60e-6
+
+
+@given(st.builds(Burst, namespace=words, name=words, uid=words, spec=specs, status=statuses))
+@settings(max_examples=20)
+def test_a_record_that_somebody_deleted_says_so_until_its_finalizer_goes(burst: Burst) -> None:
+    obj = burst_to_object(burst, finalizers=("burster.dev/release",))
+    assert not burst_from_object(obj).deleting
+    obj["metadata"]["deletionTimestamp"] = "2026-01-05T08:00:00Z"
+    assert burst_from_object(obj).deleting
