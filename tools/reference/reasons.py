@@ -1,0 +1,274 @@
+"""The reference page of reason codes: every one that the engine can give, read from its source.
+
+The source says which codes there are and how their sentences read; what a code goes with is written down here. A code that the source has
+and this module does not know, or the other way round, is an error: so the page can't fall behind.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from burster.model.decisions import Decision, Reason, Verdict
+from burster.surfaces import words
+from tools.reference.tables import table
+
+
+ENGINE: Final = Path(__file__).parents[2] / "burster" / "engine"
+_INTRODUCTION: Final = """\
+# Reasons
+
+Made by `make reference` from `burster/engine`; edit that, not this page.
+
+Every decision has a verdict and at least one reason: a code that does not change, a sentence for people, and the numbers behind it.
+The first reason is the one that settled it. `burster why`, events, logs, metrics and the status page all show the same record. In the
+sentences below, `…` stands for what is filled in.
+
+A pod is told a refusal when it changes, not every time it is looked at: a second `Wait` for another reason means that the first one no
+longer holds.
+"""
+
+
+class Told(NamedTuple):
+    """A code in the source: where, and how its sentence reads."""
+
+    code: str
+    sentence: str
+    place: str
+
+
+#: Codes that are put together in the source: the expression there -> the codes it can give, and what else to know of it
+_COMPUTED: Final[dict[str, tuple[str, ...]]] = {
+    "f'Strategy{strategy}'": ("StrategyClone", "StrategyMove"),
+    "f'Pod{pod.phase}'": ("PodSucceeded", "PodFailed"),
+    "cheapest.code": (),  # Choice's own reason, found where it is made
+    "reason.code": (),  # the same
+    "stimulus.code or f'Sandbox{stimulus.kind}'": ("Sandbox…",),
+    "stimulus.code or stimulus.kind": ("(the refusal's own code)",),
+    "code or 'Capacity'": (),  # told inside CapacityRefused
+    "''": (),  # stands for no reason
+}
+#: Parameters named ``code`` that are filled by a caller: the function -> its callers' codes are found as plain text
+_PASSED_ON: Final = frozenset({"code"})
+#: A mapping in the source whose values are codes
+_MAPPED: Final = "codes[objection]"
+
+_SANDBOX: Final = (
+    "The cloud's own code where there is one (`AllocationFailed`, `SkuNotAvailable`, …), else `Sandbox` and the kind of failure. "
+    "Where the cloud has no room, the size and larger ones of its family are left alone for a while."
+)
+_REFUSALS_HEAD: Final = (
+    "In the order in which people usually meet them. `Wait`: time or freed room can change it without anybody acting. "
+    "`Deny`: a person has to.\n"
+)
+
+_REFUSALS: Final = (
+    "TooYoung", "TooFew", "BackingOff", "LedgerNotWritable", "ComingHome", "Paused", "PolicyMaxBursts", "CloneWouldRunTwice",
+    "MoveNeedsWebhook", "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
+    "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
+    "PolicyMaxVcpus", "TargetMaxVcpus", "PolicyBudget", "TargetBudget",
+)  # fmt: skip
+_DENIED: Final = frozenset(
+    {
+        "LedgerNotWritable", "ComingHome", "Paused", "CloneWouldRunTwice", "MoveNeedsWebhook", "TargetMissing", "BreakerOpen",
+        "TargetEvacuated", "NamespaceNotAllowed", "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted",
+        "PriceUnknown",
+    }
+)  # fmt: skip
+#: code -> what it goes with; in the order of a burst's life
+_OTHERS: Final[dict[str, tuple[str, str]]] = {
+    "Pending": ("Burst", "The first of a burst's reasons: how long its pod has waited."),
+    "StrategyClone": ("Burst", "A service's pod: a clone serves beside it."),
+    "StrategyMove": ("Burst", "The pending pod itself goes."),
+    "Cheapest": ("Burst", "The offering that was chosen."),
+    "Reserved": ("Burst", "What was set aside for it before anything was created."),
+    "AnsweredByClone": ("Resolved", "No new burst is needed."),
+    "RunsOnPrem": ("Resolved or Release", "The pod no longer needs a burst; a clone of it goes, at once or after its cool-down."),
+    "PodGone": ("Resolved or Release", "The same, because nobody wants the pod any more."),
+    "Replaced": ("Resolved or Release", "The same; the new pod is judged by itself."),
+    "NoLongerPending": ("Release", "Its clone goes, at once or after its cool-down."),
+    "DemandGone": ("Release", "The clone is drained."),
+    "LeaseRenewed": ("Renew", "The next period's worst case is set aside."),
+    "LeaseNotRenewed": ("Release", "The burst is drained before its lease ends. Finite work comes home and starts again."),
+    "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
+    "RecordDeleted": ("Release", "The burst comes home, then its record goes."),
+    "RecordGone": ("Release", "The burst comes home without a record."),
+    "PodSucceeded": ("Release", "Finite work is done; its pod stays for its owner to read, its VM goes."),
+    "PodFailed": ("Release", "The same for work that ended badly; a clone that ended is drained."),
+    "PodDeleted": ("Release", "The VM's absence is confirmed, then the burst is closed."),
+    "Verified": ("an event, no decision", "The VM is what was asked for: the burst serves."),
+    "VmMismatch": ("Fail", "The burst comes home, and the target's breaker opens."),
+    "AdmissionMismatch": ("Fail", "What came out of admission is not what was asked for: the burst comes home; its pod backs off."),
+    "NotReadyInTime": ("Fail", "The burst comes home; its pod backs off."),
+    "Sandbox…": ("Fail", _SANDBOX),
+    "VmLost": ("Fail", "Cloud and cluster disagree: the pod is deleted; a moved one comes home."),
+    "(the refusal's own code)": (
+        "Fail or Release",
+        "An instruction can't succeed: the code is the API server's or the cloud's, or the kind of failure (`Invalid`, `Conflict`, …).",
+    ),
+    "NotReturned": ("Fail", "Somebody has to write the moved pod anew."),
+    "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete` and the record shows whose it was."),
+    "VmUnclaimed": ("Sweep", "Told once; burster never deletes a VM that it can't prove to be its own."),
+}  # fmt: skip
+
+
+def reasons_page() -> str:
+    """Return the page as Markdown. Raises LookupError where source and this module know different codes."""
+    told = find_reasons()
+    sentences: dict[str, list[str]] = {}
+    for one in told:
+        if one.sentence not in sentences.setdefault(one.code, []):
+            sentences[one.code].append(one.sentence)
+    known = {*_REFUSALS, *_OTHERS}
+    if known != set(sentences):
+        raise LookupError(
+            f"reasons that tools/reference/reasons.py does not know: {sorted(set(sentences) - known)}; "
+            f"reasons that the engine no longer gives: {sorted(known - set(sentences))}"
+        )
+    refusals = [
+        (f"`{code}`", "Deny" if code in _DENIED else "Wait", _told(sentences[code]), _change(code))
+        for code in _REFUSALS
+    ]
+    others = [(_name(code), verdict, _told(sentences[code]), note) for code, (verdict, note) in _OTHERS.items()]
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            "## Why a pod does not burst now\n",
+            _REFUSALS_HEAD,
+            table(("code", "verdict", "sentence", "what would change it"), refusals),
+            "## What else is decided\n",
+            table(("code", "verdict", "sentence", "what it means"), others),
+        ]
+    )
+
+
+def _change(code: str) -> str:
+    verdict: Verdict = "Deny" if code in _DENIED else "Wait"
+    return words.what_would_change(Decision(at_ms=0, verdict=verdict, reasons=(Reason(code=code, sentence=""),)))
+
+
+def _name(code: str) -> str:
+    return code if code.startswith("(") else f"`{code}`"
+
+
+def _told(sentences: list[str]) -> str:
+    return " / ".join(sentence for sentence in sentences if sentence) or "…"
+
+
+def find_reasons(folder: Path = ENGINE) -> list[Told]:
+    """Return every reason that the source makes. Raises LookupError for a code that can't be read from it."""
+    found: list[Told] = []
+    for path in sorted(folder.glob("*.py")):
+        module = ast.parse(path.read_text("utf-8"))
+        for function in _scopes(module):
+            found += _in_scope(function, module, path.name)
+    return found
+
+
+def _scopes(module: ast.Module) -> Iterator[ast.AST]:
+    yield module
+    yield from (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef))
+
+
+def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a scope, those of functions inside it left out."""
+    for child in ast.iter_child_nodes(scope):
+        if not isinstance(child, ast.FunctionDef):
+            yield child
+            yield from _own_nodes(child)
+
+
+def _in_scope(scope: ast.AST, module: ast.Module, place: str) -> Iterator[Told]:
+    for node in _own_nodes(scope):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason":
+            given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+            sentence = _pattern(_assigned(given["sentence"], scope), module)
+            for code, pattern in _codes(given["code"], sentence, scope, module, place):
+                yield Told(code, pattern, place)
+
+
+def _codes(code: ast.expr, sentence: str, scope: ast.AST, module: ast.Module, place: str) -> Iterator[tuple[str, str]]:
+    text = ast.unparse(code)
+    if text in _COMPUTED:
+        yield from ((each, sentence) for each in _COMPUTED[text])
+    elif isinstance(code, ast.Constant):
+        yield str(code.value), sentence
+    elif text == _MAPPED:
+        codes, sentences = _mapping(scope, "codes", module), _mapping(scope, "sentences", module)
+        yield from ((codes[key], sentences.get(key, "")) for key in codes)
+    elif text in _PASSED_ON:
+        yield from ((each, sentence) for each in _given_to(scope, module))
+    else:
+        raise LookupError(f"{place}:{code.lineno}: what codes can {text} give? Say so in tools/reference/reasons.py")
+
+
+def _mapping(scope: ast.AST, name: str, module: ast.Module) -> dict[str, str]:
+    """Return a dict of the source by its text keys, its values as text patterns."""
+    for node in _own_nodes(scope):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+            value = node.value
+            if isinstance(value, ast.Dict):
+                return {
+                    str(key.value): _pattern(each, module)
+                    for key, each in zip(value.keys, value.values, strict=True)
+                    if isinstance(key, ast.Constant)
+                }
+    return {}
+
+
+_CODE_TEXT: Final = re.compile(r"[A-Z][A-Za-z]+")
+
+
+def _given_to(scope: ast.AST, module: ast.Module) -> list[str]:
+    """Return the codes a function is given: those its loop runs over, else what it is called with."""
+    if "code" not in {argument.arg for argument in getattr(scope, "args", ast.arguments([], [])).args}:
+        return _texts(scope)
+    name = getattr(scope, "name", "")
+    given: list[str] = []
+    for function in _scopes(module):
+        for node in _own_nodes(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                plain = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                texts = [each for each in plain if isinstance(each, str) and _CODE_TEXT.fullmatch(each)]
+                given += texts or _texts(function)
+    return list(dict.fromkeys(given))
+
+
+def _texts(scope: ast.AST) -> list[str]:
+    """Return the codes among the tuples that a scope's loops run over."""
+    return [
+        each.value
+        for loop in _own_nodes(scope)
+        if isinstance(loop, ast.For)
+        for each in ast.walk(loop.iter)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and _CODE_TEXT.fullmatch(each.value)
+    ]
+
+
+def _assigned(sentence: ast.expr, scope: ast.AST) -> ast.expr:
+    """Return what a sentence's name was last given in its scope, where it is a name."""
+    if not isinstance(sentence, ast.Name):
+        return sentence
+    given = [
+        node.value
+        for node in _own_nodes(scope)
+        if isinstance(node, ast.Assign)
+        and node.lineno < sentence.lineno
+        and any(isinstance(target, ast.Name) and target.id == sentence.id for target in node.targets)
+    ]
+    return max(given, key=lambda node: node.lineno, default=sentence)
+
+
+def _pattern(node: ast.expr, module: ast.Module) -> str:
+    """Return a text of the source with … for what is filled in; of a call, what the function there returns."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        for function in _scopes(module):
+            if getattr(function, "name", "") == node.func.id:
+                returned = [each.value for each in _own_nodes(function) if isinstance(each, ast.Return) and each.value]
+                return " / ".join(_pattern(each, module) for each in returned)
+    return ""

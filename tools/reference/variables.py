@@ -1,0 +1,93 @@
+"""The reference page of the settings, made from burster.settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from burster.settings import PREFIX, Settings
+from tools.reference.tables import table
+
+
+_INTRODUCTION: Final = """\
+# Settings
+
+Made by `make reference` from `burster/settings.py`; edit that, not this page.
+
+A controller is set up by environment variables, read once at its start. A flag of `burster controller` goes before its variable, a variable
+before the default; an empty variable counts as not set. A variable that begins with `BURSTER_` and is none of these is refused, so that a
+typing error in a limit is never silent. What platform teams decide (workloads, limits, places) is not here but in
+[policies and targets](policy.md).
+"""
+_DEFAULTS: Final = {"ledger_path": "`ledger.sqlite` in `$XDG_STATE_HOME/burster`, or `~/.local/state/burster`"}
+_MEANINGS: Final = {
+    "cluster_id": "The cluster's name, a DNS label. Kept for what tells several clusters apart; nothing reads it yet.",
+    "dry_run": "Decide, record and explain; change nothing.",
+    "ledger_path": "Where the ledger is: an SQLite file, made where there is none. Give it a volume of its own.",
+    "kube.kubeconfig": "A kubeconfig's path.",
+    "kube.context": "A context of the kubeconfig.",
+    "kube.in_cluster": "Use the pod's own service account.",
+    "arm.base_url": "Azure Resource Manager. Plain http is refused, except for a stand-in on this machine's loopback.",
+    "arm.auth": "How to log in. `none` is for a stand-in on loopback only.",
+    "prices.url": "Azure's retail price list (`https://prices.azure.com`); empty: the dated copy that comes with burster.",
+    "batching.max_delay_ms": "How long facts that come while writes are under way may wait to be decided together.",
+    "batching.max_stimuli": "How many facts one step takes at most.",
+    "executor.concurrency": "How many instructions are carried out at one time.",
+    "http.host": "Where probes, metrics and the status page listen.",
+    "http.port": "Their port; 0 takes a free one.",
+    "ticks.evaluate_ms": "How often time alone is looked at.",
+    "ticks.gc_ms": "How often the cloud is listed and compared with the records.",
+    "ticks.offerings_ms": "How often sizes and prices are read.",
+    "ticks.quota_ms": "How often quota is read.",
+    "log.level": "How much is logged.",
+    "log.format": "JSON lines for machines, or readable ones.",
+}
+
+
+def settings_page() -> str:
+    """Return the page as Markdown. Raises KeyError for a setting whose meaning is not written down here."""
+    rows = [
+        (f"`{PREFIX}{path.upper().replace('.', '__')}`", _kind(field), _default(path, field), _MEANINGS[path])
+        for path, field in _fields(Settings, "")
+    ]
+    rows.append(("`BURSTER_DEBUG`", "boolean", "", "Show the traceback behind an error's sentence; for every command."))
+    return f"{_INTRODUCTION}\n{table(('variable', 'type', 'default', 'meaning'), rows)}"
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        annotation: Any = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _fields(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _kind(field: FieldInfo) -> str:
+    annotation: Any = field.annotation
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{each}`" for each in get_args(annotation))
+    if annotation is int:
+        return "whole number" + _bounds(field)
+    return {bool: "boolean", str: "text", Path: "path"}[annotation]
+
+
+def _bounds(field: FieldInfo) -> str:
+    low = next((each.ge for each in field.metadata if isinstance(each, Ge)), None)
+    above = next((each.gt for each in field.metadata if isinstance(each, Gt)), None)
+    high = next((each.le for each in field.metadata if isinstance(each, Le)), None)
+    if high is not None:
+        return f", {low} to {high}"
+    return f", above {above}" if above is not None else ""
+
+
+def _default(path: str, field: FieldInfo) -> str:
+    if path in _DEFAULTS:
+        return _DEFAULTS[path]
+    value = field.default
+    if value in ("", None):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
