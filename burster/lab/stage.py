@@ -126,12 +126,20 @@ def _shortened(entry: TraceEntry) -> TraceEntry:
 
 
 def _size_cluster(trace: Trace) -> tuple[Resources, ...]:
-    """Return nodes that hold the largest task, together too small for the trace's peak."""
-    cpu = max(_NODE_CPU_MIN, *(entry.requests.cpu_millicores for entry in trace.entries))
-    memory = max(_NODE_MEMORY_MIN, *(entry.requests.memory_bytes for entry in trace.entries))
+    """Return nodes that hold all but the largest tasks, together too small for the trace's peak.
+
+    A few giants must not make every node a giant: 95 of 100 tasks fit, the rest is told why it waits.
+    """
+    cpu = max(_NODE_CPU_MIN, _most_of([entry.requests.cpu_millicores for entry in trace.entries]))
+    memory = max(_NODE_MEMORY_MIN, _most_of([entry.requests.memory_bytes for entry in trace.entries]))
     peak_cpu, peak_memory = _peak(trace)
     count = max(1, round(_ONPREM_SHARE * max(peak_cpu / cpu, peak_memory / memory)))
     return (Resources(cpu_millicores=cpu, memory_bytes=-(-memory // _GIB) * _GIB),) * count
+
+
+def _most_of(values: list[int]) -> int:
+    """Return the 95th percentile."""
+    return sorted(values)[-(-len(values) * 95 // 100) - 1]
 
 
 def _peak(trace: Trace) -> tuple[int, int]:
