@@ -38,6 +38,10 @@ class Witness:
         self.failed: set[str] = set()
         self._stop = [store.subscribe("pods", self._on_pod), store.subscribe("bursts.burster.dev", self._on_burst)]
 
+    def latest_reaction(self) -> float | None:
+        """Return the latest reaction in wall milliseconds, None before the first."""
+        return self.reactions_ms[-1] if self.reactions_ms else None
+
     def close(self) -> None:
         """Stop listening."""
         for stop in self._stop:

@@ -93,7 +93,7 @@ async def _play(
         async with open_site(clock, site_options) as site, site.connections() as connections:
             witness = Witness(site.store, stage.policies, clock.now_ms)
             player = Player(site.store, clock, stage.trace)
-            storyteller = Storyteller(start_ms, on_beat)
+            storyteller = Storyteller(start_ms, on_beat, witness.latest_reaction)
             controller = make_controller(
                 clock, site, connections, ledger, seed=options.seed, title=stage.title, listeners=(storyteller,)
             )
