@@ -1,0 +1,49 @@
+"""The shipped RBAC as an authorizer for the lab's API server: refuses what it does not allow, remembers what was used."""
+
+from pathlib import Path
+
+import yaml
+
+from burster.lab.apiserver.faults import Fault, RequestInfo
+
+
+ROOT = Path(__file__).parents[2]
+Right = tuple[str, str, str]  # role, resource (with group and subresource), verb
+
+
+def documents(*files: str) -> list[dict]:
+    return [document for file in files for document in yaml.safe_load_all((ROOT / "deploy" / file).read_text())]
+
+
+class Rights:
+    """Made from the files under deploy/; ``namespace`` is the one that opted in, "" where none did."""
+
+    def __init__(self, namespace: str) -> None:
+        files = ["rbac.yaml", "opt-in/rolebinding.yaml"] if namespace else ["rbac.yaml"]
+        found = documents(*files)
+        self._namespace = namespace
+        self._everywhere = {each["roleRef"]["name"] for each in found if each["kind"] == "ClusterRoleBinding"}
+        self._there = {each["roleRef"]["name"] for each in found if each["kind"] == "RoleBinding"}
+        self.granted: set[Right] = {
+            (role["metadata"]["name"], f"{resource}.{group}" if group else resource, verb)
+            for role in found
+            if role["kind"] == "ClusterRole" and role["metadata"]["name"] in self._everywhere | self._there
+            for rule in role["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        self.used: set[Right] = set()
+        self.refused: set[str] = set()
+
+    def __call__(self, info: RequestInfo) -> Fault | None:
+        if not info.user_agent.startswith("burster/"):
+            return None
+        plural, dot, group = info.resource.partition(".")
+        resource = (f"{plural}/{info.subresource}" if info.subresource else plural) + dot + group
+        for role in sorted(self._everywhere | (self._there if info.namespace == self._namespace else set())):
+            if (role, resource, info.verb) in self.granted:
+                self.used.add((role, resource, info.verb))
+                return None
+        self.refused.add(f"{info.verb} {resource} in {info.namespace or 'the cluster'}")
+        return Fault(status=403)

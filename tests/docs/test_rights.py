@@ -1,0 +1,139 @@
+"""The controller under exactly the rights that deploy/ gives it: every request is allowed, and nothing is allowed that nothing asks for."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from burster.lab.demo_result import DemoOptions
+from burster.lab.lockstep import LabClock, run_lockstep
+from burster.lab.player import service, task_pod
+from burster.lab.site import SiteOptions, open_site
+from burster.lab.stage import set_stage
+from burster.ledger import Ledger
+from burster.model.pods import Resources
+from burster.policy.load import load_files
+from burster.runtime.wiring import Controller, ControllerOptions
+from burster.simulator.traces.model import TraceEntry
+from tests.docs.rights import ROOT, Rights, documents
+
+
+NAMESPACE = "default"
+#: granted although no request is ever made with it; deploy/rbac.yaml says why
+WITHOUT_REQUEST = {("burster-act", "bursts/finalizers.burster.dev", "update")}
+RULES = """
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: everything, namespace: default}
+spec:
+  workload: {podNamePattern: "(web|set|task).*"}
+  triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
+  placement: {targets: [azure-westeurope-tdx], cooldownPeriod: 30, drain: 10s}
+"""
+
+
+def an_entry(name: str, kind: str, **values: int) -> TraceEntry:
+    requests = Resources(cpu_millicores=1_000, memory_bytes=1024**3)
+    return TraceEntry(arrival_ms=0, name=name, namespace=NAMESPACE, kind=kind, requests=requests, **values)
+
+
+def a_replica_set(name: str) -> dict:
+    made = service(an_entry(name, "Deployment", replicas=1))
+    return made | {"kind": "ReplicaSet"}
+
+
+async def _a_day(clock: LabClock, site, controller: Controller) -> None:
+    """A service, a bare ReplicaSet and a task find no room; later nobody wants them any more, and the records grow old."""
+    running = asyncio.create_task(controller.run(), name="controller")
+    await clock.sleep(1)
+    site.store.create("deployments.apps", NAMESPACE, service(an_entry("web", "Deployment", replicas=3)))
+    await clock.sleep(5)
+    site.store.create("replicasets.apps", NAMESPACE, a_replica_set("set"))
+    site.store.create("pods", NAMESPACE, task_pod(an_entry("task-1", "Pod", duration_ms=600_000)))
+    await clock.sleep(1_200)
+    site.store.patch("deployments.apps", NAMESPACE, "web", {"spec": {"replicas": 0}})
+    site.store.patch("replicasets.apps", NAMESPACE, "set", {"spec": {"replicas": 0}})
+    await clock.sleep(600)
+    await controller.drain(deadline_s=1_200)
+    await clock.sleep(2 * 3_600)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def run_under(rights: Rights, tmp_path, *, dry_run: bool) -> tuple[Controller, dict[str, list]]:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    target = ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"
+    rules = load_files([str(tmp_path / "rules.yaml"), str(target)])
+    stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=7))
+
+    async def main(clock: LabClock):
+        options = SiteOptions(
+            nodes=(Resources(cpu_millicores=2_000, memory_bytes=8 * 1024**3),),
+            documents=tuple(rules),
+            namespaces=(NAMESPACE,),
+            seed=7,
+            arm=stage.arm,
+        )
+        async with open_site(clock, options) as site, site.connections() as connections:
+            site.api.faults = rights
+            with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+                controller = Controller(
+                    kube=connections.kube,
+                    cloud=connections.arm,
+                    facts=connections,
+                    ledger=ledger,
+                    clock=clock,
+                    options=ControllerOptions(dry_run=dry_run),
+                )
+                await _a_day(clock, site, controller)
+                decided = {}
+                for decision in ledger.decisions():
+                    decided.setdefault(decision.verdict, []).append(decision)
+                return controller, decided
+
+    return run_lockstep(main)
+
+
+def test_a_day_under_the_shipped_rights(tmp_path):
+    rights = Rights(NAMESPACE)
+    controller, decided = run_under(rights, tmp_path, dry_run=False)
+    assert rights.refused == set()
+    assert rights.granted - rights.used == WITHOUT_REQUEST
+    strategies = {reason.code for decision in decided["Burst"] for reason in decision.reasons}
+    assert {"StrategyClone", "StrategyMove"} <= strategies
+    assert controller.loop.state.bursts == {}
+
+
+def test_a_dry_run_needs_no_right_to_write(tmp_path):
+    rights = Rights("")
+    _, decided = run_under(rights, tmp_path, dry_run=True)
+    assert rights.refused == set()
+    assert {verb for _, _, verb in rights.granted} <= {"get", "list", "watch"}
+    assert len(decided["Burst"]) == 3
+
+
+def test_without_the_opt_in_nothing_is_created(tmp_path):
+    rights = Rights("")
+    controller, _ = run_under(rights, tmp_path, dry_run=False)
+    assert "create bursts.burster.dev in default" in rights.refused
+    assert "delete pods in default" not in rights.refused  # without a record nothing is even tried
+    assert controller.active_bursts() == []
+
+
+def test_what_holds_for_the_whole_cluster_only_reads():
+    found = documents("rbac.yaml")
+    bound = {each["roleRef"]["name"] for each in found if each["kind"] == "ClusterRoleBinding"}
+    roles = {each["metadata"]["name"]: each for each in found if each["kind"] == "ClusterRole"}
+    for name in bound:
+        assert {verb for rule in roles[name]["rules"] for verb in rule["verbs"]} <= {"get", "list", "watch"}
+
+
+@pytest.mark.parametrize("kind", ["secrets", "configmaps", "nodes", "roles", "serviceaccounts", "*"])
+def test_nothing_of_others_may_be_written(kind):
+    rules = [rule for each in documents("rbac.yaml") if each["kind"] == "ClusterRole" for rule in each["rules"]]
+    writing = {
+        resource for rule in rules for resource in rule["resources"] if set(rule["verbs"]) - {"get", "list", "watch"}
+    }
+    assert kind not in {resource.partition("/")[0] for resource in writing}
+    assert "*" not in {verb for rule in rules for verb in rule["verbs"]}
