@@ -1,10 +1,11 @@
 """Pods as they are written: a clone, a moved pod, and a moved pod come home. Pure; called by ``peer_pods`` and ``records``.
 
+What is given is never changed, and what is returned shares its insides with it: it is made to be sent, not to be worked on.
+
 Containers are never touched: an agent policy in the pod's initdata binds them (changing env, command or image breaks attestation). What
 burster sets is the RuntimeClass, the VM size and its own marks.
 """
 
-from copy import deepcopy
 from typing import Any, Final
 
 from burster.adaptors.cluster_api import GROUP_VERSION
@@ -35,7 +36,7 @@ _NOT_FOR_CLONES: Final = ("pod-template-hash", "controller-revision-hash")
 def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
     """Return a clone's manifest from its workload's pod template (``spec.template``). The Burst owns it, so no ReplicaSet adopts it."""
     metadata: dict[str, Any] = template.get("metadata") or {}
-    spec: dict[str, Any] = deepcopy(template["spec"])
+    spec: dict[str, Any] = dict(template["spec"])
     template_labels: dict[str, str] = metadata.get("labels") or {}
     labels = {key: value for key, value in template_labels.items() if key not in _NOT_FOR_CLONES}
     template_gates: list[dict[str, Any]] = spec.get("readinessGates") or []
@@ -57,27 +58,27 @@ def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
 
 def build_move(manifest: dict[str, Any], burst: Burst) -> dict[str, Any]:
     """Return a moved pod's manifest from the one kept in its record. It stays the user's own: nothing owns it."""
-    metadata: dict[str, Any] = deepcopy(manifest.get("metadata") or {})
-    return _confidential(metadata, deepcopy(manifest["spec"]), burst)
+    return _confidential(manifest.get("metadata") or {}, dict(manifest["spec"]), burst)
 
 
 def build_return(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return a moved pod's manifest as it was on-prem."""
-    return {"apiVersion": "v1", "kind": "Pod", **deepcopy(manifest)}
+    return {"apiVersion": "v1", "kind": "Pod", **manifest}
 
 
 def keep_manifest(pod: dict[str, Any]) -> dict[str, Any]:
     """Return what is needed of a pending pod to write it again: no identity, no status, no node."""
     metadata: dict[str, Any] = pod["metadata"]
-    spec: dict[str, Any] = deepcopy(pod["spec"])
+    spec: dict[str, Any] = dict(pod["spec"])
     spec.pop("nodeName", None)
     return {
-        "metadata": {key: deepcopy(metadata[key]) for key in _KEPT_METADATA if metadata.get(key)},
+        "metadata": {key: metadata[key] for key in _KEPT_METADATA if metadata.get(key)},
         "spec": spec,
     }
 
 
 def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst) -> dict[str, Any]:
+    """Return the pod; ``spec`` is the caller's own copy and is completed here."""
     annotations: dict[str, str] = metadata.get("annotations") or {}
     annotations = {key: value for key, value in annotations.items() if key not in _REFUSED_ANNOTATIONS}
     annotations[MACHINE_TYPE] = burst.spec.size

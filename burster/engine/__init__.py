@@ -2,7 +2,7 @@
 
 from burster.engine.lifecycle import ACTIVE, ANSWERING, EDGES
 from burster.engine.state import State
-from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step
+from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step, unfinished
 
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "initial_state",
     "next_due_ms",
     "step",
+    "unfinished",
 ]

@@ -75,9 +75,14 @@ def next_due_ms(state: State) -> int | None:
     """Return when a step without stimuli would do something, or None where only the world can."""
     if not state.ready:
         return None
-    if any(policy.reopened or policy.passing or policy.fresh for policy in state.policies.values()):
+    if unfinished(state):
         return state.now_ms
     return state.timers[0][0] if state.timers else None
+
+
+def unfinished(state: State) -> bool:
+    """Say whether the last step left pods to look at: the next one needs no news to go on."""
+    return state.ready and any(policy.reopened or policy.passing or policy.fresh for policy in state.policies.values())
 
 
 def _become_ready(state: State) -> None:

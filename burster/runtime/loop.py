@@ -4,12 +4,13 @@ Writes the ledger before anything is carried out. Where the ledger refuses, noth
 as failures and the engine is told; what ends bursts goes on.
 """
 
+import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
-from burster.engine import State, StepResult, initial_state, next_due_ms, step
+from burster.engine import State, StepResult, initial_state, next_due_ms, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.instructions import Instruction, RecordBurst
 from burster.model.stimuli import InstructionFailed, LedgerHealth, Stimulus
@@ -18,6 +19,9 @@ from burster.runtime.bus import Bus
 from burster.runtime.clock import Clock
 from burster.runtime.executor import Executor
 
+
+#: How many steps in a row may go on without news: news must not wait for a queue of any length.
+_UNFED_MAX: Final = 40
 
 _log = structlog.get_logger("burster.runtime.loop")
 
@@ -59,9 +63,17 @@ class Loop:
 
     async def run(self) -> None:
         """Decide until cancelled."""
+        unfed = 0
         while True:
-            batch = await self._batcher.next_batch(next_due_ms(self.state))
-            self.step(batch)
+            if unfinished(self.state) and unfed < _UNFED_MAX:
+                # Many pods came at once and one step looks at only so many: the rest wait for nobody. No news is taken meanwhile, so
+                # that what is decided does not hang on what happens to have arrived.
+                unfed += 1
+                await asyncio.sleep(0)
+                self.step([])
+            else:
+                unfed = 0
+                self.step(await self._batcher.next_batch(next_due_ms(self.state)))
 
     def step(self, batch: list[Stimulus]) -> StepResult:
         """Take one step: the body of ``run``, so that a test can drive it."""
