@@ -20,7 +20,7 @@ import yaml
 from yarl import URL
 
 from burster import __version__
-from burster.clients.kube_errors import check_kubeconfig, credentials_error, remote_error
+from burster.clients.kube_errors import check_kubeconfig, check_server, credentials_error, remote_error
 from burster.clients.kube_lines import LineSplitter
 from burster.model.errors import RemoteError
 
@@ -89,6 +89,9 @@ class Kube:
             read_bufsize=_READ_BUFFER_BYTES,
             headers={"User-Agent": f"burster/{__version__}", "Accept": _JSON, "Accept-Encoding": "identity"},
         )
+        # aiohttp repeats a DELETE by itself when a kept connection breaks: its 404 would say that somebody else deleted what we did.
+        # It has no public switch for that; its own test client sets the same one.
+        self._session._retry_connection = False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._options: Final[dict[str, Any]] = {"allow_redirects": False}
         for option, value in (
             ("proxy", None if local else configuration.proxy),
@@ -277,7 +280,8 @@ async def _load_credentials(settings: KubeSettings, configuration: Any) -> None:
     """Fill in host, TLS and token; also how an expired token of an exec plugin or a rotated file is renewed."""
     where = "the pod's service account" if settings.in_cluster else settings.kubeconfig
     loaders: Any = kubernetes_asyncio.config
-    check_kubeconfig(settings.kubeconfig)
+    if not settings.in_cluster:
+        check_kubeconfig(settings.kubeconfig)
     try:
         if settings.in_cluster:
             loaders.load_incluster_config(client_configuration=configuration)
@@ -288,5 +292,6 @@ async def _load_credentials(settings: KubeSettings, configuration: Any) -> None:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (loaders.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
+    except (loaders.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError, ValueError) as error:
         raise credentials_error(where, error) from error
+    check_server(str(configuration.host), where)

@@ -175,6 +175,25 @@ async def test_a_connection_that_breaks_under_a_write_leaves_it_unknown_what_was
         assert caught.value.kind == "Unreachable"
 
 
+async def test_a_delete_is_never_repeated_behind_our_back(tmp_path: Path):
+    """Done, and its answer lost: a second one by the HTTP library would be told 404, as if somebody else had deleted the pod."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        if request.method == "DELETE":
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({})
+
+    async with connected(tmp_path, handler) as kube:
+        await kube.get(PODS)  # the connection is kept, which is what makes the library bold
+        with pytest.raises(RemoteError) as caught:
+            await kube.delete(f"{PODS}/a")
+        assert caught.value.kind == "Timeout"
+    assert asked == ["GET", "DELETE"]
+
+
 async def test_a_refused_connection_did_nothing(tmp_path: Path):
     async with await Kube.connect(KubeSettings(kubeconfig=kubeconfig(tmp_path, "http://127.0.0.1:9"))) as kube:
         with pytest.raises(RemoteError) as caught:

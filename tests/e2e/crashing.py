@@ -5,6 +5,9 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+from burster.lab.apiserver.faults import Rule, SeededFaults
+from burster.lab.arm import ArmConfig
+from burster.lab.caa.config import CaaFaults
 from burster.lab.checks import check_run
 from burster.lab.demo_result import DemoOptions, Invariant
 from burster.lab.lockstep import LabClock, run_lockstep
@@ -94,7 +97,13 @@ def _over(pod: dict[str, object]) -> bool:
 
 
 def run_with_crashes(
-    seed: int, folder: Path, *, crashes: int, arm=None, caa_faults=None
+    seed: int,
+    folder: Path,
+    *,
+    crashes: int,
+    arm: ArmConfig | None = None,
+    caa_faults: CaaFaults | None = None,
+    api_rules: tuple[Rule, ...] = (),
 ) -> tuple[tuple[Invariant, ...], list[str]]:
     """Play the shipped demo with a controller that dies ``crashes`` times; return what must hold, and where it died."""
     stage = set_stage(DemoOptions(run_dir=str(folder), seed=seed))
@@ -103,10 +112,16 @@ def run_with_crashes(
     blind_ms = 0
 
     async def main(clock: LabClock) -> tuple[Invariant, ...]:
-        extra = {} if arm is None else {"arm": arm}
-        extra |= {} if caa_faults is None else {"caa_faults": caa_faults}
-        options = SiteOptions(nodes=stage.nodes, documents=stage.documents, namespaces=("default",), seed=seed, **extra)
+        options = SiteOptions(
+            nodes=stage.nodes,
+            documents=stage.documents,
+            namespaces=("default",),
+            seed=seed,
+            arm=arm or ArmConfig(),
+            caa_faults=caa_faults or CaaFaults(),
+        )
         async with open_site(clock, options) as site:
+            site.api.faults = SeededFaults(seed, api_rules)
             witness = Witness(site.store, stage.policies, clock.now_ms)
             player = Player(site.store, clock, stage.trace)
             playing = asyncio.create_task(player.run(clock.now_ms()), name="player")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from burster.lab.apiserver.faults import Fault as ApiFault
+from burster.lab.apiserver.faults import Rule
 from burster.lab.arm import ArmConfig, Fault, known_fault
 from burster.lab.caa.config import CaaFaults
 from tests.e2e.crashing import run_with_crashes
@@ -24,12 +26,21 @@ SHAKY = ArmConfig(
         Fault(operation="DeleteVm", status=500, code="InternalServerError", message="oops", times=3),
     ),
 )
+#: An API server that refuses, loses answers after it has done its work, breaks connections and cuts watches.
+ROUGH_API = (
+    Rule(fault=ApiFault(status=500), share=0.03, verbs=("create", "patch", "delete", "get")),
+    Rule(fault=ApiFault(status=429, retry_after_s=1), share=0.02, verbs=("create", "patch", "delete", "get")),
+    Rule(fault=ApiFault(lose_answer=True), share=0.05, verbs=("create", "patch", "delete")),
+    Rule(fault=ApiFault(reset=True), share=0.03, verbs=("create", "patch", "delete", "get", "list")),
+    Rule(fault=ApiFault(cut_after_events=20), share=0.5, verbs=("watch",)),
+    Rule(fault=ApiFault(status=410), share=0.1, verbs=("watch",), at_most=6),
+)
 BAD_CAA = CaaFaults(swallow_delete="default/task-00[12].*", slow_vm="default/task-001.*", leak_abandoned=True)
 RESTARTING_CAA = CaaFaults(restart_after_ms=1_500_000)
 
 
-def check(seed: int, folder: Path, crashes: int, arm: ArmConfig, caa: CaaFaults) -> None:
-    invariants, deaths = run_with_crashes(seed, folder, crashes=crashes, arm=arm, caa_faults=caa)
+def check(seed: int, folder: Path, crashes: int, arm: ArmConfig, caa: CaaFaults, api: tuple[Rule, ...] = ()) -> None:
+    invariants, deaths = run_with_crashes(seed, folder, crashes=crashes, arm=arm, caa_faults=caa, api_rules=api)
     # A VM that CAA lost sight of lives on until the sweep finds it; what it costs meanwhile is counted, and may be more than planned.
     broken = [
         f"{one.name}: {one.detail}"
@@ -49,6 +60,16 @@ def check(seed: int, folder: Path, crashes: int, arm: ArmConfig, caa: CaaFaults)
 )
 def test_a_bad_day(crashes: int, arm: ArmConfig, caa: CaaFaults, tmp_path: Path) -> None:
     check(3, tmp_path, crashes, arm, caa)
+
+
+def test_an_api_server_that_errs_and_loses_answers(tmp_path: Path) -> None:
+    check(5, tmp_path, 1, ArmConfig(), CaaFaults(), ROUGH_API)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(30, 42))
+def test_everything_at_once(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path, 3, REFUSALS, BAD_CAA, ROUGH_API)
 
 
 @pytest.mark.long
