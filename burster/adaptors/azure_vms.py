@@ -90,7 +90,7 @@ class AzureVms:
         self._claims: Shared[dict[str, str]] = Shared(self._read_claims)
 
     async def observe(self, instruction: ObserveVms) -> VmsObserved:
-        """Return every VM there is for a burst: those of its name, less what another pod's record claims, and known ones by GET."""
+        """Return every VM there is for a burst, each read by itself: those of its name, less what another pod's record claims."""
         burst = instruction.burst
         target = self._targets.get(burst.spec.target)
         listing = await self._listing(target).fresh()
@@ -102,8 +102,8 @@ class AzureVms:
             for vm in listing
             if stem_of(vm.name) == stem and claims.get(vm.resource_id.lower(), uid) in {uid, ""}
         }
-        # A listing may lag behind in both directions; a GET does not.
-        for name in burst.status.vms:
+        # A listing may lag behind in both directions, and it leaves subnet and public address out; a GET does neither.
+        for name in sorted({*found, *burst.status.vms}):
             vm = await self._cloud.get_vm(target, name)
             if vm is None:
                 found.pop(name, None)
