@@ -1,8 +1,10 @@
 """Confidential peer pods in the cluster: placed, verified, deleted, brought home.
 
 A Move must never lose the pod and never run it twice, whatever instant the controller dies at. The order is: the record (with the
-manifest), a mark on the record that the pod is being taken, the deletion by uid and resourceVersion, the new pod. After a restart a
-missing pod with the mark was taken by us and is written anew; without the mark somebody else deleted it and it stays gone.
+manifest), a mark on the record that the pod is being taken, the deletion by uid and resourceVersion, the new pod, a mark that it was
+placed. After a restart a missing pod with only the first mark was taken by us and is written anew; without it, or with the second,
+somebody else deleted it and it stays gone. Coming home is the same backwards: the first mark says that the pod is ours to bring home, and
+goes when that is done.
 """
 
 from typing import Any, Final
@@ -19,6 +21,7 @@ from burster.model.stimuli import PodDeleted, PodPlaced, PodReturned, StatusWrit
 
 
 TAKEN_ANNOTATION: Final = "burster.dev/taken"
+PLACED_ANNOTATION: Final = "burster.dev/placed"
 _TAKE_ATTEMPTS_MAX: Final = 4
 
 
@@ -51,27 +54,36 @@ async def _place_move(api: KubeApi, burst: Burst) -> str:
     manifest: dict[str, Any] | None = record["spec"].get("podManifest")
     if manifest is None:
         raise RemoteError("Invalid", "the record holds no manifest of the pod to move")
-    taken = _annotations(record).get(TAKEN_ANNOTATION) == "true"
+    marks = _annotations(record)
+    taken, placed = marks.get(TAKEN_ANNOTATION) == "true", marks.get(PLACED_ANNOTATION)
     pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
     if pod is not None and _is_placed(pod, burst):
-        return pod["metadata"]["uid"]
-    if pod is not None:
-        await _take(api, burst, pod)
-    elif not taken:
-        raise RemoteError("Conflict", "somebody else deleted the pending pod")
-    return await _create(api, build_move(manifest, burst), burst)
+        uid: str = pod["metadata"]["uid"]
+    elif placed:
+        raise RemoteError("Conflict", "somebody else deleted the cloud pod")
+    else:
+        if pod is not None:
+            await _take(api, burst, pod, taken=taken)
+        elif not taken:
+            raise RemoteError("Conflict", "somebody else deleted the pending pod")
+        uid = await _create(api, build_move(manifest, burst), burst)
+    if placed != uid:
+        await _mark(api, burst, PLACED_ANNOTATION, uid)
+    return uid
 
 
-async def _take(api: KubeApi, burst: Burst, pod: dict[str, Any]) -> None:
-    """Delete the pending pod, if it is still exactly that: never started, not bound."""
-    await _mark_taken(api, burst, taken=True)
+async def _take(api: KubeApi, burst: Burst, pod: dict[str, Any], *, taken: bool) -> None:
+    """Delete the pending pod, if it is still exactly that: never started, not bound. ``taken``: an earlier attempt may have done so."""
+    if not taken:
+        await _mark(api, burst, TAKEN_ANNOTATION, "true")
     for _ in range(_TAKE_ATTEMPTS_MAX):
         metadata = pod["metadata"]
-        if (
-            metadata["uid"] != burst.spec.for_pod.uid
-            or pod["spec"].get("nodeName")
-            or metadata.get("deletionTimestamp")
-        ):
+        if metadata["uid"] != burst.spec.for_pod.uid or pod["spec"].get("nodeName"):
+            break
+        if metadata.get("deletionTimestamp"):
+            if taken:
+                # Ours, and held by a finalizer: its owner will let it go.
+                raise RemoteError("Unavailable", "the pending pod is still going")
             break
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         try:
@@ -86,14 +98,16 @@ async def _take(api: KubeApi, burst: Burst, pod: dict[str, Any]) -> None:
             return
         again = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
         if again is None:
+            if taken:
+                return  # an earlier attempt's deletion, late
             break
         pod = again
-    await _mark_taken(api, burst, taken=False)
+    await _mark(api, burst, TAKEN_ANNOTATION, None)
     raise RemoteError("Conflict", "the pending pod was bound, replaced or deleted meanwhile")
 
 
-async def _mark_taken(api: KubeApi, burst: Burst, *, taken: bool) -> None:
-    body = {"metadata": {"annotations": {TAKEN_ANNOTATION: "true" if taken else None}}}
+async def _mark(api: KubeApi, burst: Burst, annotation: str, value: str | None) -> None:
+    body = {"metadata": {"annotations": {annotation: value}}}
     await api.patch(paths.bursts(burst.namespace, burst.name), body, params={"fieldManager": FIELD_MANAGER})
 
 
@@ -107,6 +121,8 @@ async def _create(api: KubeApi, pod: dict[str, Any], burst: Burst) -> str:
         if found is None:
             # Still going when we wrote, gone now: the engine asks once more.
             raise RemoteError("Unavailable", "a pod of that name has only just gone") from error
+        if _is_taken(found, burst):
+            raise RemoteError("Unavailable", "the pending pod is still going") from error
         if not _is_placed(found, burst):
             raise RemoteError("Invalid", "another pod has taken the name") from error
         return found["metadata"]["uid"]
@@ -115,6 +131,12 @@ async def _create(api: KubeApi, pod: dict[str, Any], burst: Burst) -> str:
 
 def _is_placed(pod: dict[str, Any], burst: Burst) -> bool:
     return _annotations(pod).get(UID_ANNOTATION) == burst.uid != ""
+
+
+def _is_taken(pod: dict[str, Any], burst: Burst) -> bool:
+    """Say whether this is the pending pod, deleted to be moved and not gone yet."""
+    metadata = pod["metadata"]
+    return metadata["uid"] == burst.spec.for_pod.uid and bool(metadata.get("deletionTimestamp"))
 
 
 def _annotations(obj: dict[str, Any]) -> dict[str, str]:
@@ -136,20 +158,26 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
 
 
 async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
-    """Write a moved pod anew on-prem. One that is there already under its name, and is not the cloud pod, is the return's own."""
+    """Write a moved pod anew on-prem; nothing is done where it was never taken, or is home already.
+
+    One that is there under its name, and is not the cloud pod, is the return's own.
+    """
     burst = instruction.burst
     record = await paths.read(api, paths.bursts(burst.namespace, burst.name))
     manifest = record["spec"].get("podManifest") if record is not None else None
-    if manifest is None:
-        raise RemoteError("Invalid", "the record holds no manifest of the pod to bring home")
+    if record is None or manifest is None:
+        raise RemoteError("Invalid", "there is no record that holds the manifest of the pod to bring home")
+    if _annotations(record).get(TAKEN_ANNOTATION) != "true":
+        return PodReturned(key=burst.key)
     try:
         await api.create(paths.pods(burst.namespace), build_return(manifest), {"fieldManager": FIELD_MANAGER})
     except RemoteError as error:
         if error.kind != "AlreadyExists":
             raise
         found = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
-        if found is None or _is_placed(found, burst):
-            raise RemoteError("Unavailable", "the cloud pod has not gone yet") from error
+        if found is None or _is_placed(found, burst) or _is_taken(found, burst):
+            raise RemoteError("Unavailable", "the former pod has not gone yet") from error
+    await _mark(api, burst, TAKEN_ANNOTATION, None)
     return PodReturned(key=burst.key)
 
 

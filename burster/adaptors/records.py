@@ -1,6 +1,6 @@
 """Burst records: written before anything is created, kept up to date, forgotten at the end."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,13 +14,24 @@ from burster.model.stimuli import BurstRecorded, RecordDeleted, StatusWritten
 from burster.policy.records import burst_to_object, status_to_object
 
 
+#: Answers after which the engine gives a record up.
+_FINAL: Final = frozenset({"Conflict", "NotFound", "AlreadyExists", "Invalid", "Unauthorized"})
+
+
 async def record_burst(api: KubeApi, instruction: RecordBurst) -> BurstRecorded:
     """Write a record. For a Move the pending pod is read, the final one tried by a server-side dry run, and its manifest kept.
 
     Raises RemoteError Conflict where the pending pod is not as decided on, Invalid or Unauthorized where the API refuses the final pod.
     """
     burst = instruction.burst
-    manifest = await _try_move(api, burst) if burst.spec.strategy == "Move" else None
+    try:
+        manifest = await _try_move(api, burst) if burst.spec.strategy == "Move" else None
+    except RemoteError as error:
+        # "No" must mean that there is no record: an earlier attempt, whose answer was lost, may have written it.
+        found = await paths.read(api, paths.bursts(burst.namespace, burst.name)) if error.kind in _FINAL else None
+        if found is None or not _is_ours(found, burst):
+            raise
+        return BurstRecorded(key=burst.key, uid=found["metadata"]["uid"])
     body = burst_to_object(burst, finalizers=(FINALIZER,), pod_manifest=manifest)
     body.pop("status", None)
     try:
@@ -76,9 +87,10 @@ async def forget_burst(api: KubeApi, instruction: ForgetBurst) -> RecordDeleted:
     burst = instruction.burst
     path = paths.bursts(burst.namespace, burst.name)
     try:
-        await api.delete(path, {"preconditions": {"uid": burst.uid}} if burst.uid else None)
-        await api.patch(path, {"metadata": {"finalizers": None}})
+        await api.delete(path, {"preconditions": {"uid": burst.uid}})
+        await api.patch(path, {"metadata": {"uid": burst.uid, "finalizers": None}})
     except RemoteError as error:
-        if error.kind != "NotFound":
+        # Another record of that name (Conflict) means that ours is gone.
+        if error.kind not in {"NotFound", "Conflict"}:
             raise
     return RecordDeleted(key=burst.key)
