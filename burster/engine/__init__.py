@@ -2,7 +2,7 @@
 
 from burster.engine.lifecycle import ACTIVE, ANSWERING, EDGES
 from burster.engine.state import State
-from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step, unfinished
+from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
 
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "State",
     "StepResult",
     "initial_state",
+    "is_idle",
     "next_due_ms",
     "step",
     "unfinished",

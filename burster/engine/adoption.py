@@ -127,18 +127,22 @@ def _resume_ending(state: State, entry: BurstEntry) -> None:
 
 
 def _resume_with_pod(state: State, entry: BurstEntry) -> None:
-    burst, status = entry.burst, entry.burst.status
     if entry.pod is None:
         pod_vanished(state, entry)
+        return
+    follow_pod(state, entry, entry.pod)
+    burst, status = entry.burst, entry.burst.status
+    if status.phase not in ANSWERING:
         return
     placed_at = status.placed_at_ms or state.now_ms
     state.at(max(state.now_ms, placed_at + burst.spec.ready_deadline_ms), "deadline", burst.key)
     actions.watch_lease(state, entry)
     if status.phase == "Attesting":
         actions.observe(state, entry)
-    if status.phase == "Serving" and burst.spec.strategy == "Clone":
+    if burst.spec.strategy != "Clone":
+        return
+    if status.phase == "Serving":
         actions.ask(state, entry, MarkVerified(key=f"verify/{burst.key}", burst=burst))
-    if burst.spec.strategy == "Clone" and not entry.covers and not world.find_other_use(state, entry):
+    if not entry.covers and not world.find_other_use(state, entry):
         state.spares.add(burst.key)
         state.at(state.now_ms, "cooldown", burst.key)
-    follow_pod(state, entry, entry.pod)

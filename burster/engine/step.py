@@ -85,6 +85,13 @@ def unfinished(state: State) -> bool:
     return state.ready and any(policy.reopened or policy.passing or policy.fresh for policy in state.policies.values())
 
 
+def is_idle(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> bool:
+    """Say whether a step would change nothing: ticks alone, nothing due, nobody to look at. A replay does not miss it."""
+    if unfinished(state) or (state.ready and state.timers and state.timers[0][0] <= now_ms):
+        return False
+    return all(isinstance(stimulus, s.Tick) and stimulus.kind != "gc" for stimulus in stimuli)
+
+
 def _become_ready(state: State) -> None:
     """Every source has spoken: adopt what a predecessor left before anything new is decided."""
     state.ready = True

@@ -1,4 +1,4 @@
-"""Fixtures for the engine's tests; the builders are in tests.support.builders."""
+"""Fixtures for tests that talk to the engine; the builders are in tests.support.builders."""
 
 import pytest
 
