@@ -157,9 +157,15 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except SettingsError as error:
-        raise InputError(f"the settings can't be read: {error.__cause__ or error}") from error
+        raise InputError(f"{_section(error)} can't be read: {error.__cause__ or error}") from error
     except ValidationError as error:
         raise InputError("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _section(error: SettingsError) -> str:
+    """Return the variable that holds a whole section and is no JSON."""
+    named = re.search(r'field "(\w+)"', str(error))
+    return f"{PREFIX}{named[1].upper()}" if named else "the settings"
 
 
 def debug_wanted() -> bool:

@@ -1,11 +1,13 @@
 """The command line; one command a file.
 
 `main` is the console script: it runs the app and turns whatever happens into one sentence and an exit code. 0 done; 1 it ran and the
-answer is no; 2 wrong usage or unreadable input; 130 Ctrl-C; 141 whoever read the output went away; 70 an error of burster's own.
+answer is no; 2 wrong usage or unreadable input; 130 Ctrl-C; 143 SIGTERM; 141 whoever read the output went away; 70 an error of burster's
+own. SIGTERM ends a command exactly as Ctrl-C does, by the same road: everything is released, nothing is left half written.
 """
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,20 +18,52 @@ EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+EXIT_TERMINATED = 143
+_AGAIN_S = 0.01
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    code = EXIT_INTERRUPTED
+    """Run the command line and exit. Called without arguments it is the program itself, and signals are its own."""
+    if argv is not None:
+        sys.exit(_exit_code(list(argv)))
+    terminated: list[int] = []
+
+    def terminate(number: int, _frame: object) -> None:
+        terminated.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        sys.unraisablehook = _unraisable
+        signal.signal(signal.SIGTERM, terminate)
+        code = _exit_code(sys.argv[1:])
+    except KeyboardInterrupt:
+        # between two commands of this function, or a second time while the first was answered
+        code = EXIT_INTERRUPTED
+    # what comes now is Python's own farewell: it has nothing to release, and would complain if it were interrupted
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code)
+
+
+def _unraisable(problem: "sys.UnraisableHookArgs") -> None:
+    """Bring Ctrl-C again where Python had to swallow it: it came while a destructor ran, which can't be ended by an exception."""
+    if not isinstance(problem.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(problem)
+        return
+    import threading
+
+    threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def _exit_code(arguments: list[str]) -> int:
     try:
         code = run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
-        code = _let_go_of_stdout()
-    sys.exit(code)
+        return _let_go_of_stdout()
+    return code
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -49,7 +49,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="An event-driven cloud-bursting scheduler for confidential Kubernetes workloads.",
-        epilog="Exit codes: 0 done; 1 it ran and the answer is no; 2 wrong usage or unreadable input; 130 interrupted.",
+        epilog="Exit codes: 0 done; 1 it ran and the answer is no; 2 wrong usage or unreadable input; 130 interrupted; 143 terminated.",
     )
     app.callback()(_root)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")

@@ -3,9 +3,11 @@
 Turns flags into DemoOptions, shows what `burster.lab.world.run_demo` tells, writes the run's artifacts and says what to try next.
 """
 
-import shutil
+import signal
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,8 +15,8 @@ import typer
 
 from burster.cli.live import LiveScreen, PlainLines, Screen
 from burster.cli.output import Output, console, line, print_json
-from burster.cli.run_dir import LEDGER
-from burster.lab.demo_result import DemoOptions, DemoResult
+from burster.cli.run_dir import LEDGER, called_as
+from burster.lab.demo_result import KUBECONFIG, DemoOptions, DemoResult
 from burster.ledger import Ledger
 from burster.model.errors import InputError
 from burster.model.quantities import format_duration_ms, format_micro_usd
@@ -26,6 +28,7 @@ from burster.surfaces.view import StatusView
 EXIT_NO: Final = 1
 EXIT_INTERRUPTED: Final = 130
 FIRST_LINE: Final = "Nothing leaves this machine: cluster, cloud and money are simulated."
+_INTERRUPTED: Final = "burster: interrupted; everything was released"
 _BEATS_MAX: Final = 200
 _TRACES_LIMIT: Final = 1_000_000
 
@@ -44,7 +47,8 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
     ] = None,
     scenario: Annotated[str, typer.Option(help="Another scenario that is shipped.")] = "",
     speed: Annotated[
-        float | None, typer.Option(min=0.01, help="At most so many times as fast as the clock on the wall.")
+        float | None,
+        typer.Option(min=0.01, max=1_000_000, help="At most so many times as fast as the clock on the wall."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same decisions.")] = 7,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="A new directory for what the run leaves.")] = None,
@@ -59,8 +63,12 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
     out_console = console(stderr=as_json)
     out_console.print(FIRST_LINE, style="bold")
     watched = not as_json and sys.stdout.isatty()
+    found = out is not None and out.is_dir()
+    run_dir = make_run_dir(out, seed)
+    if watched or speed is not None:
+        out_console.print(f"Watch along: kubectl --kubeconfig {run_dir / KUBECONFIG} get bursts -A -w", markup=False)
     options = DemoOptions(
-        run_dir=str(make_run_dir(out, seed)),
+        run_dir=str(run_dir),
         seed=seed,
         trace=str(trace or ""),
         limit=limit,
@@ -69,16 +77,18 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
         speed=speed,
         watched=watched,
     )
-    result, timeline, beats = _watch(options, LiveScreen(out_console) if watched else PlainLines(out_console))
-    from burster.cli.report import leave_artifacts
+    with _taken_back(run_dir, keep_folder=found):
+        result, timeline, beats = _watch(options, LiveScreen(out_console) if watched else PlainLines(out_console))
+        from burster.cli.report import leave_artifacts
 
-    document = leave_artifacts(result, timeline.samples, tuple(beats))
+        with _uninterrupted():
+            document = leave_artifacts(result, timeline.samples, tuple(beats))
     if as_json:
         print_json(document)
     else:
         _print_result(result, document["report"])
     if result.interrupted:
-        sys.stderr.write("burster: interrupted; everything was released\n")
+        sys.stderr.write(f"{_INTERRUPTED}\n")
         raise typer.Exit(EXIT_INTERRUPTED)
     if not result.ok:
         raise typer.Exit(EXIT_NO)
@@ -99,6 +109,33 @@ def make_run_dir(out: Path | None, seed: int) -> Path:
     if (run_dir / LEDGER).exists():
         raise InputError(f"{run_dir} holds a run already: name another directory with --out DIR, or remove it")
     return run_dir.resolve()
+
+
+@contextmanager
+def _taken_back(run_dir: Path, *, keep_folder: bool) -> Generator[None]:
+    """Leave no half of a run behind where it ended before there was a result: bad input, or somebody who did not want to wait."""
+    try:
+        yield
+    except (InputError, KeyboardInterrupt) as ended:
+        with _uninterrupted():
+            for path in run_dir.glob(f"{LEDGER}*"):
+                path.unlink(missing_ok=True)
+            if not keep_folder:
+                with suppress(OSError):
+                    run_dir.rmdir()
+        if isinstance(ended, KeyboardInterrupt):
+            sys.stderr.write(f"{_INTERRUPTED}\n")
+        raise
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """Let a signal wait until what is being written is written: a moment."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _fresh(parent: Path, name: str) -> Path:
@@ -150,19 +187,6 @@ def _print_result(result: DemoResult, report: str) -> None:
         line(f"  {command} why {pod} --run {result.run_dir}")
     line(f"  {command} history --verify --run {result.run_dir}")
     line(f"  {command} demo --seed {result.seed + 1}")
-
-
-def called_as() -> str:
-    """Return what to type for burster here: its name where the shell finds it, else the path it was called by."""
-    if shutil.which("burster"):
-        return "burster"
-    script = Path(sys.argv[0])
-    if script.name == "__main__.py":
-        return f"{sys.executable} -m burster"
-    try:
-        return str(script.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(script.absolute())
 
 
 def pod_to_ask_about(ledger_path: Path) -> str:

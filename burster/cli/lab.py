@@ -4,8 +4,10 @@
 process and no other: a process id that meanwhile belongs to something else is recognised by its start time.
 """
 
+import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,6 +16,7 @@ import msgspec
 import typer
 
 from burster.cli.output import line
+from burster.cli.run_dir import called_as
 from burster.lab.options import LabAddresses, LabOptions
 from burster.model.errors import InputError
 from burster.settings import state_dir
@@ -40,35 +43,98 @@ def lab_dir() -> Path:
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0913 -- one parameter per flag
+    *,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same lab.")] = 7,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The API server's port; 0 takes a free one.")] = 0,
     arm_port: Annotated[int, typer.Option(min=0, max=65_535, help="The cloud's port; 0 takes a free one.")] = 0,
     kubeconfig: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the kubeconfig.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, max=1_000, help="On-prem nodes of 8 cpu and 32Gi each.")] = 3,
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Policies and targets that are there from the start; repeatable."),
+    ] = None,
+    vm_seconds: Annotated[
+        float | None, typer.Option(min=0.1, max=3_600, help="A cloud VM comes in that time and goes in half of it.")
+    ] = None,
 ) -> None:
     """Start the stand-ins and stay until Ctrl-C or `burster lab down`."""
     running = read_record()
     if running is not None:
         raise InputError(f"a lab is up already at {running.api_url}: end it with burster lab down")
+    if kubeconfig is not None and kubeconfig.exists():
+        raise InputError(f"{kubeconfig} is there already: name a new file, it must not replace a kubeconfig of yours")
     from burster.lab.world import serve_lab
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config = kubeconfig or lab_dir() / "kubeconfig"
+    signal.signal(signal.SIGTERM, _end_as_by_ctrl_c)
+    config = (kubeconfig or lab_dir() / "kubeconfig").absolute()
+    options = LabOptions(
+        seed=seed,
+        api_port=port,
+        arm_port=arm_port,
+        nodes=nodes,
+        policies=tuple(str(file) for file in policy or ()),
+        vm_seconds=vm_seconds,
+    )
+    announced: list[Path] = []
+
+    def announce(lab: LabAddresses) -> None:
+        announced.append(config)
+        _announce(lab, config)
+
     try:
-        serve_lab(LabOptions(seed=seed, api_port=port, arm_port=arm_port), lambda lab: _announce(lab, config))
+        serve_lab(options, announce)
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        raise InputError(_no_port(error, port, arm_port)) from error
     finally:
-        (lab_dir() / "record.json").unlink(missing_ok=True)
+        for path in (lab_dir() / "record.json", *announced):
+            path.unlink(missing_ok=True)
+
+
+def _end_as_by_ctrl_c(_number: int, _frame: object) -> None:
+    """Answer SIGTERM, by which ``down`` ends a lab."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def _no_port(error: OSError, port: int, arm_port: int) -> str:
+    flag, taken = next(
+        (
+            (flag, number)
+            for flag, number in (("--port", port), ("--arm-port", arm_port))
+            if f", {number})" in str(error)
+        ),
+        ("--port", port),
+    )
+    why = "is in use" if error.errno == errno.EADDRINUSE else "may not be listened on"
+    return f"127.0.0.1:{taken} {why}: choose another port with {flag}, or leave it out for a free one"
 
 
 def _announce(lab: LabAddresses, config: Path) -> None:
-    _write_private(config, lab.kubeconfig.encode())
     record = LabRecord(pid=os.getpid(), started=_started(os.getpid()), api_url=lab.api_url, arm_url=lab.arm_url)
-    _write_private(lab_dir() / "record.json", msgspec.json.encode(record))
+    for path, content in (
+        (config, lab.kubeconfig.encode()),
+        (lab_dir() / "record.json", msgspec.json.encode(record)),
+    ):
+        try:
+            _write_private(path, content)
+        except OSError as error:
+            raise InputError(
+                f"{path} can't be written ({error.strerror}): name a file in a folder of yours with --kubeconfig FILE"
+            ) from error
     line("Nothing leaves this machine: cluster, cloud and money are simulated.")
     line(f"API server  {lab.api_url}")
     line(f"cloud       {lab.arm_url}")
+    line()
     line(f"  kubectl --kubeconfig {config} get nodes")
+    line(
+        f"  BURSTER_ARM__BASE_URL={lab.arm_url} BURSTER_ARM__AUTH=none BURSTER_PRICES__URL={lab.prices_url or lab.arm_url} \\\n"
+        f"    {called_as()} controller --kubeconfig {config} --listen 127.0.0.1:0"
+    )
+    line()
     line("Ctrl-C or burster lab down ends it.")
+    sys.stdout.flush()
 
 
 @app.command()

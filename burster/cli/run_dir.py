@@ -1,6 +1,8 @@
 """A finished demo's or simulation's run directory, as the commands with ``--run DIR`` read it."""
 
 import difflib
+import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,3 +123,16 @@ def status_of_run(ledger: Ledger, title: str) -> StatusView:
 def _why(ledger: Ledger, pod: str) -> str:
     last = ledger.decisions(subject=pod, limit=1)
     return last[0].reasons[0].sentence if last and last[0].reasons else ""
+
+
+def called_as() -> str:
+    """Return what to type for burster here: its name where the shell finds it, else the path it was called by."""
+    if shutil.which("burster"):
+        return "burster"
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py":
+        return f"{sys.executable} -m burster"
+    try:
+        return str(script.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(script.absolute())

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +15,7 @@ from burster.model.errors import InputError, RemoteError, RemoteKind
 
 
 _MESSAGE_MAX: Final = 1_024
+_USUAL: Final = "~/.kube/config"
 _KINDS: Final[dict[int, RemoteKind]] = {
     400: "Invalid",
     401: "Unauthorized",
@@ -77,14 +79,37 @@ def status_error(what: str, status: int, told: Status, retry_after: str = "") ->
 
 
 def check_kubeconfig(path: str) -> None:
-    """Raise InputError where a kubeconfig was named (several as in $KUBECONFIG) and none is there."""
-    if path and not any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part):
-        raise InputError(f"{path}: no such kubeconfig file; name one that exists")
+    """Raise InputError where no kubeconfig is to be had: none of those named (several as in $KUBECONFIG), or not the usual one."""
+    named = path or os.environ.get("KUBECONFIG", "")
+    files = [Path(part).expanduser() for part in (named or _USUAL).split(os.pathsep) if part]
+    if not any(file.is_file() for file in files):
+        if not named:
+            raise InputError(f"there is no kubeconfig at {_USUAL}: name one with --kubeconfig FILE, or set KUBECONFIG")
+        raise InputError(f"{named}: no such kubeconfig file; name one that exists")
+    for file in files:
+        if file.is_file() and not file.stat().st_size:
+            raise InputError(f"{file}: this kubeconfig is empty; name one that works")
+
+
+def check_server(host: str, where: str) -> None:
+    """Raise InputError where a kubeconfig's server is no address."""
+    try:
+        parts = urlsplit(host)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError(
+            f"{where or 'the usual kubeconfig'}: its server {host!r} is no http or https address; correct it there"
+        )
 
 
 def credentials_error(where: str, error: BaseException) -> InputError:
     """Return one sentence for what a client library said about its configuration."""
     detail = " ".join(str(error).split())
+    if isinstance(error, TypeError | AttributeError):
+        # what the libraries stumble over where the YAML is something else altogether
+        detail = "this is no kubeconfig"
     return InputError(
         f"can't reach a cluster with {where or 'the usual kubeconfig'}: {detail}; name a kubeconfig that works, or its context"
     )

@@ -14,7 +14,7 @@ import urllib3.exceptions
 import yaml
 
 from burster import __version__
-from burster.clients.kube_errors import check_kubeconfig, credentials_error, remote_error
+from burster.clients.kube_errors import check_kubeconfig, check_server, credentials_error, remote_error
 from burster.model.errors import RemoteError
 
 
@@ -47,7 +47,8 @@ class KubeSync:
         configuration: Any = kubernetes.client.Configuration()
         where = "the pod's service account" if in_cluster else kubeconfig
         loaders: Any = kubernetes.config
-        check_kubeconfig(kubeconfig)
+        if not in_cluster:
+            check_kubeconfig(kubeconfig)
         try:
             if in_cluster:
                 loaders.load_incluster_config(client_configuration=configuration)
@@ -58,8 +59,9 @@ class KubeSync:
                     client_configuration=configuration,
                     persist_config=False,
                 )
-        except (loaders.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
+        except (loaders.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError, ValueError) as error:
             raise credentials_error(where, error) from error
+        check_server(str(configuration.host), where)
         configuration.retries = False
         if urlsplit(str(configuration.host)).hostname in _LOOPBACK:
             configuration.proxy = None  # a proxy of the environment is not for this machine

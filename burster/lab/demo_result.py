@@ -4,11 +4,15 @@
 these values knows how the other side works.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from burster.model.quantities import MICRO_USD_PER_USD
+
+
+#: in the run directory while a demo runs, for one's own kubectl; gone with the server it points to
+KUBECONFIG: Final = "kubeconfig"
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,9 @@ run_in_executor, and other processes; LabClock.hold() stops time for those.
 """
 
 import asyncio
+import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
@@ -50,7 +52,7 @@ class LockstepLoop(asyncio.SelectorEventLoop):
         self._holds = 0
         self._rounds = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._speed: Final = speed
+        self._speed = speed
         self._end: Final = _ORIGIN_S + max_virtual_s
         self._eyes: Final = CompleteSelector()
         self._wire: Final = self._eyes.wire
@@ -158,6 +160,10 @@ class LockstepLoop(asyncio.SelectorEventLoop):
         self._waiters.append(waiter)
         await waiter
 
+    def hurry(self) -> None:
+        """Hold time to no speed any more: nobody wants to watch what is left."""
+        self._speed = None
+
     @contextmanager
     def hold(self) -> Generator[None]:
         """Stop the clock for something the loop can't see."""
@@ -251,6 +257,10 @@ class LabClock:
         """Return when nothing can happen any more at this virtual instant, before time moves."""
         await self._loop.settled()
 
+    def hurry(self) -> None:
+        """From now on go as fast as this machine can, whatever speed was asked for."""
+        self._loop.hurry()
+
     @contextmanager
     def hold(self) -> Generator[None]:
         """Stop the clock while something outside the loop's sight works: another process, a native thread."""
@@ -272,6 +282,33 @@ def _pooled_connections_age_by(loop: LockstepLoop) -> Generator[None]:
         connector.monotonic = original  # type: ignore[attr-defined]
 
 
+@contextmanager
+def _cancelled_by_interrupts(loop: LockstepLoop) -> Generator[None]:
+    """Cancel the current task at the first Ctrl-C, between two callbacks.
+
+    Further ones must not disturb the way out: asyncio's own answer to them is to raise inside of whatever runs just then.
+    """
+    task = asyncio.current_task(loop)
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[bool] = []
+
+    def interrupt() -> None:
+        if not interrupts:
+            interrupts.append(task.cancel())
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if any(interrupts):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
 def run_lockstep(
     main: Callable[[LabClock], Awaitable[T]],
     *,
@@ -279,7 +316,9 @@ def run_lockstep(
     epoch_ms: int = LAB_EPOCH_MS,
     max_virtual_s: float = _MAX_VIRTUAL_S,
 ) -> T:
-    """Run ``main`` on a lock-step loop of its own and return its result. Ctrl-C cancels it, then raises KeyboardInterrupt.
+    """Run ``main`` on a lock-step loop of its own and return its result.
+
+    The first Ctrl-C cancels it, and KeyboardInterrupt is raised where that ends it; later ones change nothing any more.
 
     Raises LockstepError when nothing is scheduled any more, or after ``max_virtual_s`` virtual seconds.
     """
@@ -288,7 +327,8 @@ def run_lockstep(
     loop = LockstepLoop(speed=speed, max_virtual_s=max_virtual_s)
 
     async def body() -> T:
-        return await main(LabClock(loop, epoch_ms))
+        with _cancelled_by_interrupts(loop):
+            return await main(LabClock(loop, epoch_ms))
 
     with _pooled_connections_age_by(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(body())

@@ -9,6 +9,11 @@ class LabOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 7
     api_port: int = 0
     arm_port: int = 0
+    nodes: int = 3
+    policies: tuple[str, ...] = ()  #: files of policies and targets that are there from the start
+    vm_seconds: float | None = (
+        None  #: how long a VM takes to come; half of it to go. None: as in Azure, a minute or two
+    )
 
 
 class LabAddresses(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.server import ApiServer
 from burster.lab.apiserver.store import Store
 from burster.lab.arm import ArmConfig, ArmServer
-from burster.lab.caa.config import LAB_CONFIG, CaaFaults
+from burster.lab.caa.config import LAB_CONFIG, CaaFaults, CaaTimings
 from burster.lab.cluster.kubelet import KubeletConfig
 from burster.lab.cluster.nodes import add_node, make_node
 from burster.lab.labcluster import CaaSettings, LabCluster
@@ -51,6 +51,7 @@ class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
     api_port: int = 0
     arm_port: int = 0
     arm: ArmConfig = ArmConfig()
+    timings: CaaTimings = CaaTimings()
     caa_faults: CaaFaults = CaaFaults()
     caa: dict[str, str] = {}
 
@@ -107,6 +108,7 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
         caa = CaaSettings(
             arm_url=arm.url,
             config={**LAB_CONFIG, "PEERPODS_LIMIT_PER_NODE": str(options.slots), **options.caa},
+            timings=options.timings,
             faults=options.caa_faults,
         )
         cluster = await stack.enter_async_context(

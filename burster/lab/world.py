@@ -6,9 +6,10 @@ one that runs in a cluster, over its real clients.
 
 import asyncio
 import hashlib
+import os
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,11 @@ import msgspec
 import structlog
 
 from burster.engine import StepResult
+from burster.lab.arm import ArmConfig
+from burster.lab.caa.config import CaaTimings
 from burster.lab.checks import check_run
 from burster.lab.cluster.runs import Run
-from burster.lab.demo_result import BurstCounts, DemoOptions, DemoResult, PodCounts, ReactionMs
+from burster.lab.demo_result import KUBECONFIG, BurstCounts, DemoOptions, DemoResult, PodCounts, ReactionMs
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.options import LabAddresses, LabOptions
 from burster.lab.player import Player
@@ -29,6 +32,8 @@ from burster.lab.witness import Witness
 from burster.ledger import Ledger
 from burster.model.pods import Resources
 from burster.model.stimuli import Stimulus
+from burster.policy.compile import compile_documents
+from burster.policy.load import load_files
 from burster.runtime.clock import SystemClock
 from burster.runtime.executor import Adaptor
 from burster.runtime.loop import StepListener
@@ -44,7 +49,7 @@ _PATIENCE_MS: Final = 45 * 60_000
 _DRAIN_S: Final = 2 * 3_600.0
 _FRAME_S: Final = 0.1
 _FRAME_VIRTUAL_MS: Final = 5_000
-_GIB: Final = 1024**3
+_NODE: Final = Resources(cpu_millicores=8_000, memory_bytes=32 * 1024**3)
 
 
 def run_demo(options: DemoOptions, on_view: Callable[[StatusView], None], on_beat: Callable[[str], None]) -> DemoResult:
@@ -99,7 +104,8 @@ async def _play(
             )
             frames = _Frames(controller, on_view)
             controller.listen(frames)
-            interrupted = await _run(clock, site, player, controller, start_ms)
+            with _kubeconfig(site, Path(options.run_dir) / KUBECONFIG):
+                interrupted = await _run(clock, site, player, controller, start_ms)
             frames.last()
             now_ms = clock.now_ms()
             witness.close()
@@ -123,6 +129,17 @@ async def _play(
                 policy_hash=digest,
                 interrupted=interrupted,
             )
+
+
+@contextmanager
+def _kubeconfig(site: Site, path: Path) -> Generator[None]:
+    """Leave a kubeconfig for whoever wants to watch by kubectl, as long as there is something to watch."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(site.api.kubeconfig())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def make_controller(  # noqa: PLR0913 - what a controller is made of
@@ -154,20 +171,31 @@ async def _run(clock: LabClock, site: Site, player: Player, controller: Controll
     deciding = asyncio.create_task(controller.run(), name="controller")
     playing = asyncio.create_task(player.run(start_ms), name="player")
     interrupted = False
-    try:
-        await _or_fail(_until_done(clock, site, player, controller), deciding, playing)
-    except asyncio.CancelledError:
-        interrupted = True
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-    try:
+
+    async def bring_home() -> None:
         await _cancel(playing)
         await _or_fail(controller.drain(deadline_s=_DRAIN_S), deciding)
         await _or_fail(_until_swept(clock, site), deciding)
+
+    try:
+        try:
+            await _or_fail(_until_done(clock, site, player, controller), deciding, playing)
+            await bring_home()
+        except asyncio.CancelledError:
+            interrupted = True
+            _carry_on(clock)
+            await bring_home()
     finally:
         await _cancel(deciding)
     return interrupted
+
+
+def _carry_on(clock: LabClock) -> None:
+    """Take an interruption back in order to end in good order, and without delay."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    clock.hurry()
 
 
 async def _or_fail(wish: Coroutine[Any, Any, Any], *needed: asyncio.Task[None]) -> None:
@@ -274,9 +302,15 @@ class _Frames:
 
 def serve_lab(options: LabOptions, on_up: Callable[[LabAddresses], None]) -> None:
     """Serve the stand-ins in ordinary time until Ctrl-C."""
-    node = Resources(cpu_millicores=8_000, memory_bytes=32 * _GIB)
+    documents = load_files(options.policies)
+    compile_documents(documents)
     site_options = SiteOptions(
-        nodes=(node,) * 3, seed=options.seed, api_port=options.api_port, arm_port=options.arm_port
+        nodes=(_NODE,) * options.nodes,
+        documents=tuple(documents),
+        seed=options.seed,
+        api_port=options.api_port,
+        arm_port=options.arm_port,
+        **({} if options.vm_seconds is None else _quick(options.vm_seconds)),
     )
 
     async def main(clock: LabClock) -> None:
@@ -294,3 +328,17 @@ def serve_lab(options: LabOptions, on_up: Callable[[LabAddresses], None]) -> Non
 
     with suppress(KeyboardInterrupt):
         run_lockstep(main, speed=1.0, epoch_ms=SystemClock().now_ms())
+
+
+def _quick(vm_seconds: float) -> dict[str, Any]:
+    """Return the site options under which a VM comes in so many seconds and goes in half of them."""
+    whole_ms = max(100, round(vm_seconds * 1000))
+    agent_ms = whole_ms // 5
+    arm = ArmConfig(
+        create_median_ms=whole_ms - agent_ms,
+        create_p95_ms=whole_ms - agent_ms,
+        delete_min_ms=whole_ms // 2,
+        delete_max_ms=whole_ms // 2,
+        retry_after_s=1,
+    )
+    return {"arm": arm, "timings": CaaTimings(agent_ready_ms=agent_ms)}

@@ -100,6 +100,8 @@ class Ledger:
             raise InputError(
                 f"{path}: there is no ledger here: a finished demo or simulation leaves one in its run directory"
             )
+        if not path.is_file():
+            raise InputError(f"{path} is not a ledger: it is no ordinary file")
         uri = path.resolve().as_uri()
         # A ledger in a folder that may not be written has no place for WAL's shared memory; nobody writes it then either.
         for query in ("mode=ro", "mode=ro&immutable=1"):

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 from pydantic import ValidationError
 
+from burster.files import open_named
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.problems import closest, null_problems, path_text, problem_at, schema_problems
 from burster.policy.schema import API_VERSION, MODELS, BurstPolicy, BurstTarget
@@ -130,7 +131,7 @@ def _rule_files(folder: Path) -> Iterator[Path]:
 def _read(path: Path, problems: list[Problem]) -> str | None:
     source = str(path)
     try:
-        with path.open("rb") as file:
+        with open_named(path) as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         problems.append(_unreadable(source, "no such file: check the path"))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
+from burster.files import open_named
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.policies import Target
@@ -126,7 +127,7 @@ def _read(path: Path) -> tuple[Scenario, YamlDocument]:
 def _text(path: Path) -> str:
     source = str(path)
     try:
-        with path.open("rb") as file:
+        with open_named(path) as file:
             data = file.read(_BYTES_MAX + 1)
     except FileNotFoundError:
         problem = "no such file: name a scenario, for example simulations/demo.yaml"

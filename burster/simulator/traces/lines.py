@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, cast
 
+from burster.files import open_named
 from burster.model.errors import InputError
 
 
@@ -57,7 +58,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Whether it is gzip is told by its content, not by its name. Raises InputError for anything that isn't lines of UTF-8 text.
     """
     with readable(path), ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
+        raw = stack.enter_context(open_named(path))
         packed = raw.peek(2)[:2] == _GZIP_MAGIC
         stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=raw))) if packed else raw
         number = 0
