@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from burster.engine import State, StepResult, initial_state, next_due_ms, step, unfinished
+from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.instructions import Instruction, RecordBurst
 from burster.model.stimuli import InstructionFailed, LedgerHealth, Stimulus
@@ -56,6 +56,7 @@ class Loop:
         self._writable = True
         self.state: State = initial_state()
         self.steps_total = 0
+        self.step_seconds = 0.0  #: how long the engine took over the latest step
 
     def listen(self, listener: StepListener) -> None:
         """Show every later step to somebody."""
@@ -77,11 +78,14 @@ class Loop:
 
     def step(self, batch: list[Stimulus]) -> StepResult:
         """Take one step: the body of ``run``, so that a test can drive it."""
-        now_ms = self._clock.now_ms()
+        now_ms, begun_s = self._clock.now_ms(), self._clock.monotonic()
+        # a tick that finds nothing to do is not worth a record, except to learn whether the ledger can be written again
+        idle = self._writable and is_idle(self.state, batch, now_ms)
         result = step(self.state, batch, now_ms)
         self.state = result.state
         self.steps_total += 1
-        instructions = self._record(now_ms, batch, result)
+        self.step_seconds = self._clock.monotonic() - begun_s
+        instructions = [] if idle else self._record(now_ms, batch, result)
         for decision in result.decisions:
             _log.info(
                 "decision",
