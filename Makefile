@@ -7,7 +7,7 @@ ARGS ?=
 PYTEST := $(VENV)/python -m pytest -n auto --dist worksteal
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test test-long perf lint types imports format lock clean runtime dev
+.PHONY: help demo test test-long perf lint types imports format reference lock clean runtime dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ imports: dev ## the import contracts: which room may know which
 format: dev ## lay the code out, and repair what ruff can
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
+
+reference: dev ## write the pages anew that are made from the code
+	@$(VENV)/python -m tools.reference
 
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 lock: dev ## write both locks anew from pyproject.toml; ARGS=--upgrade for the newest versions
