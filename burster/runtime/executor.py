@@ -58,7 +58,8 @@ class Executor:
         self.idle = asyncio.Event()
         self.idle.set()
         self.events_dropped_total = 0
-        self.done_total: dict[tuple[str, str], int] = {}
+        #: is told the tag, the outcome (``ok`` or a RemoteKind) and the seconds of each instruction that ended
+        self.ended: Callable[[str, str, float], None] = _unheard
 
     @property
     def busy(self) -> int:
@@ -119,6 +120,7 @@ class Executor:
 
     async def _carry_out(self, instruction: Instruction) -> Stimulus | None:
         tag = type(instruction).__name__
+        begun = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(instruction.deadline_ms / 1000):
                 outcome = await self._adaptor.carry_out(instruction)
@@ -130,9 +132,9 @@ class Executor:
             _log.exception("instruction.crashed", instruction=tag, key=instruction.key)
             error = RemoteError("Protocol", f"{type(failure).__name__}: {failure}")
         else:
-            self._count(tag, "Done")
+            self.ended(tag, "ok", asyncio.get_running_loop().time() - begun)
             return outcome
-        self._count(tag, error.kind)
+        self.ended(tag, error.kind, asyncio.get_running_loop().time() - begun)
         if not isinstance(instruction, i.EmitEvent):
             _log.warning(
                 "instruction.failed", instruction=tag, key=instruction.key, kind=error.kind, message=str(error)
@@ -147,8 +149,9 @@ class Executor:
             retry_after_ms=error.retry_after_ms,
         )
 
-    def _count(self, tag: str, outcome: str) -> None:
-        self.done_total[tag, outcome] = self.done_total.get((tag, outcome), 0) + 1
+
+def _unheard(_tag: str, _outcome: str, _seconds: float) -> None:
+    """Nobody counts."""
 
 
 def _subject(instruction: Instruction) -> str:

@@ -16,8 +16,8 @@ from burster.engine import StepResult
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.errors import InputError
 from burster.model.policies import Target
-from burster.model.stimuli import OfferingsSeen, QuotaSeen, Stimulus
-from burster.runtime.clock import SystemClock
+from burster.model.stimuli import BurstRecorded, LedgerHealth, OfferingsSeen, QuotaSeen, Stimulus
+from burster.runtime.clock import Clock, SystemClock
 from burster.runtime.logs import configure_logs
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.settings import Settings
@@ -31,6 +31,7 @@ _log = structlog.get_logger("burster.runtime.service")
 #: `--once`: nothing was decided or done for so long after the sources have synced
 _QUIET_S = 1.0
 _STOP_S = 10.0
+_REACTIONS_WAITING_MAX = 10_000
 
 
 def run_controller(settings: Settings, *, once: bool = False) -> None:
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
             ),
         )
         metrics = Metrics(controller.view)
-        controller.listen(_Meter(metrics))
+        controller.listen(_Meter(metrics, controller, clock))
         await stack.enter_async_context(
             HttpSurface(make_app(controller.view, metrics), settings.http.host, settings.http.port)
         )
@@ -141,11 +142,36 @@ class _Facts:
 
 
 class _Meter:
-    """Counts steps and decisions."""
+    """Counts steps, decisions, instructions, reactions and what the sources went through."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, controller: Controller, clock: Clock) -> None:
         self._metrics = metrics
+        self._controller = controller
+        self._clock = clock
+        self._decided_at_s: dict[str, float] = {}
+        self._stats: dict[tuple[str, str], int] = {}
+        controller.executor.ended = metrics.instruction_ended
 
     def __call__(self, stimuli: list[Stimulus], result: StepResult, _now_ms: int) -> None:
+        now_s = self._clock.monotonic()
         self._metrics.decided(result.decisions)
-        self._metrics.stepped([type(stimulus).__name__ for stimulus in stimuli], 0.0)
+        self._metrics.stepped([type(stimulus).__name__ for stimulus in stimuli], self._controller.loop.step_seconds)
+        for decision in result.decisions:
+            if decision.verdict == "Burst":
+                self._decided_at_s[decision.burst] = now_s - self._controller.loop.step_seconds
+        for stimulus in stimuli:
+            if isinstance(stimulus, BurstRecorded) and stimulus.key in self._decided_at_s:
+                self._metrics.reacted(now_s - self._decided_at_s.pop(stimulus.key))
+            elif isinstance(stimulus, LedgerHealth) and not stimulus.writable:
+                self._metrics.ledger_failed()
+        if len(self._decided_at_s) > _REACTIONS_WAITING_MAX:
+            self._decided_at_s.clear()
+        for name, stats in self._controller.source_stats.items():
+            self._grown(name, "failed", stats.failures)
+            self._grown(name, "listed", stats.lists)
+
+    def _grown(self, source: str, why: str, total: int) -> None:
+        before = self._stats.get((source, why), 0)
+        self._stats[source, why] = total
+        for _ in range(total - before):
+            self._metrics.watch_restarted(source, why)

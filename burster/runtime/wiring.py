@@ -29,6 +29,7 @@ from burster.runtime.ticks import TickKind, start_ticks
 from burster.runtime.views import Viewer
 from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.reflector import Stats
 from burster.surfaces.view import StatusView
 
 
@@ -72,6 +73,7 @@ class Controller:
         self.bus = Bus()
         self._book = TargetBook()
         self._poller = FactsPoller(facts, self.bus.post, clock)
+        self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
         adaptor: Adaptor
         if options.dry_run:
@@ -144,12 +146,15 @@ class Controller:
     def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
+        self.source_stats = {name: Stats() for name in ("pods", "policies", "bursts", "nodes", "cloud-pods", "events")}
+        stats = self.source_stats
         plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes}
         running = {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name)) for name, source in plain.items()
+            name: source.run(self._kube, self.post, self._clock, self._chance(name), stats=stats[name])
+            for name, source in plain.items()
         }
         running |= {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index)
+            name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index, stats=stats[name])
             for name, source in {"cloud-pods": cloud_pods, "events": events}.items()
         }
         return running
