@@ -44,6 +44,13 @@ class FactsPoller:
         self._targets: dict[str, Target] = {}
         self._wishes: dict[tuple[Fact, str], float] = {}  #: what is wanted, and not before which monotonic time
         self._wake = asyncio.Event()
+        self._granting = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read or about to be; what failed and waits for its next try does not count."""
+        now = self._clock.monotonic()
+        return self._granting or any(due <= now for due in self._wishes.values())
 
     def target(self, target: Target) -> None:
         """Note a target as it is now, and read everything about it if it is new or changed."""
@@ -82,7 +89,11 @@ class FactsPoller:
                 continue
             fact, name = min(self._wishes, key=lambda wish: (self._wishes[wish], wish))
             del self._wishes[fact, name]
-            await self._grant(fact, name)
+            self._granting = True
+            try:
+                await self._grant(fact, name)
+            finally:
+                self._granting = False
 
     async def _grant(self, fact: Fact, name: str) -> None:
         target = self._targets.get(name)

@@ -6,6 +6,7 @@ A stop leaves what runs in the cloud running: the next controller adopts it. Bri
 import asyncio
 import signal
 from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -14,13 +15,14 @@ from burster.clients.kube import Kube, KubeSettings
 from burster.clients.prices import Prices, PriceSettings
 from burster.engine import StepResult
 from burster.ledger import Ledger, LedgerUnwritableError
-from burster.model.errors import InputError
+from burster.model.errors import BursterError, InputError, RemoteError
 from burster.model.policies import Target
 from burster.model.stimuli import BurstRecorded, LedgerHealth, OfferingsSeen, QuotaSeen, Stimulus
 from burster.runtime.clock import Clock, SystemClock
 from burster.runtime.logs import configure_logs
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.settings import Settings
+from burster.sources import policies
 from burster.sources.offerings import observe_offerings
 from burster.sources.quota import observe_quota
 from burster.surfaces.http import HttpSurface, make_app
@@ -30,7 +32,10 @@ from burster.surfaces.metrics import Metrics
 _log = structlog.get_logger("burster.runtime.service")
 #: `--once`: nothing was decided or done for so long after the sources have synced
 _QUIET_S = 1.0
-_STOP_S = 10.0
+_STOP_S = 5.0
+#: `--once`: how long the API server may take to answer at all, and to deliver every list
+_ASK_MS = 10_000
+_READY_S = 120.0
 _REACTIONS_WAITING_MAX = 10_000
 
 
@@ -57,6 +62,8 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
                 )
             )
         )
+        if once:
+            await _ask_once(kube)
         arm = await stack.enter_async_context(Arm(ArmSettings(base_url=settings.arm.base_url, auth=settings.arm.auth)))
         prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
         controller = Controller(
@@ -76,7 +83,7 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
                     "offerings": settings.ticks.offerings_ms,
                     "quota": settings.ticks.quota_ms,
                 },
-                title=kube.host,
+                title=_address(kube),
             ),
         )
         metrics = Metrics(controller.view)
@@ -84,13 +91,32 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
         await stack.enter_async_context(
             HttpSurface(make_app(controller.view, metrics), settings.http.host, settings.http.port)
         )
-        await _run_until_stopped(controller, clock, once=once)
+        await _run_until_stopped(controller, clock, once=once, dry_run=settings.dry_run)
 
 
-async def _run_until_stopped(controller: Controller, clock: SystemClock, *, once: bool) -> None:
+def _address(kube: Kube) -> str:
+    """Return the API server's address for people, without a path: some proxies, and the lab, have a secret in it."""
+    parts = urlsplit(kube.host)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+async def _ask_once(kube: Kube) -> None:
+    """Find out whether there is anything to decide about: who asked for one answer must not wait for a cluster to come up."""
+    try:
+        await kube.get(policies.POLICIES_PATH, {"limit": 1}, deadline_ms=_ASK_MS)
+    except RemoteError as error:
+        if error.kind == "NotFound":
+            raise BursterError(
+                f"{_address(kube)} knows no BurstPolicy: install burster's CRDs there first (kubectl apply -k deploy)"
+            ) from error
+        raise BursterError(f"can't ask {_address(kube)} for BurstPolicies: {error}") from error
+
+
+async def _run_until_stopped(controller: Controller, clock: SystemClock, *, once: bool, dry_run: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
         loop.add_signal_handler(number, stop.set)
     running = asyncio.create_task(controller.run(), name="controller")
     waiting = asyncio.create_task(_until_quiet(controller, clock) if once else stop.wait(), name="stop")
@@ -105,9 +131,12 @@ async def _run_until_stopped(controller: Controller, clock: SystemClock, *, once
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
-    _log.info("controller.stopped", bursts_left_running=len(controller.active_bursts()))
+            # who is still impatient now ends as any other command does
+            signal.signal(number, handler)
+    left_running = 0 if dry_run else len(controller.active_bursts())
+    _log.info("controller.stopped", bursts_left_running=left_running)
 
 
 async def _finish_writes(controller: Controller, clock: SystemClock) -> None:
@@ -118,12 +147,16 @@ async def _finish_writes(controller: Controller, clock: SystemClock) -> None:
 
 
 async def _until_quiet(controller: Controller, clock: SystemClock) -> None:
-    quiet_since = clock.monotonic()
+    started = quiet_since = clock.monotonic()
     seen = -1
     while clock.monotonic() - quiet_since < _QUIET_S:
-        now = controller.loop.steps_total
-        if now != seen or not controller.loop.state.ready or controller.executor.busy:
+        now, ready = controller.loop.steps_total, controller.loop.state.ready
+        if now != seen or not ready or controller.executor.busy or controller.reading_facts:
             seen, quiet_since = now, clock.monotonic()
+        if not ready and clock.monotonic() - started > _READY_S:
+            raise BursterError(
+                f"after {_READY_S:g}s not every list has been read from the API server: the log says which, and why"
+            )
         await clock.sleep(0.05)
 
 

@@ -172,6 +172,11 @@ class Controller:
             await self._clock.sleep(_DRAIN_POLL_S)
         return not self.active_bursts()
 
+    @property
+    def reading_facts(self) -> bool:
+        """Whether what targets offer and may use is still being read."""
+        return self._poller.busy
+
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""
         return [key for key, entry in self.loop.state.bursts.items() if entry.burst.status.phase in ACTIVE]
