@@ -223,16 +223,19 @@ async def _until_done(clock: LabClock, site: Site, player: Player, controller: C
     seen, changed_at_ms = -1, clock.now_ms()
     while True:
         await clock.sleep(_POLL_S)
-        runs = list(site.cluster.runs)
-        done = {run.task for run in runs if run.outcome == "Succeeded"}
-        progress = player.played + len(runs) + sum(run.ended_at_ms is not None for run in runs)
-        if progress != seen or any(run.ended_at_ms is None and run.task in set(player.tasks) for run in runs):
-            seen, changed_at_ms = progress, clock.now_ms()
+        runs, now_ms = site.cluster.runs, clock.now_ms()
+        running = runs.running()
+        progress = player.played + 2 * len(runs) - len(running)
+        if progress != seen or not player.finished:
+            seen, changed_at_ms = progress, now_ms
         if not player.finished:
             continue
-        if done.issuperset(player.tasks) and not controller.active_bursts():
+        tasks = set(player.tasks)
+        if not controller.active_bursts() and tasks.issubset(run.task for run in runs if run.outcome == "Succeeded"):
             return
-        if clock.now_ms() - changed_at_ms > _PATIENCE_MS:
+        if any(run.task in tasks for run in running):
+            changed_at_ms = now_ms
+        elif now_ms - changed_at_ms > _PATIENCE_MS:
             return
 
 

@@ -59,8 +59,8 @@ class Sink(Protocol[T_contra, K]):
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How long things may take, in seconds."""
 
-    watch_min: int = 240  #: the server ends a watch after a time between these two, so that not all end at once
-    watch_max: int = 300
+    watch_min: int = 300  #: the server ends a watch after a time between these two, so that not all end at once
+    watch_max: int = 600
     inactivity: int = 90  #: without even a bookmark for so long, a connection is taken for dead
     backoff_min: float = 0.25
     backoff_max: float = 30.0
