@@ -139,13 +139,15 @@ def test_status_shows_how_things_stood(burster, run_dir):
     assert [Decision(**{**one, "reasons": ()}).verdict for one in document["status"]["decisions"]][-1] == "Release"
 
 
+@pytest.mark.parametrize("command", [["why", "x"], ["history"], ["spend"]])
+def test_without_a_run_a_command_says_what_it_reads(burster, command):
+    code, out, err = burster(*command)
+    assert (code, out) == (2, "")
+    assert f"burster {command[0]} reads a finished run so far: name its directory with --run DIR" in err
+
+
 @pytest.mark.parametrize("command", [["why", "x"], ["status"], ["history"], ["spend"]])
 class TestWhatIsNoRun:
-    def test_none_named(self, burster, command):
-        code, out, err = burster(*command)
-        assert (code, out) == (2, "")
-        assert f"burster {command[0]} reads a finished run so far: name its directory with --run DIR" in err
-
     def test_no_directory(self, burster, command, tmp_path):
         code, _, err = burster(*command, "--run", tmp_path / "nothing")
         assert code == 2
