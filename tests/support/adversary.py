@@ -317,6 +317,7 @@ class Adversary:
     def deliver_everything(self) -> None:
         """Everything that is to be told is told at once."""
         batch = [fact for channel in CHANNELS for fact in self.channels[channel]] + self.outcomes
+        self.last.update({channel: facts[-1] for channel, facts in self.channels.items() if facts})
         self.channels = {name: [] for name in CHANNELS}
         self.outcomes = []
         self.step(batch)
@@ -450,7 +451,7 @@ class Adversary:
             self.cluster.remove("pods", NAMESPACE, obj["metadata"]["name"])
 
     def user_deletes_cloud_pod(self, choice: int, *, force: bool) -> None:
-        obj = pick(self.cloud(), choice)
+        obj = pick(self._going() | self.cloud(terminating=False), choice)
         if obj is None:
             return
         self._cancel(obj)
