@@ -1,7 +1,8 @@
 """What the on-prem nodes have and what is asked of them: API server to CapacitySeen.
 
-Two lists are followed, nodes and pods on nodes, both cut down to a few integers per object; sums are kept, not recomputed, and told at most
-once a second. Called by the runtime. It must never decide whether a pod would fit: that is the scheduler's business.
+Two lists are followed, nodes and pods on nodes, both cut down to a few integers per object; sums are kept per node and told at most once a
+second. Nodes that an ordinary pod can't go to (cordoned, or tainted for something special, as the near ends of peer pods are) count for
+nothing, and so do the pods on them. Called by the runtime. It must never decide whether a pod would fit: that is the scheduler's business.
 """
 
 import asyncio
@@ -24,10 +25,17 @@ PODS_PARAMS: Final = {"fieldSelector": "spec.nodeName!=,status.phase!=Succeeded,
 _PAUSE_S: Final = 1.0
 
 Amount = tuple[int, int, int]  #: millicores, bytes, GPUs
+_NOTHING: Final[Amount] = (0, 0, 0)
+_KEEPS_OUT: Final = frozenset({"NoSchedule", "NoExecute"})
+
+
+class _Taint(msgspec.Struct):
+    effect: str = ""
 
 
 class _NodeSpec(msgspec.Struct):
     unschedulable: bool | None = None
+    taints: list[_Taint] | None = None
 
 
 class _NodeStatus(msgspec.Struct):
@@ -43,6 +51,7 @@ class NodeObject(msgspec.Struct):
 
 
 class _PodSpec(msgspec.Struct, rename="camel"):
+    node_name: str | None = None
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
     overhead: Quantities | None = None
@@ -60,55 +69,72 @@ NODE_CODEC: Final = Codec(NodeObject, lambda node: (node.metadata.uid, node.meta
 SCHEDULED_CODEC: Final = Codec(ScheduledPod, lambda pod: (pod.metadata.uid, pod.metadata.resource_version))
 
 
-class _Sum:
-    """A sum over objects that come, change and go. A cordoned node counts for nothing: nothing new can go there."""
+class _Parts:
+    """Objects that come, change and go, each with a place and an amount; ``sums`` are kept per place."""
 
     def __init__(self, changed: asyncio.Event) -> None:
-        self._parts: Final[dict[str, Amount]] = {}
+        self._parts: Final[dict[str, tuple[str, Amount]]] = {}
         self._changed = changed
         self.complete = False
-        self.total: Amount = (0, 0, 0)
+        self.sums: Final[dict[str, Amount]] = {}
 
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def put(self, uid: str, amount: Amount) -> str:
+    def put(self, uid: str, place: str, amount: Amount) -> str:
         """Set one object's part and return its key."""
         self.gone(uid, None)
-        self._parts[uid] = amount
-        self.total = (self.total[0] + amount[0], self.total[1] + amount[1], self.total[2] + amount[2])
+        self._parts[uid] = (place, amount)
+        self.sums[place] = _plus(self.sums.get(place, _NOTHING), amount)
         return uid
 
     def gone(self, key: str, last: object) -> None:  # noqa: ARG002 - its key says all
         """Take an object's part away."""
-        amount = self._parts.pop(key, (0, 0, 0))
-        self.total = (self.total[0] - amount[0], self.total[1] - amount[1], self.total[2] - amount[2])
         self._changed.set()
+        place, amount = self._parts.pop(key, ("", _NOTHING))
+        if place not in self.sums:
+            return
+        left = _plus(self.sums[place], amount, -1)
+        if left == _NOTHING:
+            del self.sums[place]
+        else:
+            self.sums[place] = left
 
     def synced(self) -> None:
-        """All parts that existed are in the sum."""
+        """All parts that existed are in the sums."""
         self.complete = True
         self._changed.set()
 
 
-class NodeSum(_Sum):
-    """Allocatable, over schedulable nodes."""
+class UsableNodes(_Parts):
+    """Allocatable, by node, of the nodes that an ordinary pod can go to."""
 
     def seen(self, obj: NodeObject) -> str | None:
         """Add a node."""
-        if obj.spec.unschedulable:
+        tainted = any(taint.effect in _KEEPS_OUT for taint in obj.spec.taints or ())
+        if obj.spec.unschedulable or tainted:
             return None
-        return self.put(obj.metadata.uid, resources_of(obj.status.allocatable))
+        return self.put(obj.metadata.uid, obj.metadata.name, resources_of(obj.status.allocatable))
 
 
-class PodSum(_Sum):
-    """Requests, over pods on nodes."""
+class PodsOnNodes(_Parts):
+    """Requests of pods, by node."""
 
     def seen(self, obj: ScheduledPod) -> str | None:
         """Add a pod."""
         spec = obj.spec
         asked = pod_requests(spec.containers, spec.init_containers, spec.overhead, spec.resources)
-        return self.put(obj.metadata.uid, (asked.cpu_millicores, asked.memory_bytes, asked.gpus))
+        amount = (asked.cpu_millicores, asked.memory_bytes, asked.gpus)
+        return self.put(obj.metadata.uid, spec.node_name or "", amount)
+
+
+def _plus(one: Amount, other: Amount, sign: int = 1) -> Amount:
+    return (one[0] + sign * other[0], one[1] + sign * other[1], one[2] + sign * other[2])
+
+
+def _capacity(nodes: UsableNodes, pods: PodsOnNodes) -> CapacitySeen:
+    allocatable = requested = _NOTHING
+    for node, amount in nodes.sums.items():
+        allocatable = _plus(allocatable, amount)
+        requested = _plus(requested, pods.sums.get(node, _NOTHING))
+    return CapacitySeen(nodes=len(nodes.sums), allocatable=_resources(allocatable), requested=_resources(requested))
 
 
 async def run(  # noqa: PLR0913 - the same for every source, and what it may leave out
@@ -123,7 +149,7 @@ async def run(  # noqa: PLR0913 - the same for every source, and what it may lea
 ) -> None:
     """Post CapacitySeen until cancelled; without ``with_requests`` pods on nodes are not followed and ``requested`` stays 0."""
     changed = asyncio.Event()
-    nodes, pods = NodeSum(changed), PodSum(changed)
+    nodes, pods = UsableNodes(changed), PodsOnNodes(changed)
     follow: list[tuple[str, Codec[Any], Sink[Any, str], dict[str, str]]] = [(NODES_PATH, NODE_CODEC, nodes, {})]
     if with_requests:
         follow.append((PODS_PATH, SCHEDULED_CODEC, pods, PODS_PARAMS))
@@ -135,7 +161,7 @@ async def run(  # noqa: PLR0913 - the same for every source, and what it may lea
             await changed.wait()
             changed.clear()
             if nodes.complete and pods.complete:
-                post(CapacitySeen(nodes=len(nodes), allocatable=_resources(nodes), requested=_resources(pods)))
+                post(_capacity(nodes, pods))
                 await clock.sleep(_PAUSE_S)
 
     async with asyncio.TaskGroup() as group:
@@ -146,6 +172,6 @@ async def run(  # noqa: PLR0913 - the same for every source, and what it may lea
         group.create_task(tell(), name="capacity-tell")
 
 
-def _resources(of: _Sum) -> Resources:
-    cpu, memory, gpus = of.total
+def _resources(amount: Amount) -> Resources:
+    cpu, memory, gpus = amount
     return Resources(cpu_millicores=cpu, memory_bytes=memory, gpus=gpus)

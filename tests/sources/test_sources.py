@@ -240,11 +240,16 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
     def node(cpu: str, **spec: Any) -> dict[str, Any]:
         return {"spec": spec, "status": {"allocatable": {"cpu": cpu, "memory": "1Gi", "nvidia.com/gpu": "1"}}}
 
+    def pod_on(name: str) -> dict[str, Any]:
+        pod = a_pod()
+        return {**pod, "spec": {**pod["spec"], "nodeName": name}}
+
     async def scene(api, kube, clock) -> None:
         api.put(nodes.NODES_PATH, "n1", node("4"))
         api.put(nodes.NODES_PATH, "n2", node("8"))
         api.put(nodes.NODES_PATH, "cordoned", node("16", unschedulable=True))
-        api.put(nodes.PODS_PATH, "a", a_pod())
+        api.put(nodes.PODS_PATH, "a", pod_on("n2"))
+        api.put(nodes.PODS_PATH, "b", pod_on("cordoned"))
         async with running(nodes, kube, clock) as posted:
             first = CapacitySeen(
                 nodes=2,
@@ -253,7 +258,7 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
             )
             assert posted == [first]
             for number in range(50):
-                api.put(nodes.PODS_PATH, f"p{number}", a_pod())
+                api.put(nodes.PODS_PATH, f"p{number}", pod_on("n2"))
             api.put(nodes.NODES_PATH, "n2", node("6"))
             api.put(nodes.NODES_PATH, "n1", node("4", unschedulable=True))
             await clock.sleep(1.5)
@@ -263,6 +268,28 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
             api.remove(nodes.PODS_PATH, "a")
             await clock.sleep(1.5)
             assert posted[2].requested.cpu_millicores == 50_000
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("spec", "want"),
+    [
+        pytest.param({}, 1, id="an ordinary node"),
+        pytest.param({"unschedulable": True}, 0, id="a cordoned one"),
+        pytest.param({"taints": [{"key": "peer-pods", "effect": "NoSchedule"}]}, 0, id="a gateway of peer pods"),
+        pytest.param({"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}, 0, id="a lost one"),
+        pytest.param({"taints": [{"key": "busy", "effect": "PreferNoSchedule"}]}, 1, id="one that is only not liked"),
+    ],
+)
+def test_only_nodes_that_ordinary_pods_can_go_to_are_on_prem_capacity(play: Play, spec: dict[str, Any], want: int):
+    async def scene(api, kube, clock) -> None:
+        api.put(nodes.NODES_PATH, "n1", {"spec": spec, "status": {"allocatable": {"cpu": "4"}}})
+        api.put(nodes.PODS_PATH, "a", {"spec": {**a_pod()["spec"], "nodeName": "n1"}})
+        async with running(nodes, kube, clock) as posted:
+            (seen,) = posted
+            assert seen.nodes == want
+            assert (seen.allocatable.cpu_millicores, seen.requested.cpu_millicores) == (4_000 * want, 1_000 * want)
 
     play(scene)
 
