@@ -55,6 +55,8 @@ def edge_allowed(old: Phase, new: Phase) -> bool:
 def to_mermaid() -> str:
     """Return the table as a Mermaid state diagram, for the docs."""
     lines = ["stateDiagram-v2", "    [*] --> Reserved: decided, money set aside"]
-    lines += [f"    {old} --> {new}: {when}" for (old, new), when in EDGES.items()]
+    # Mermaid ends a label at a colon or semicolon
+    labels = {edge: when.replace(";", ",").replace(":", ",") for edge, when in EDGES.items()}
+    lines += [f"    {old} --> {new}: {label}" for (old, new), label in labels.items()]
     lines.append("    Released --> [*]: the record is forgotten after its retention")
     return "\n".join(lines) + "\n"
