@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import typer.main
 
+from burster import cli
 from burster.cli.app import _ENTRIES, build_app
 from tools.reference.tables import table
 
@@ -17,8 +18,9 @@ Made by `make reference` from the commands themselves; edit those, not this page
 `burster COMMAND --help` says the same on a terminal. The same program is installed as `kubectl-burst`, so that `kubectl burst why ...` is
 `burster why ...`.
 
-- **Exit codes:** 0 done; 1 it ran and the answer is no (an invalid policy, a check that failed); 2 wrong usage or unreadable input;
-  70 an error of burster's own; 130 interrupted; 141 whoever read the output went away.
+- **Exit codes:** 0 done; {no} it ran and the answer is no (an invalid policy, a check that failed); {usage} wrong usage or unreadable
+  input; {bug} an error of burster's own; {interrupted} interrupted (Ctrl-C); {terminated} ended by SIGTERM, which is answered like Ctrl-C;
+  {pipe} whoever read the output went away.
 - **Output:** what was asked for is on standard output, everything else on standard error; `-o json` prints one JSON document and
   nothing else.
 - **`BURSTER_DEBUG=1`** shows the traceback behind a sentence.
@@ -28,7 +30,15 @@ _SHOWN_IN_HELP: Final = frozenset({"help", "version"})
 
 def commands_page() -> str:
     """Return the page as Markdown."""
-    parts = [_INTRODUCTION]
+    codes = {
+        "no": cli.EXIT_NO,
+        "usage": cli.EXIT_USAGE,
+        "bug": cli.EXIT_BUG,
+        "interrupted": cli.EXIT_INTERRUPTED,
+        "terminated": cli.EXIT_TERMINATED,
+        "pipe": cli.EXIT_BROKEN_PIPE,
+    }
+    parts = [_INTRODUCTION.format(**codes)]
     for entry in _ENTRIES:
         root: Any = typer.main.get_command(build_app([entry.name]))
         parts += _sections(f"burster {entry.name}", root.commands[entry.name])
