@@ -66,6 +66,9 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return ("pod", pod.namespace, pod.name, pod.uid)
         case s.PodLeft():
             return ("pod", stimulus.namespace, stimulus.name, stimulus.uid)
+        case s.CloudPodSeen(phase="Succeeded" | "Failed"):
+            # How a task ended is not to be forgotten over its pod's going, which follows at once where it is being deleted.
+            return ("cloud-pod-ended", stimulus.burst_key, stimulus.pod_uid)
         case s.CloudPodSeen() | s.CloudPodGone():
             return ("cloud-pod", stimulus.burst_key, stimulus.pod_uid)
         case s.BurstSeen(burst=burst):

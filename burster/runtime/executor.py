@@ -69,12 +69,12 @@ class Executor:
     def submit(self, instructions: Sequence[Instruction]) -> None:
         """Queue instructions. One whose key already waits replaces it: the newer one knows more."""
         for instruction in instructions:
-            if isinstance(instruction, i.EmitEvent):
+            new = instruction.key not in self._waiting
+            if new and isinstance(instruction, i.EmitEvent):
                 if self._events_waiting >= EVENTS_WAITING_MAX:
                     self.events_dropped_total += 1
                     continue
                 self._events_waiting += 1
-            new = instruction.key not in self._waiting
             self._waiting[instruction.key] = instruction
             if new and instruction.key not in self._under_way:
                 self._enqueue(instruction)

@@ -13,7 +13,7 @@ import structlog
 from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.instructions import Instruction, RecordBurst
-from burster.model.stimuli import InstructionFailed, LedgerHealth, Stimulus
+from burster.model.stimuli import InstructionFailed, LedgerHealth, Spend, Stimulus
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.clock import Clock
@@ -54,6 +54,8 @@ class Loop:
         self._clock = clock
         self._listeners = listeners
         self._writable = True
+        #: what was settled while the ledger could not be written; bounded, as nothing new is started meanwhile
+        self._unwritten: list[Spend] = []
         self.state: State = initial_state()
         self.steps_total = 0
         self.step_seconds = 0.0  #: how long the engine took over the latest step
@@ -102,14 +104,17 @@ class Loop:
         return result
 
     def _record(self, now_ms: int, batch: list[Stimulus], result: StepResult) -> list[Instruction]:
+        self._unwritten.extend(result.spends)
         try:
-            self._ledger.append_step(now_ms, batch, result.decisions, result.spends)
+            self._ledger.append_step(now_ms, batch, result.decisions, self._unwritten)
         except LedgerUnwritableError as error:
             if self._writable:
+                # Said once: telling the engine after each step that fails would make the next step at once, for ever.
                 _log.error("ledger.unwritable", message=str(error))
+                self._bus.post(LedgerHealth(writable=False, message=str(error)))
             self._writable = False
-            self._bus.post(LedgerHealth(writable=False, message=str(error)))
             return self._without_new_bursts(result, str(error))
+        self._unwritten.clear()
         if not self._writable:
             self._writable = True
             _log.info("ledger.writable")

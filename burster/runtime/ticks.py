@@ -45,7 +45,11 @@ class ClockScheduler(AsyncIOScheduler):
             store = inner._jobstores[_STORE]
             for job in store.get_due_jobs(now):
                 inner._lookup_executor(job.executor).submit_job(job, [job.next_run_time])
-                job._modify(next_run_time=job.trigger.get_next_fire_time(job.next_run_time, now))
+                following = job.trigger.get_next_fire_time(job.next_run_time, now)
+                if following is not None and following <= now:
+                    # After a long pause one tick makes up for all that were missed.
+                    following = job.trigger.get_next_fire_time(None, now + timedelta(microseconds=1))
+                job._modify(next_run_time=following)
                 store.update_job(job)
             upcoming: datetime | None = store.get_next_run_time()
         return None if upcoming is None else max(0.0, (upcoming - now).total_seconds())

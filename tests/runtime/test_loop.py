@@ -1,0 +1,147 @@
+"""The loop: written down before it is done; where that fails, nothing new begins and nothing that was settled is lost."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from burster.engine import StepResult
+from burster.ledger import LedgerUnwritableError
+from burster.model import stimuli as s
+from burster.model.instructions import Instruction
+from burster.runtime.batcher import Batcher
+from burster.runtime.bus import Bus
+from burster.runtime.loop import Loop
+from tests.support.builders import T0, a_pod, a_policy, a_target, an_offering
+
+
+class StillClock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = T0
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        await asyncio.sleep(0)
+
+
+class FakeLedger:
+    def __init__(self) -> None:
+        self.full = False
+        self.steps: list[Sequence[s.Stimulus]] = []
+        self.spends: list[s.Spend] = []
+
+    def append_step(self, at_ms: int, stimuli: Sequence[s.Stimulus], decisions: Any, spends: Sequence[s.Spend]) -> int:
+        if self.full:
+            raise LedgerUnwritableError("the disk is full")
+        self.steps.append(tuple(stimuli))
+        self.spends.extend(spends)
+        return len(self.steps)
+
+
+class FakeExecutor:
+    def __init__(self) -> None:
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.asked: list[Instruction] = []
+
+    def submit(self, instructions: Sequence[Instruction]) -> None:
+        self.asked.extend(instructions)
+
+    def kinds(self) -> list[str]:
+        return [name for one in self.asked if (name := type(one).__name__) != "EmitEvent"]
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.bus, self.clock, self.ledger, self.executor = Bus(), StillClock(), FakeLedger(), FakeExecutor()
+        batcher = Batcher(self.bus, self.clock, idle=lambda: self.executor.idle, max_delay_ms=200, max_stimuli=1_000)
+        parts: Any = {"bus": self.bus, "batcher": batcher, "executor": self.executor, "ledger": self.ledger}
+        self.loop = Loop(**parts, clock=self.clock)
+        self.tell(
+            s.PolicySeen(policy=a_policy()),
+            s.TargetSeen(target=a_target()),
+            s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+            *(s.SourceSynced(source=name) for name in ("pods", "policies", "targets", "bursts", "cloud-pods")),
+        )
+
+    def tell(self, *facts: s.Stimulus) -> StepResult:
+        return self.loop.step(list(facts))
+
+    def settle(self, most: int = 20) -> int:
+        """Take steps until nothing waits on the bus; return how many that took."""
+        for steps in range(most):
+            if not len(self.bus):
+                return steps
+            self.loop.step(self.bus.take(1_000))
+        raise AssertionError("the loop keeps itself busy")
+
+
+async def test_a_decision_is_written_down_before_it_is_carried_out() -> None:
+    rig = Rig()
+    order: list[str] = []
+    append, submit = rig.ledger.append_step, rig.executor.submit
+    rig.ledger.append_step = lambda *a: (order.append("written"), append(*a))[1]  # type: ignore[method-assign]
+    rig.executor.submit = lambda a: (order.append("asked for"), submit(a))[1]  # type: ignore[method-assign]
+    rig.tell(s.PodSeen(pod=a_pod()))
+    assert order == ["written", "asked for"]
+    assert rig.executor.kinds() == ["RecordBurst"]
+
+
+async def test_while_the_ledger_is_full_nothing_begins_and_the_loop_does_not_spin() -> None:
+    rig = Rig()
+    rig.ledger.full = True
+    rig.tell(s.PodSeen(pod=a_pod()))
+    assert rig.executor.kinds() == []
+    assert rig.settle() <= 2
+    assert not rig.loop.state.bursts
+    assert not rig.loop.state.writable
+    rig.ledger.full = False
+    rig.clock.now += 15_000
+    rig.tell(s.Tick(kind="evaluate"))
+    rig.settle()
+    assert rig.executor.kinds() == ["RecordBurst"], "a tick finds out that it can be written again"
+
+
+async def test_what_ends_goes_on_and_its_cost_is_written_later() -> None:
+    rig = Rig()
+    rig.tell(s.PodSeen(pod=a_pod()))
+    key = next(iter(rig.loop.state.bursts))
+    rig.tell(s.BurstRecorded(key=key, uid="b"))
+    rig.tell(s.PodPlaced(key=key, pod_uid="p"))
+    rig.ledger.full = True
+    rig.tell(s.CloudPodGone(burst_uid="b", burst_key=key, pod_uid="p"))
+    assert rig.executor.kinds()[-1] == "ObserveVms"
+    rig.tell(s.VmsObserved(key=key, vms=()))
+    rig.settle()
+    assert rig.loop.state.bursts[key].burst.status.phase == "Released"
+    assert rig.ledger.spends == []
+    rig.ledger.full = False
+    for _ in range(3):
+        rig.tell(s.Tick(kind="evaluate"))
+        rig.settle()
+    assert [spend.burst for spend in rig.ledger.spends] == [key], "once, and not lost"
+
+
+async def test_ticks_with_nothing_to_do_leave_no_trace() -> None:
+    rig = Rig()
+    before = len(rig.ledger.steps)
+    rig.tell(s.Tick(kind="evaluate"))
+    assert len(rig.ledger.steps) == before
+
+
+async def test_listeners_are_shown_every_step() -> None:
+    rig = Rig()
+    shown: list[int] = []
+    rig.loop.listen(lambda batch, _result, _now: shown.append(len(batch)))
+    rig.tell(s.PodSeen(pod=a_pod()), s.Tick(kind="evaluate"))
+    rig.tell()
+    assert shown == [2, 0]
