@@ -108,8 +108,8 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
         "An instruction can't succeed: the code is the API server's or the cloud's, or the kind of failure (`Invalid`, `Conflict`, …).",
     ),
     "NotReturned": ("Fail", "Somebody has to write the moved pod anew."),
-    "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete` and the record shows whose it was."),
-    "VmUnclaimed": ("Sweep", "Told once; burster never deletes a VM that it can't prove to be its own."),
+    "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete`, and the grace has passed."),
+    "VmUnclaimed": ("Sweep", "Told once; the VM is left alone."),
 }  # fmt: skip
 
 
