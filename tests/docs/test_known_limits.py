@@ -78,6 +78,21 @@ def test_the_breaker_is_opened_by_one_vm_and_closed_by_a_restart_only():
     assert successor.codes("bank/task-3") == ["Pending"]
 
 
+def test_a_vm_that_is_only_reported_keeps_its_burst_open_without_a_word():
+    assert "### A VM that is left behind keeps its burst open" in PAGE
+    engine = an_engine(target=a_target(sweep="Report"))
+    engine.send(s.PodSeen(pod=a_pod()))
+    burst = engine.to_serving()
+    vm = a_vm(burst, created_at=engine.now)
+    engine.send(engine.pod_event("Succeeded", burst.key), after_ms=60_000)
+    told = len(engine.decisions)
+    for _ in range(5):
+        listed = s.CloudListed(target="azure", listed_at_ms=engine.now, vms=(vm,))
+        engine.send(s.VmsObserved(key=burst.key, vms=(vm,)), listed, after_ms=HOUR)
+    assert engine.phase(burst.key) == "Releasing"
+    assert len(engine.decisions) == told
+
+
 def test_a_policy_that_no_longer_compiles_counts_as_deleted():
     assert "### An invalid edit counts as a deletion" in PAGE
     posted = []
