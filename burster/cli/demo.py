@@ -62,7 +62,8 @@ def demo(  # noqa: PLR0913 -- one parameter per flag
     # where the one JSON document goes to standard output, the story goes to standard error
     out_console = console(stderr=as_json)
     out_console.print(FIRST_LINE, style="bold")
-    watched = not as_json and sys.stdout.isatty()
+    # a dumb terminal can't be painted on: it gets lines, as a file does
+    watched = not as_json and sys.stdout.isatty() and not out_console.is_dumb_terminal
     found = out is not None and out.is_dir()
     run_dir = make_run_dir(out, seed)
     if watched or speed is not None:

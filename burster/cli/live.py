@@ -9,9 +9,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from burster.model.decisions import Decision
-from burster.model.quantities import MICRO_USD_PER_USD, format_duration_ms, format_micro_usd
+from burster.model.quantities import MICRO_USD_PER_USD, MILLIS_PER_SECOND, format_duration_ms, format_micro_usd
 from burster.surfaces import words
-from burster.surfaces.view import StatusView
+from burster.surfaces.view import BudgetView, StatusView
 
 
 if TYPE_CHECKING:
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 _FRAME_S: Final = 0.1
 _BAR_WIDTH: Final = 24
 _ABOUT_WIDTH: Final = 34
-_BEATS_SHOWN: Final = 6
+_BEATS_SHOWN: Final = 12
+#: beats that are kept in sight where there is room for both them and more rows
+_BEATS_KEPT: Final = 3
+_WHEN_WIDTH: Final = 10
 _ROWS_MAX: Final = 8
+#: the last picture stays above the result: together they should fit on a screen
+_LAST_HEIGHT: Final = 24
 _OVER: Final = frozenset({"Released"})
 _COLOURS: Final = {
     "Burst": "bold green",
@@ -78,7 +83,7 @@ class LiveScreen:
         self._live.stop()
         # the last picture stays on the screen; the ones before it were painted over
         if self._view is not None:
-            self._console.print(picture(self._view, self._beats, self._console.height))
+            self._console.print(self._picture(_LAST_HEIGHT))
 
     def on_view(self, view: StatusView) -> None:
         """Show how things stand, at most ten times a second."""
@@ -95,7 +100,11 @@ class LiveScreen:
     def _paint(self, now: float) -> None:
         self._painted = now
         if self._view is not None:
-            self._live.update(picture(self._view, self._beats, self._console.height), refresh=True)
+            self._live.update(self._picture(self._console.height), refresh=True)
+
+    def _picture(self, height: int) -> "RenderableType":
+        assert self._view is not None, "only asked once there is something to see"  # noqa: S101 - states an invariant
+        return picture(self._view, self._beats, height=height, width=self._console.width)
 
 
 class PlainLines:
@@ -136,19 +145,55 @@ class PlainLines:
         )
 
 
-def picture(view: StatusView, beats: "deque[str] | None" = None, height: int = 40) -> "RenderableType":
-    """Return everything at one moment, in at most about ``height`` lines."""
+def picture(
+    view: StatusView, beats: "deque[str] | None" = None, *, height: int = 40, width: int = 120
+) -> "RenderableType":
+    """Return everything at one moment, in at most about ``height`` lines; of the story as much of its end as has room."""
     from rich.console import Group
     from rich.rule import Rule
     from rich.text import Text
 
-    rows = max(3, min(_ROWS_MAX, (height - 18) // 3))
+    told = list(beats or ())
+    # what is there besides rows of bursts and decisions: title, bars, pending, two headings, budgets, money, the story's heading
+    fixed = 8 + max(1, len(view.onprem.nodes) if len(view.onprem.nodes) <= _ROWS_MAX else 1) + len(_tightest(view))
+    rows = max(3, min(_ROWS_MAX, (height - fixed - _story_height(told[-_BEATS_KEPT:], width)) // 2))
+    story = _that_fits(told, height - fixed - rows - min(rows, len(view.bursts)), width)
     parts: list[RenderableType] = [Rule(Text(_title(view)), align="left"), _onprem(view), _pending(view)]
     parts += [_bursts(view, rows), _money(view), _decisions(view, rows)]
-    if beats:
-        parts.append(Rule(Text("the story so far"), align="left", style="dim"))
-        parts += [Text(f"  {beat}", style="bold" if beat is beats[-1] else "", overflow="fold") for beat in beats]
+    if story:
+        parts += [Rule(Text("the story so far"), align="left", style="dim"), _story(story)]
     return Group(*parts)
+
+
+def _that_fits(told: list[str], height: int, width: int) -> list[str]:
+    """Return the latest beats that fit; the last one always."""
+    shown = told[-1:]
+    for beat in reversed(told[:-1]):
+        if _story_height([beat, *shown], width) > height:
+            break
+        shown.insert(0, beat)
+    return shown
+
+
+def _story_height(told: list[str], width: int) -> int:
+    room = max(20, width - _WHEN_WIDTH)
+    return sum(1 + len(beat.partition(": ")[2]) // room for beat in told)
+
+
+def _story(told: list[str]) -> "Table":
+    """Return beats, the time beside the sentence, so that a long one does not run under the next one's time."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for beat in told:
+        when, separator, sentence = beat.partition(": ")
+        style = "bold" if beat is told[-1] else ""
+        timed = bool(separator) and when[:1].isdigit()
+        grid.add_row(Text(f"  {when}" if timed else "", style="dim"), Text(sentence if timed else beat, style=style))
+    return grid
 
 
 def _title(view: StatusView) -> str:
@@ -162,12 +207,13 @@ def _title(view: StatusView) -> str:
     return " · ".join(marks)
 
 
-def _bar(part: int, whole: int, hot_from: int = 90) -> "Text":
+def _bar(part: int, whole: int, label: str = "", hot_from: int = 90) -> "Text":
     from rich.text import Text
 
     share = words.percent(part, whole)
     filled = min(_BAR_WIDTH, round(share * _BAR_WIDTH / 100))
-    text = Text("█" * filled, style="red" if share >= hot_from else "blue")
+    text = Text(f"{label} " if label else "")
+    text.append("█" * filled, style="red" if share >= hot_from else "blue")
     text.append("░" * (_BAR_WIDTH - filled), style="dim")
     return text.append(f" {share:3}%", style="default")
 
@@ -184,19 +230,14 @@ def _grid(*columns: str) -> "Table":
 def _onprem(view: StatusView) -> "RenderableType":
     grid = _grid("name", "cpu", "memory")
     onprem = view.onprem
-    if 0 < len(onprem.nodes) <= _ROWS_MAX:
-        for node in onprem.nodes:
-            grid.add_row(
-                node.name,
-                _bar(node.used.cpu_millicores, node.allocatable.cpu_millicores),
-                _bar(node.used.memory_bytes, node.allocatable.memory_bytes),
-            )
-        return grid
-    grid.add_row(
-        f"on-prem, {onprem.node_count} nodes",
-        _bar(onprem.used.cpu_millicores, onprem.allocatable.cpu_millicores),
-        _bar(onprem.used.memory_bytes, onprem.allocatable.memory_bytes),
-    )
+    nodes = onprem.nodes if 0 < len(onprem.nodes) <= _ROWS_MAX else ()
+    rows = [(node.name, node.used, node.allocatable) for node in nodes]
+    for name, used, there in rows or [(f"on-prem, {onprem.node_count} nodes", onprem.used, onprem.allocatable)]:
+        grid.add_row(
+            name,
+            _bar(used.cpu_millicores, there.cpu_millicores, "cpu"),
+            _bar(used.memory_bytes, there.memory_bytes, "memory"),
+        )
     return grid
 
 
@@ -206,7 +247,8 @@ def _pending(view: StatusView) -> "Text":
     text = Text(f"{view.pending_total} pending", style="yellow" if view.pending_total else "")
     if view.pending:
         first = view.pending[0]
-        waited = format_duration_ms(max(0, view.at_ms - first.since_ms) // 1000 * 1000)
+        waited_ms = max(0, view.at_ms - first.since_ms) // MILLIS_PER_SECOND * MILLIS_PER_SECOND
+        waited = format_duration_ms(waited_ms) if waited_ms else "under 1s"
         text.append(f"  longest {first.pod} for {waited}", style="default")
         if first.why:
             text.append(f": {first.why}", style="dim")
@@ -240,18 +282,28 @@ def _money(view: StatusView) -> "RenderableType":
     from rich.text import Text
 
     grid = _grid("owner", "bar", "text")
+    for budget in _tightest(view):
+        limit = budget.limit_micro_usd or 0
+        grid.add_row(
+            f"budget {budget.owner} per {budget.window}",
+            _bar(budget.spent_micro_usd + budget.reserved_micro_usd, limit),
+            f"{_dollars(budget.spent_micro_usd)} spent, {_dollars(budget.reserved_micro_usd)} reserved of {_dollars(limit)}",
+        )
+    total = f"{format_micro_usd(view.spent_micro_usd)} settled, {format_micro_usd(view.accruing_micro_usd)} running"
+    return Group(grid, Text(f"{'simulated money' if view.title else 'money'}: {total}"))
+
+
+def _tightest(view: StatusView) -> list[BudgetView]:
+    """Return each owner's budget that has the least left: the one that will say no first."""
+    tightest: dict[str, tuple[float, BudgetView]] = {}
     for budget in view.budgets:
         if budget.limit_micro_usd is None:
             continue
         taken = budget.spent_micro_usd + budget.reserved_micro_usd
-        grid.add_row(
-            f"budget {budget.owner} per {budget.window}",
-            _bar(taken, budget.limit_micro_usd),
-            f"{_dollars(budget.spent_micro_usd)} spent, {_dollars(budget.reserved_micro_usd)} reserved "
-            f"of {_dollars(budget.limit_micro_usd)}",
-        )
-    total = f"{format_micro_usd(view.spent_micro_usd)} settled, {format_micro_usd(view.accruing_micro_usd)} running"
-    return Group(grid, Text(f"{'simulated money' if view.title else 'money'}: {total}"))
+        share = taken / budget.limit_micro_usd if budget.limit_micro_usd else 1.0
+        if budget.owner not in tightest or share > tightest[budget.owner][0]:
+            tightest[budget.owner] = (share, budget)
+    return [budget for _, budget in list(tightest.values())[:_ROWS_MAX]]
 
 
 def _dollars(micro_usd: int) -> str:

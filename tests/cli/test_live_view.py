@@ -1,10 +1,12 @@
 import io
+from collections import deque
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from burster.cli.live import LiveScreen, PlainLines, picture
-from burster.surfaces.view import BurstView, StatusView
+from burster.surfaces.view import BudgetView, BurstView, StatusView
 
 
 def a_console(width=120, height=40, *, terminal=True):
@@ -15,7 +17,7 @@ def a_console(width=120, height=40, *, terminal=True):
 
 def painted(view, **size):
     console = a_console(**size, terminal=False)
-    console.print(picture(view, None, console.height))
+    console.print(picture(view, height=console.height, width=console.width))
     return console.file.getvalue()
 
 
@@ -45,6 +47,32 @@ def test_a_picture_fits_its_window(demo_views, size):
     lines = painted(view, width=width, height=height).splitlines()
     assert all(len(line) <= width for line in lines)
     assert len(lines) <= max(height, 18)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+def test_the_end_of_the_story_is_always_in_the_window(demo_views, size):
+    width, height = size
+    bursts = tuple(BurstView(burst=f"b/{n}", policy="p", pod=f"bank/{n}", phase="Serving") for n in range(100))
+    view = msgspec.structs.replace(demo_views[3], bursts=bursts)
+    console = a_console(width=width, height=height, terminal=False)
+    beats = [
+        f"{n}m4s: the {n}th thing happened, and it takes many words to tell: {'so it goes ' * 12}." for n in range(12)
+    ]
+    console.print(picture(view, deque([*beats, "9h: The end: 0 leaks."]), height=height, width=width))
+    lines = console.file.getvalue().splitlines()
+    assert "The end: 0 leaks." in lines[-1]
+    assert len(lines) <= height
+
+
+def test_each_owner_s_tightest_budget_is_shown():
+    budgets = tuple(
+        BudgetView(owner="target", window=window, spent_micro_usd=500_000, limit_micro_usd=limit)
+        for window, limit in (("hour", 1_000_000), ("day", 600_000), ("month", 9_000_000), ("month", None))
+    )
+    text = painted(StatusView(at_ms=0, budgets=budgets))
+    assert text.count("budget target") == 1
+    assert "per day" in text
+    assert " 83%" in text
 
 
 def test_an_empty_world_can_be_painted():
