@@ -146,3 +146,11 @@ def _resume_with_pod(state: State, entry: BurstEntry) -> None:
     if not entry.covers and not world.find_other_use(state, entry):
         state.spares.add(burst.key)
         state.at(state.now_ms, "cooldown", burst.key)
+
+
+def restore_breaker(state: State, entry: BurstEntry) -> None:
+    """Open a target's breaker again for a record that says why it was open: a restart asks nobody, so it closes nothing."""
+    status = entry.burst.status
+    target = state.targets.get(entry.burst.spec.target)
+    if target is not None and status.reason == "VmMismatch" and target.tripped is None:
+        target.tripped = Reason(code="VmMismatch", sentence=status.message)

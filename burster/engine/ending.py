@@ -152,10 +152,21 @@ def vms_seen_ending(state: State, entry: BurstEntry, vms: tuple[Vm, ...], *, con
 def _sweep_overdue(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
     target = state.targets.get(entry.burst.spec.target)
     gone_at = entry.pod_gone_at_ms if entry.pod_gone_at_ms is not None else state.now_ms
-    if target is None or target.target.sweep != "Delete" or state.now_ms < gone_at + target.target.sweep_grace_ms:
+    if target is None or state.now_ms < gone_at + target.target.sweep_grace_ms:
         return
     for vm in vms:
-        sweep(state, target.target.name, vm, entry)
+        if target.target.sweep == "Delete":
+            sweep(state, target.target.name, vm, entry)
+        elif vm.name not in entry.reported_vms:
+            entry.reported_vms.add(vm.name)
+            sentence = f"VM {vm.name} ({vm.provisioning_state}) outlived its pod; the target only reports, so somebody has to delete it."
+            state.decide(
+                "Sweep",
+                Reason(code="VmLeftBehind", sentence=sentence),
+                policy=entry.burst.policy_key,
+                subject=vm.name,
+                burst=entry.burst.key,
+            )
 
 
 def sweep(state: State, target: str, vm: Vm, entry: BurstEntry) -> None:

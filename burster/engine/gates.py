@@ -150,7 +150,7 @@ def _judge_target(
 def _target_gate(target: TargetEntry, namespace: str) -> Refusal | None:
     rules = target.target
     if target.tripped is not None:
-        sentence = f"The breaker of {rules.name} is open until somebody resets it: {target.tripped.sentence}"
+        sentence = f"The breaker of {rules.name} is open until somebody edits it: {target.tripped.sentence}"
         return Refusal(verdict="Deny", reason=Reason(code="BreakerOpen", sentence=sentence), whole_policy=True)
     if target.draining:
         reason = Reason(

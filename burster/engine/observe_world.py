@@ -90,6 +90,9 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
             entry.offerings = state.early_offerings.pop(target.name)
         _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
     else:
+        if target.generation != entry.target.generation:
+            # Whoever edits a target has looked at it: that is what the breaker waits for.
+            entry.tripped = None
         entry.target = target
     reopen_all(state)
 

@@ -227,7 +227,8 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
     if entry.burst.status.phase != "Placing":
         return
     if stimulus.kind in _NOT_PLACED:
-        ending.rest(state, entry)
+        # A pending pod that has changed is heard of at once; a workload that is gone may leave its pods waiting for long.
+        (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
         ending.withdraw(state, entry, entry.withdraw or reason)
     elif stimulus.kind in FINAL:
         ending.park(state, entry)

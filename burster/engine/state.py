@@ -61,7 +61,7 @@ class TargetEntry:
     account: Account = field(default_factory=Account)
     active: int = 0
     vcpus: int = 0
-    tripped: Reason | None = None  #: the breaker: nothing new here until a person resets it
+    tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
     draining: bool = False
 
 
@@ -86,6 +86,9 @@ class BurstEntry:
     vms_known: bool = False  #: the cloud has answered since the pod was placed
     looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
     vms_gone: bool = False  #: no VM was left after the pod had gone
+    reported_vms: set[str] = field(
+        default_factory=set[str]
+    )  #: left-behind VMs that were told once, where nothing is swept
     observations: int = 0
     observing_gone: bool = (
         False  #: the observation under way began after the pod had gone, so that "none" is the last word

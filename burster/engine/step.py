@@ -12,7 +12,7 @@ from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_world as world
 from burster.engine import outcomes, sweeping
-from burster.engine.adoption import resume
+from burster.engine.adoption import restore_breaker, resume
 from burster.engine.queues import decide_policy
 from burster.engine.state import State
 from burster.engine.timers import fire_due
@@ -99,6 +99,7 @@ def _become_ready(state: State) -> None:
         entry = state.bursts[key]
         if entry.burst.status.phase != "Released":
             resume(state, entry)
+        restore_breaker(state, entry)
 
 
 def _synced(state: State, stimulus: s.SourceSynced) -> None:

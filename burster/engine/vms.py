@@ -41,7 +41,7 @@ def find_mismatch(vm: Vm, burst: Burst, policy: Policy | None, target: Target | 
         (vm.vtpm is True, "vTPM", "off"),
         (vm.secure_boot is True or not want_secure_boot, "secure boot", "off"),
         (vm.encryption_type.lower() in _ENCRYPTED, "encrypted guest state", vm.encryption_type or "none"),
-        (vm.public_ip is not True, "no public IP address", "one"),
+        (vm.public_ip is False, "no public IP address", "one" if vm.public_ip else "nobody knows whether one"),
     ]
     if target is not None and target.image:
         checks.append((vm.image.lower() == target.image.lower(), f"image {target.image}", vm.image or "another"))

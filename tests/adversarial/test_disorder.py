@@ -104,6 +104,18 @@ def test_a_pod_that_is_not_as_it_was_decided_on_is_not_tried_again_in_a_hot_loop
         assert ready.asked("RecordBurst")
 
 
+def test_pods_of_a_workload_that_is_gone_do_not_make_a_record_every_few_seconds(ready: Engine) -> None:
+    ready.send(s.PodSeen(pod=a_service_pod("web-1")))
+    burst = ready.burst()
+    ready.send(s.BurstRecorded(key=burst.key, uid="b-1"))
+    ready.send(failed(ready, "PlacePod", "Conflict"))
+    assert ready.phase() == "Released"
+    ready.wait(299_999)
+    assert len(ready.state.bursts) == 1
+    ready.wait(1)
+    assert len(ready.state.bursts) == 2
+
+
 def test_a_name_that_is_taken_by_another_record_is_not_tried_again(ready: Engine) -> None:
     ready.send(s.PodSeen(pod=a_pod()))
     first = ready.burst().name

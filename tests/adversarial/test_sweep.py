@@ -150,3 +150,23 @@ def test_nothing_is_listed_before_every_record_is_known() -> None:
     engine.sync()
     engine.send(s.Tick(kind="gc"), s.Tick(kind="gc"))
     assert len(engine.asked("ListCloud")) == 1
+
+
+def test_where_nothing_is_swept_a_vm_that_outlived_its_pod_is_told_once_and_the_burst_waits() -> None:
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy()),
+        s.TargetSeen(target=a_target(sweep="Report")),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+    )
+    engine.send(s.PodSeen(pod=a_pod()))
+    burst = engine.to_serving()
+    left = a_vm(burst, created_at=engine.now)
+    engine.send(engine.pod_event("Succeeded"), after_ms=1_000)
+    for _ in range(4):
+        engine.send(s.VmsObserved(key=burst.key, vms=(left,)), after_ms=200_000)
+    told = [decision for decision in engine.decisions if decision.verdict == "Sweep"]
+    assert [decision.reasons[0].code for decision in told] == ["VmLeftBehind"]
+    assert engine.phase() == "Releasing"
+    engine.send(s.VmsObserved(key=burst.key, vms=()), after_ms=1_000)
+    assert engine.phase() == "Released"
