@@ -28,7 +28,7 @@ def _show(view: StatusView, summary: dict[str, Any], output: Output) -> None:
     if output == "json":
         print_json({"status": view, "summary": summary})
         return
-    from burster.cli.live import picture
+    from burster.cli.picture import picture
 
     terminal = console()
     terminal.print(picture(view))

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from burster.cli.live import LiveScreen, PlainLines, picture
+from burster.cli.live import LiveScreen, PlainLines
+from burster.cli.picture import picture
 from burster.surfaces.view import BudgetView, BurstView, StatusView
 
 
