@@ -96,6 +96,7 @@ def a_vm(burst: Burst, *, created_at: int, **changes: Any) -> Vm:
         "secure_boot": True,
         "vtpm": True,
         "encryption_type": "VMGuestStateOnly",
+        "public_ip": False,
     }
     return Vm(**(values | changes))
 

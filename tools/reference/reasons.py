@@ -109,6 +109,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     ),
     "NotReturned": ("Fail", "Somebody has to write the moved pod anew."),
     "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete`, and the grace has passed."),
+    "VmLeftBehind": ("Sweep", "Told once; the burst stays in Releasing, and its money reserved, until the VM is gone."),
     "VmUnclaimed": ("Sweep", "Told once; the VM is left alone."),
 }  # fmt: skip
 
