@@ -14,7 +14,7 @@ from burster.model.errors import InputError
 from burster.model.pods import Resources
 from burster.model.policies import Policy
 from burster.policy.compile import compile_documents
-from burster.policy.load import Document, load_files
+from burster.policy.load import Document
 from burster.shipped import shipped
 from burster.simulator.cloud_model import FAULTS, CloudModel
 from burster.simulator.scenario import Overrides, load_scenario
@@ -64,7 +64,7 @@ def set_stage(options: DemoOptions) -> Stage:
             seed=options.seed,
         ),
     )
-    documents = _documents(loaded.policy_files)
+    documents = loaded.documents
     trace, nodes, notes = loaded.setup.trace, loaded.setup.nodes, tuple[str, ...]()
     if foreign:
         trace, notes = _shorten(trace)
@@ -96,14 +96,6 @@ def cloud_as_arm(cloud: CloudModel) -> ArmConfig:
             if cloud.failure_probability and code in LAUNCH_FAULTS
         ),
     )
-
-
-def _documents(files: tuple[str, ...]) -> tuple[Document, ...]:
-    found: dict[tuple[str, str], Document] = {}
-    for document in load_files(files):
-        # a target that --policy brings along stands in for the scenario's own of that name
-        found.setdefault((document.kind, document.key), document)
-    return tuple(found.values())
 
 
 def _shorten(trace: Trace) -> tuple[Trace, tuple[str, ...]]:

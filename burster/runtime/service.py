@@ -83,7 +83,7 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
                     "offerings": settings.ticks.offerings_ms,
                     "quota": settings.ticks.quota_ms,
                 },
-                title=_address(kube),
+                title=f"{settings.cluster_id}, {_address(kube)}",
             ),
         )
         metrics = Metrics(controller.view)

@@ -26,7 +26,7 @@ from burster.model.quantities import (
 )
 from burster.policy.compile import Compiled, compile_documents
 from burster.policy.errors import PolicyErrors, Problem
-from burster.policy.load import load_files
+from burster.policy.load import Document, load_files
 from burster.policy.problems import path_text, problem_at, schema_problems
 from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 from burster.simulator.catalogue import offering_of
@@ -70,6 +70,7 @@ class LoadedScenario(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     setup: Setup
     policy_files: tuple[str, ...]
+    documents: tuple[Document, ...] = ()  #: the rules and targets as written
 
 
 def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScenario:
@@ -77,8 +78,10 @@ def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScen
     scenario, document = _read(path)
     base = path.parent
     rule_files = overrides.policies or tuple(base / name for name in scenario.policies)
-    files = (*rule_files, *(base / name for name in scenario.targets))
-    compiled = compile_documents(load_files(files)) if files else Compiled()
+    target_files = tuple(base / name for name in scenario.targets)
+    files = (*rule_files, *target_files)
+    documents = _with_targets(rule_files, target_files, own=bool(overrides.policies))
+    compiled = compile_documents(documents) if documents else Compiled()
     setup = Setup(
         trace=_trace(scenario.trace, base, overrides),
         nodes=_nodes(scenario),
@@ -97,7 +100,18 @@ def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScen
         description=scenario.description,
         setup=setup,
         policy_files=tuple(str(file) for file in files),
+        documents=documents,
     )
+
+
+def _with_targets(rules: Sequence[Path], targets: Sequence[Path], *, own: bool) -> tuple[Document, ...]:
+    """Return rules and targets. With ``own`` rules, a target that they bring along stands in for the scenario's of that name."""
+    if not own:
+        return load_files((*rules, *targets)) if (*rules, *targets) else ()
+    documents = load_files(rules)
+    brought = {(document.kind, document.key) for document in documents}
+    shipped = load_files(targets) if targets else ()
+    return (*documents, *(document for document in shipped if (document.kind, document.key) not in brought))
 
 
 def _read(path: Path) -> tuple[Scenario, YamlDocument]:
