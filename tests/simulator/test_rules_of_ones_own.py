@@ -44,7 +44,7 @@ def test_a_target_of_ones_own_stands_in_for_the_scenarios(tmp_path: Path) -> Non
 
 def test_the_scenarios_target_is_still_there_where_one_brings_none(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
-    file.write_text(OWN.split("---")[0])
+    file.write_text(OWN.split("---", maxsplit=1)[0])
     assert [target.name for target in load(file).setup.targets] == ["azure-westeurope-tdx"]
 
 
