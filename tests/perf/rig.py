@@ -97,7 +97,13 @@ class Lab:
             self.placed += 1
             self._changed.set()
 
-    async def until(self, answered: int, placed: int = 0, *, deadline_s: float = 60.0) -> None:
+    def forget(self) -> None:
+        """Measure anew: what was asked so far has been answered and placed."""
+        self.asked.clear()
+        self.answered.clear()
+        self.placed = 0
+
+    async def until(self, answered: int, placed: int = 0, *, deadline_s: float = 30.0) -> None:
         """Return when so many pods have their Burst, and so many cloud pods are there."""
         async with asyncio.timeout(deadline_s):
             while len(self.answered) < answered or self.placed < placed:
@@ -191,7 +197,7 @@ async def run_controller(lab: Lab, clock: Clock, folder: Path) -> AsyncGenerator
         running = asyncio.create_task(controller.run())
         try:
             async with asyncio.timeout(30):
-                while not (controller.loop.state.ready and _knows_prices(controller)):
+                while not (controller.loop.state.ready and _knows_prices(controller)):  # noqa: ASYNC110 - it has no such event
                     await asyncio.sleep(0.01)
             yield controller
         finally:
@@ -231,21 +237,13 @@ async def spawn_controller(lab: Lab, folder: Path, *arguments: str) -> AsyncGene
             process.wait()
 
 
-async def warm_up(lab: Lab, count: int, *, clone: bool) -> None:
-    """Let the first pods through, which pay for connections and caches, and forget them."""
-    await one_at_a_time(lab, count, clone=clone)
-    lab.asked.clear()
-    lab.answered.clear()
-    lab.placed = 0
-
-
 async def one_at_a_time(lab: Lab, count: int, *, clone: bool) -> None:
     """Make pods unschedulable one after the other, each when the former one's cloud pod is there, at a moment of no meaning."""
     chance = random.Random(1)
     answered, placed = len(lab.answered), lab.placed
     for number in range(1, count + 1):
         name = lab.create_pod(clone=clone)
-        await asyncio.sleep(chance.uniform(0.001, 0.02))
+        await asyncio.sleep(chance.uniform(0.001, 0.01))
         lab.refuse(name)
         await lab.until(answered + number, placed + number)
 
@@ -271,3 +269,9 @@ def memory_mib(pid: int) -> dict[str, float]:
         if name in {"VmRSS", "VmHWM"}:
             found[name] = int(rest.split()[0]) / 1024
     return found
+
+
+def cpu_ticks(pid: int) -> int:
+    """Return the CPU time a process has used, in hundredths of a second."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
