@@ -6,6 +6,7 @@ own. SIGTERM ends a command exactly as Ctrl-C does, by the same road: everything
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -20,12 +21,15 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
 _AGAIN_S = 0.01
+#: Python looks for garbage after every 700 new objects; what lives here lives long, and looking would cost a third of a storm of events.
+GC_THRESHOLDS = (20_000, 20, 20)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. Called without arguments it is the program itself, and signals are its own."""
     if argv is not None:
         sys.exit(_exit_code(list(argv)))
+    gc.set_threshold(*GC_THRESHOLDS)
     terminated: list[int] = []
 
     def terminate(number: int, _frame: object) -> None:
