@@ -80,7 +80,7 @@ def status_error(what: str, status: int, told: Status, retry_after: str = "") ->
 
 def check_kubeconfig(path: str) -> None:
     """Raise InputError where no kubeconfig is to be had: none of those named (several as in $KUBECONFIG), or not the usual one."""
-    named = path or os.environ.get("KUBECONFIG", "")
+    named = path or os.environ.get("KUBECONFIG", "")  # noqa: TID251 - kubectl's own convention, not a setting of burster
     files = [Path(part).expanduser() for part in (named or _USUAL).split(os.pathsep) if part]
     if not any(file.is_file() for file in files):
         if not named:
