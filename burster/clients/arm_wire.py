@@ -184,6 +184,15 @@ def read_rows(answer: Answer) -> list[msgspec.Raw]:
     return msgspec.json.decode(answer, type=_ListWire).value
 
 
+class _PageWire(msgspec.Struct, rename="camel"):
+    next_link: str | None = None
+
+
+def read_next_link(answer: Answer) -> str | None:
+    """Return where a list's next page is; None on the last."""
+    return msgspec.json.decode(answer, type=_PageWire).next_link
+
+
 def read_vm(answer: Answer) -> tuple[Vm, str]:
     """Return a VM and the id of its first network interface."""
     wire = msgspec.json.decode(answer, type=VmWire)
