@@ -14,7 +14,7 @@ from typing import Final
 
 
 #: how long a pipe may keep silent before its first byte
-PIPE_PATIENCE_S: Final = 10.0
+PIPE_PATIENCE_S: Final = 5.0
 
 
 def open_named(path: Path, *, patience_s: float = PIPE_PATIENCE_S) -> BufferedReader:

@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
 _AGAIN_S = 0.01
+_NAME_MAX = 200
 #: Python looks for garbage after every 700 new objects; what lives here lives long, and looking would cost a third of a storm of events.
 GC_THRESHOLDS = (20_000, 20, 20)
 
@@ -121,6 +122,11 @@ def _explain(error: Exception) -> int:
         return _explain_usage(error)
     if isinstance(error, Abort):
         return EXIT_INTERRUPTED
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        # whatever a reader has not put into better words: a file that can't be used is never a bug
+        name = error.filename if len(error.filename) <= _NAME_MAX else f"{error.filename[:_NAME_MAX]}…"
+        _say(f"{name} can't be used ({error.strerror}): check the name, its permissions and the disk")
+        return EXIT_USAGE
     _say(f"an error of its own, {type(error).__name__}: {_one_line(error)} (BURSTER_DEBUG=1 shows where)")
     return EXIT_BUG
 

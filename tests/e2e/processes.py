@@ -1,6 +1,7 @@
 """The real `burster` program as a child process, in a world of its own: home, state and temporary files under one folder."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -59,11 +60,15 @@ class World:
             start_new_session=True,
         )
 
-    def run(self, *arguments: object, timeout_s: float = 60, **variables: str) -> Ended:
+    def run(self, *arguments: object, timeout_s: float = 60, limit_bytes: int = 0, **variables: str) -> Ended:
+        """Run a command to its end, which must be the end of everything it started; ``limit_bytes`` is all memory it gets."""
         started = time.monotonic()
         with self.start(*arguments, **variables) as process:
+            if limit_bytes:
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
             try:
                 out, err = process.communicate(timeout=timeout_s)
+                assert is_alone(process), f"{arguments} left something running"
             finally:
                 end_group(process)
         return Ended(process.returncode, out, err, time.monotonic() - started)

@@ -26,7 +26,7 @@ ENTRIES = (
         requests=Resources(cpu_millicores=1500, memory_bytes=7 << 30, gpus=2),
         namespace="batch",
         priority=-7,
-        labels={"team": "risk", "odd": 'a,"b'},
+        labels={"team": "risk", "bank.example/odd": "a.b_c-D", "empty": ""},
     ),
     TraceEntry(arrival_ms=9, name="web", kind="Deployment", replicas=1, requests=Resources(cpu_millicores=500)),
 )

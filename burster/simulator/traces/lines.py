@@ -17,6 +17,8 @@ from burster.model.errors import InputError
 
 
 LINE_BYTES_MAX: Final = 1 << 20
+#: a file's lines with their numbers, as they come: a pipe can be read only once
+Lines = Iterator[tuple[int, str]]
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
@@ -52,7 +54,7 @@ def readable(path: Path) -> Generator[None]:
         raise trouble(repr(str(path)), "this is no file name; check what was given") from None
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Lines:
     """Yield the file's lines with their numbers from 1, without their line ends.
 
     Whether it is gzip is told by its content, not by its name. Raises InputError for anything that isn't lines of UTF-8 text.

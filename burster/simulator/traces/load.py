@@ -4,20 +4,21 @@ Called by the commands, by scenarios and by the lab's trace player. Never change
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from burster.simulator.traces import native, openb
-from burster.simulator.traces.lines import read_lines, trouble
+from burster.simulator.traces.lines import Lines, read_lines, trouble
 from burster.simulator.traces.model import ENTRIES_MAX, Trace, TraceEntry, TraceFormat
 
 
 FormatChoice = Literal["auto", "openb", "csv", "jsonl"]
 #: Where a dense stretch is looked for first: no two arrivals in it are further apart.
 _GAP_MS_FIRST: Final = 3_600_000
+_LINES_BEFORE_MAX: Final = 10_000
 
 
 def read_trace(
@@ -30,11 +31,11 @@ def read_trace(
     ``namespace`` is for traces that know none. Raises InputError naming file, line and column.
     """
     path = Path(path)
-    chosen = tell_format(path) if fmt == "auto" else fmt
+    chosen, lines = tell_format(path) if fmt == "auto" else (fmt, read_lines(path))
     dropped: dict[str, int] = {}
     rows_read = 0
     entries: list[TraceEntry] = []
-    for line, entry in _rows(path, chosen, limit, namespace):
+    for line, entry in _rows(path, lines, chosen, limit, namespace):
         rows_read += 1
         if isinstance(entry, str):
             dropped[entry] = dropped.get(entry, 0) + 1
@@ -63,18 +64,23 @@ def read_trace(
     )
 
 
-def tell_format(path: Path) -> TraceFormat:
-    """Tell a trace's format by its first line with something in it. Raises InputError."""
-    for number, line in read_lines(path):
+def tell_format(path: Path) -> tuple[TraceFormat, Lines]:
+    """Tell a trace's format by its first line with something in it; return it with all of its lines. Raises InputError."""
+    lines = read_lines(path)
+    seen: list[tuple[int, str]] = []
+    for number, line in lines:
+        if len(seen) >= _LINES_BEFORE_MAX:
+            raise trouble(path, f"nothing but empty lines and comments up to line {number}; is this a trace?")
+        seen.append((number, line))
         if not line.strip() or line.startswith("#"):
             continue
         if line.lstrip().startswith("{"):
-            return "jsonl"
+            return "jsonl", chain(seen, lines)
         names = {cell.strip().strip('"') for cell in line.split(",")}
         if "arrival_ms" in names:
-            return "csv"
+            return "csv", chain(seen, lines)
         if names & {"cpu_milli", "creation_time", "scheduled_time"}:
-            return "openb"
+            return "openb", chain(seen, lines)
         problem = (
             "this is no header of a trace that burster knows; "
             "expected burster's own (arrival_ms,name,...), JSON lines, or openb's (name,cpu_milli,...)"
@@ -102,11 +108,13 @@ def dense_start(arrivals_ms: Sequence[int], count: int) -> int:
         gap_ms *= 2
 
 
-def _rows(path: Path, fmt: TraceFormat, limit: int | None, namespace: str) -> Iterator[tuple[int, TraceEntry | str]]:
+def _rows(
+    path: Path, lines: Lines, fmt: TraceFormat, limit: int | None, namespace: str
+) -> Iterator[tuple[int, TraceEntry | str]]:
     if fmt == "openb":
         # the whole file: where its dense part is shows only at the end
-        return openb.read_openb(path, namespace)
-    return islice(native.read_csv(path) if fmt == "csv" else native.read_jsonl(path), limit)
+        return openb.read_openb(path, lines, namespace)
+    return islice(native.read_csv(path, lines) if fmt == "csv" else native.read_jsonl(path, lines), limit)
 
 
 def _nothing(rows_read: int, dropped: dict[str, int]) -> str:

@@ -18,6 +18,7 @@ CSV may start with comment lines (#). In JSON lines the cells are JSON numbers a
 import csv
 import gzip
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
@@ -25,7 +26,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from burster.model.pods import Resources
-from burster.simulator.traces.lines import read_lines, trouble, written_whole
+from burster.simulator.traces.lines import Lines, trouble, written_whole
 from burster.simulator.traces.model import NAME, Trace, TraceEntry
 from burster.simulator.traces.numbers import CellError, time_ms, whole
 from burster.simulator.traces.table import read_table
@@ -38,21 +39,22 @@ COLUMNS: Final = (
 )
 _REPLICAS_MAX: Final = 100_000
 _LABELS_MAX: Final = 64
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
-def read_csv(path: Path) -> Iterator[tuple[int, TraceEntry]]:
+def read_csv(path: Path, lines: Lines) -> Iterator[tuple[int, TraceEntry]]:
     """Yield (line, entry) of a CSV file in burster's format. Raises InputError."""
     order = _Order(path)
-    for line, row in read_table(path, REQUIRED):
+    for line, row in read_table(path, lines, REQUIRED):
         order.columns(line, row)
         yield line, order.checked(line, _entry(path, line, row, _csv_labels))
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, TraceEntry]]:
+def read_jsonl(path: Path, lines: Lines) -> Iterator[tuple[int, TraceEntry]]:
     """Yield (line, entry) of a JSON lines file in burster's format. Raises InputError."""
     order = _Order(path)
     empty = True
-    for line, text in read_lines(path):
+    for line, text in lines:
         if not text.strip():
             continue
         empty = False
@@ -228,6 +230,12 @@ def _json_labels(value: Any) -> dict[str, str]:
 
 
 def _bounded(labels: dict[str, str]) -> dict[str, str]:
+    for key, value in labels.items():
+        name = key.rpartition("/")[2]
+        if not _LABEL.fullmatch(name) or not (value == "" or _LABEL.fullmatch(value)):
+            raise CellError(
+                f"{f'{key}={value}'[:60]!r} is no Kubernetes label; use a-z, A-Z, 0-9, -, _ and ., at most 63"
+            )
     if len(labels) > _LABELS_MAX:
         raise CellError(f"{len(labels)} labels are more than {_LABELS_MAX}; keep those that rules look at")
     return labels

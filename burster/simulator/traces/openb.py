@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from burster.model.pods import Resources
-from burster.simulator.traces.lines import trouble
+from burster.simulator.traces.lines import Lines, trouble
 from burster.simulator.traces.model import NAME, TraceEntry
 from burster.simulator.traces.numbers import CellError, seconds_as_ms, whole
 from burster.simulator.traces.table import read_table
@@ -24,12 +24,12 @@ _BYTES_PER_MIB: Final = 1 << 20
 _MIB_MAX: Final = 1 << 40
 
 
-def read_openb(path: Path, namespace: str) -> Iterator[tuple[int, TraceEntry | str]]:
+def read_openb(path: Path, lines: Lines, namespace: str) -> Iterator[tuple[int, TraceEntry | str]]:
     """Yield (line, entry), or (line, reason) for a row that can't be used. Raises InputError."""
     before_ms = 0
     names: dict[str, int] = {}
     labels: dict[str, dict[str, str]] = {}
-    for line, row in read_table(path, COLUMNS):
+    for line, row in read_table(path, lines, COLUMNS):
 
         def cell(column: str, parse: Callable[[str], int], row: dict[str, str] = row, line: int = line) -> int:
             try:

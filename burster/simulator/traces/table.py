@@ -8,16 +8,16 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from burster.simulator.traces.lines import read_lines, trouble
+from burster.simulator.traces.lines import Lines, trouble
 
 
-def read_table(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_table(path: Path, lines: Lines, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, cells by column name) for each record. Blank lines and, before the header, lines with # are skipped.
 
     Raises InputError for a missing or repeated column, a record of the wrong length, an empty file.
     """
     header: list[str] = []
-    for number, line in read_lines(path):
+    for number, line in lines:
         if not line.strip() or (not header and line.startswith("#")):
             continue
         cells = _cells(path, number, line)
