@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from burster.engine import StepResult, initial_state, step
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
-from burster.model.policies import Budget, Limits, WorkloadSelector
+from burster.model.policies import Budget, Limits, PendingPodsTrigger, WorkloadSelector
 from tests.support.adversary import CHANNELS, Adversary
 from tests.support.builders import a_policy, a_target, an_offering
 from tests.support.invariants import check_step
@@ -28,6 +28,7 @@ VARIANTS = (
     {"budget": Budget(per_hour_micro_usd=300_000)},
     {"max_vcpus": 4, "pending_for_ms": 30_000},
     {"paused": True},
+    {"trigger": PendingPodsTrigger(pending_for_ms=0, min_count=2)},
 )
 TARGET = a_target(sweep_grace_ms=60_000, limits=Limits(max_bursts=4, budget=Budget(per_day_micro_usd=2_000_000)))
 OFFERINGS = (
@@ -69,7 +70,7 @@ class AdversarialWorld(RuleBasedStateMachine):
         super().__init__()
         policies = {
             "bank/web": a_policy("web", workload=WorkloadSelector(kind="Deployment"), **LONG, max_bursts=2),
-            "bank/tasks": a_policy("tasks", **LONG, max_bursts=3),
+            "bank/tasks": a_policy("tasks", **LONG, max_bursts=3, budget=Budget(per_hour_micro_usd=70_000)),
         }
         self.world = Adversary(policies, TARGET, OFFERINGS[0])
         self.tape = Tape()
@@ -111,6 +112,37 @@ class AdversarialWorld(RuleBasedStateMachine):
     @rule(choice=ONE, kind=WEATHER, done=st.booleans(), whole=st.booleans())
     def fail(self, choice: int, kind: Any, done: bool, whole: bool) -> None:
         self.world.fail(choice, kind, done=done, whole=whole)
+
+    @rule(
+        first=st.sampled_from([None, None, "drain", "task ends", "burst deleted", "new task"]),
+        operations=st.integers(1, 40),
+        then=st.sampled_from(["die", "die", "bind", "cloud pod stops", "user deletes", "lost answer", "fails"]),
+        choice=ONE,
+    )
+    def something_happens_on_the_way(self, first: str | None, operations: int, then: str, choice: int) -> None:
+        """All goes well, and after so many operations something happens: between any two requests of any adaptor."""
+        world = self.world
+        if first == "drain":
+            world.tell(s.DrainRequested())
+        elif first == "task ends":
+            world.cloud_finish(choice)
+        elif first == "burst deleted":
+            world.user_deletes_burst(choice)
+        elif first == "new task":
+            world.new_pod(service=False, cpu=500)
+        world.flow(2, operations)
+        if then == "bind":
+            world.bind(choice)
+        elif then == "user deletes":
+            world.user_deletes_cloud_pod(choice, force=True)
+        elif then in {"lost answer", "fails"}:
+            world.fail(choice, "Timeout", done=then == "lost answer", whole=True)
+        elif then == "cloud pod stops" or first in {"drain", "burst deleted"}:
+            world.cloud_stop(choice, says_failed=True)
+        if then == "die":
+            world.restart()
+        if first == "drain":
+            world.tell(s.DrainCancelled())
 
     @rule()
     def die(self) -> None:

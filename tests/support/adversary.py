@@ -94,6 +94,7 @@ class CloudVm:
             secure_boot=True,
             vtpm=True,
             encryption_type="VMGuestStateOnly",
+            public_ip=False,
         )
 
 
@@ -207,11 +208,18 @@ class Adversary:
         result = step(self.state, batch, now)
         self.state = result.state
         self.spends.extend(result.spends)
+        self._check_released(result)
         for listener in self.listeners:
             listener(batch, result, now)
         for instruction in result.instructions:
             self._submit(instruction)
         return result
+
+    def _check_released(self, result: StepResult) -> None:
+        """Released means: no VM is left."""
+        for spend in result.spends:
+            left = [vm.name for vm in self.vms.values() if vm.pod_uid in self.cloud_pods_of.get(spend.uid, ())]
+            assert not left, f"{spend.burst} is released, and {left} runs on"
 
     def _submit(self, instruction: i.Instruction) -> None:
         if isinstance(instruction, i.EmitEvent):
@@ -588,20 +596,30 @@ class Adversary:
         if vm is not None:
             remove_vm(self.vms, vm.name)
 
-    def flow(self, rounds: int) -> None:
-        """Everything goes as it should for a while: what was asked for is done, told, booted and started."""
+    def flow(self, rounds: int, operations: int = 1_000_000) -> None:
+        """Everything goes as it should for a while; it stops after so many operations, wherever that is."""
         for _ in range(rounds):
-            for _ in range(12):
-                if not self.jobs and not self.outcomes and not any(self.channels.values()):
-                    break
-                for _ in range(40):
-                    self.work(0)
-                self.deliver_everything()
+            for done in self._go_on():
+                operations -= done
+                if operations <= 0:
+                    return
             for choice in range(4):
                 for action in (self.launch, self.boot, self.run):
                     action(choice)
             self.now += 5_000
             self.step([])
+
+    def _go_on(self) -> Iterator[int]:
+        """Do and tell everything, one operation after the other."""
+        for _ in range(300):
+            if self.jobs:
+                self.work(0)
+                yield 1
+            elif self.outcomes or any(self.channels.values()):
+                self.deliver_everything()
+                yield 1
+            else:
+                return
 
     # -- the end of all misbehaviour
 

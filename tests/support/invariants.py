@@ -90,6 +90,14 @@ def check_starts(result: StepResult, started: set[str]) -> None:
             continue
         started.add(instruction.burst.key)
         burst = instruction.burst
+        taken = [
+            entry.burst.key
+            for entry in state.bursts.values()
+            if entry.burst.spec.strategy == "Move"
+            and entry.burst.spec.for_pod.uid == burst.spec.for_pod.uid
+            and entry.burst.status.placed_at_ms is not None
+        ]
+        assert not taken, f"{burst.key} is for a pod that {taken} has taken"
         policy, target = state.policies[burst.policy_key].policy, state.targets[burst.spec.target].target
         assert state.writable
         assert not state.draining
