@@ -5,11 +5,12 @@ import re
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.e2e.processes import Ended, World, end_group, is_alone, until
 
@@ -33,6 +34,11 @@ def says(ended: Ended, code: int, *parts: str, lines: int = 1) -> None:
     assert ended.err.count("\n") <= lines, ended.err
     for part in parts:
         assert part in ended.err, ended.err
+
+
+def some(names: Iterable[str], quick: int) -> list[ParameterSet]:
+    """Return the first names for every day and the others for the long run: each costs a process of its own."""
+    return [pytest.param(name, marks=() if number < quick else pytest.mark.long) for number, name in enumerate(names)]
 
 
 class File(NamedTuple):
@@ -68,7 +74,7 @@ QUICK_AND_LONG = [pytest.param(False, id="quick"), pytest.param(True, id="demo",
 
 
 @pytest.mark.parametrize("in_demo", QUICK_AND_LONG)
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", some(POLICIES, 4))
 def test_a_policy_that_is_wrong(world: World, tmp_path: Path, name: str, in_demo: bool) -> None:
     text, said = POLICIES[name]
     (tmp_path / "rules.yaml").write_text(text)
@@ -100,7 +106,7 @@ TRACES = {
 
 
 @pytest.mark.parametrize("in_demo", QUICK_AND_LONG)
-@pytest.mark.parametrize("name", TRACES)
+@pytest.mark.parametrize("name", some(TRACES, 4))
 def test_a_trace_that_is_wrong(world: World, tmp_path: Path, name: str, in_demo: bool) -> None:
     text, said = TRACES[name]
     whole = text if name in {"a missing column", "nothing", "a header only"} else f"{HEADER}\n{FIRST_ROW}\n{text}\n"
@@ -175,30 +181,29 @@ def test_a_trace_through_a_pipe_is_a_trace(world: World, tmp_path: Path) -> None
     assert "1 pods" in ended.out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        pytest.param(
-            ["demo", "--scenario", "nosuch"], "there is no scenario nosuch: use one of", id="no such scenario"
-        ),
-        pytest.param(["demo", "--limit", "0"], "Invalid value for '--limit'", id="no pods at all"),
-        pytest.param(["demo", "--seed", "seven"], "Invalid value for '--seed'", id="a seed in words"),
-        pytest.param(["demo", "--speed", "0"], "Invalid value for '--speed'", id="no speed"),
-        pytest.param(["demo", "--speed", "inf"], "Invalid value for '--speed'", id="endless speed"),
-        pytest.param(["demo", "--speed", "nan"], "Invalid value for '--speed'", id="no number for a speed"),
-        pytest.param(["demo", "-o", "yaml"], "Invalid value for '-o'", id="an unknown output"),
-        pytest.param(["demo", "--out", "/dev/full"], "/dev/full can't hold the run", id="a full device"),
-        pytest.param(["demo", "--out", "/proc/nope"], "/proc/nope can't hold the run", id="nowhere"),
-        pytest.param(["dmo"], "No such command 'dmo'", id="an unknown command"),
-        pytest.param(["history", "--run", ".", "--since", "abc"], "there is no ledger here", id="no run here"),
-        pytest.param(["controller", "--once"], "there is no kubeconfig at ~/.kube/config", id="no cluster at all"),
-        pytest.param(["controller", "--once", "--ledger", "/dev/full"], "the ledger can't be written", id="no room"),
-        pytest.param(["controller", "--listen", "here"], "--listen 'here' is no HOST:PORT", id="no address"),
-        pytest.param(["lab", "up", "--port", "70000"], "Invalid value for '--port'", id="no port"),
-        pytest.param(["lab", "up", "--kubeconfig", "/proc/x/y"], "/proc/x/y can't be written", id="no place for it"),
-    ],
-)
-def test_wrong_usage(world: World, arguments: list[str], said: str) -> None:
+USAGE: dict[str, tuple[list[str], str]] = {
+    "no such scenario": (["demo", "--scenario", "nosuch"], "there is no scenario nosuch: use one of"),
+    "no pods at all": (["demo", "--limit", "0"], "Invalid value for '--limit'"),
+    "a seed in words": (["demo", "--seed", "seven"], "Invalid value for '--seed'"),
+    "no speed": (["demo", "--speed", "0"], "Invalid value for '--speed'"),
+    "endless speed": (["demo", "--speed", "inf"], "Invalid value for '--speed'"),
+    "no number for a speed": (["demo", "--speed", "nan"], "Invalid value for '--speed'"),
+    "an unknown output": (["demo", "-o", "yaml"], "Invalid value for '-o'"),
+    "a full device": (["demo", "--out", "/dev/full"], "/dev/full can't hold the run"),
+    "nowhere": (["demo", "--out", "/proc/nope"], "/proc/nope can't hold the run"),
+    "an unknown command": (["dmo"], "No such command 'dmo'"),
+    "no run here": (["history", "--run", ".", "--since", "abc"], "there is no ledger here"),
+    "no cluster at all": (["controller", "--once"], "there is no kubeconfig at ~/.kube/config"),
+    "no room": (["controller", "--once", "--ledger", "/dev/full"], "the ledger can't be written"),
+    "no address": (["controller", "--listen", "here"], "--listen 'here' is no HOST:PORT"),
+    "no port": (["lab", "up", "--port", "70000"], "Invalid value for '--port'"),
+    "no place for it": (["lab", "up", "--kubeconfig", "/proc/x/y"], "/proc/x/y can't be written"),
+}
+
+
+@pytest.mark.parametrize("name", some(USAGE, 6))
+def test_wrong_usage(world: World, name: str) -> None:
+    arguments, said = USAGE[name]
     says(world.run(*arguments), 2, said)
     assert (world.left, world.runs) == ([], [])
 
@@ -233,7 +238,7 @@ def another_database(path: Path, version: int) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("name", some(LEDGERS, 2))
 def test_a_run_whose_ledger_is_none(world: World, tmp_path: Path, name: str) -> None:
     make, said = LEDGERS[name]
     (tmp_path / "run").mkdir()
@@ -252,9 +257,9 @@ def a_kubeconfig(server: str) -> str:
     ("text", "code", "said"),
     [
         pytest.param("", 2, "this kubeconfig is empty", id="empty"),
-        pytest.param("a: [", 2, "can't reach a cluster with config", id="no YAML"),
-        pytest.param("hello", 2, "this is no kubeconfig", id="a word"),
-        pytest.param("a: 1", 2, "current-context", id="something else"),
+        pytest.param("a: [", 2, "can't reach a cluster with config", id="no YAML", marks=pytest.mark.long),
+        pytest.param("hello", 2, "this is no kubeconfig", id="a word", marks=pytest.mark.long),
+        pytest.param("a: 1", 2, "current-context", id="something else", marks=pytest.mark.long),
         pytest.param(a_kubeconfig("nowhere"), 2, "its server 'nowhere' is no http or https address", id="no address"),
         pytest.param(a_kubeconfig("http://127.0.0.1:1"), 1, "can't ask http://127.0.0.1:1", id="nobody there"),
     ],
@@ -272,8 +277,8 @@ def test_a_kubeconfig_that_leads_nowhere(world: World, tmp_path: Path, text: str
         ("BURSTER_HTTP__PORT", "eighty"),
         ("BURSTER_NONSENSE", "1"),
         ("BURSTER_KUBE", "{"),
-        ("BURSTER_TICKS__GC_MS", "-1"),
-        ("BURSTER_TICKS__GC_MS", "1e400"),
+        pytest.param("BURSTER_TICKS__GC_MS", "-1", marks=pytest.mark.long),
+        pytest.param("BURSTER_TICKS__GC_MS", "1e400", marks=pytest.mark.long),
     ],
 )
 def test_a_variable_that_is_wrong(world: World, name: str, value: str) -> None:
