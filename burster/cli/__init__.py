@@ -7,6 +7,7 @@ own. SIGTERM ends a command exactly as Ctrl-C does, by the same road: everything
 
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -39,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     try:
         sys.unraisablehook = _unraisable
+        for stream in (sys.stdout, sys.stderr):
+            # a terminal or file that knows no blocks or umlauts gets question marks, not an error
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         signal.signal(signal.SIGTERM, terminate)
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:

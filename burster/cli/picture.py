@@ -5,8 +5,9 @@ too small.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
+from burster.model.bursts import Phase
 from burster.model.quantities import MICRO_USD_PER_USD, MILLIS_PER_SECOND, format_duration_ms, format_micro_usd
 from burster.surfaces import words
 from burster.surfaces.view import BudgetView, StatusView
@@ -27,6 +28,7 @@ _BEATS_KEPT: Final = 3
 _WHEN_WIDTH: Final = 10
 _ROWS_MAX: Final = 8
 _OVER: Final = frozenset({"Released"})
+_LIFE: Final[tuple[Phase, ...]] = get_args(Phase)
 _COLOURS: Final = {
     "Burst": "bold green",
     "Release": "cyan",
@@ -154,11 +156,15 @@ def _bursts(view: StatusView, rows: int, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    phases = ", ".join(f"{count} {phase}" for phase, count in view.bursts_by_phase.items())
+    in_order = sorted(view.bursts_by_phase.items(), key=lambda item: _LIFE.index(item[0]) if item[0] in _LIFE else -1)
+    phases = ", ".join(f"{count} {phase}" for phase, count in in_order)
     head = Text(f"in the cloud: {phases or 'nothing'}", no_wrap=True, overflow="ellipsis")
     narrow = width < _NARROW
     grid = _grid("pod", "phase", *([] if narrow else ["vm"]), "size", "cost#")
-    there = [burst for burst in view.bursts if burst.phase not in _OVER]
+    # what is in motion comes first: it is what there is to see
+    there = sorted(
+        (burst for burst in view.bursts if burst.phase not in _OVER), key=lambda burst: burst.phase == "Serving"
+    )
     for burst in there[:rows]:
         vm = [] if narrow else [Text(_shortened(burst.vm or "-", _ABOUT_WIDTH))]
         grid.add_row(
