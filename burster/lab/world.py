@@ -43,11 +43,14 @@ from burster.surfaces.view import StatusView
 
 #: How long a watched demo takes: long enough to be read, short enough to be watched to the end.
 _WATCHED_S: Final = 50.0
+#: what is left to do after the last task of a trace would have ended on its own
+_TAIL_MS: Final = 30 * 60_000
 _POLL_S: Final = 15.0
 #: Nothing has started or ended for so long: who still waits will not be served any more.
 _PATIENCE_MS: Final = 45 * 60_000
 _DRAIN_S: Final = 2 * 3_600.0
-_FRAME_S: Final = 0.1
+_FRAME_S: Final = 1.0
+_FRAMES: Final = 500
 _FRAME_VIRTUAL_MS: Final = 5_000
 _NODE: Final = Resources(cpu_millicores=8_000, memory_bytes=32 * 1024**3)
 
@@ -57,10 +60,13 @@ def run_demo(options: DemoOptions, on_view: Callable[[StatusView], None], on_bea
     stage = set_stage(options)
     speed = options.speed
     if speed is None and options.watched:
-        tail_ms = max(entry.arrival_ms + entry.duration_ms for entry in stage.trace.entries) + 30 * 60_000
-        speed = max(60.0, tail_ms / 1000 / _WATCHED_S)
+        speed = max(60.0, (_span_ms(stage) + _TAIL_MS) / 1000 / _WATCHED_S)
     _quieten()
     return run_lockstep(lambda clock: _play(clock, stage, options, on_view, on_beat), speed=speed)
+
+
+def _span_ms(stage: Stage) -> int:
+    return max(entry.arrival_ms + entry.duration_ms for entry in stage.trace.entries)
 
 
 def _quieten() -> None:
@@ -102,7 +108,7 @@ async def _play(
             controller = make_controller(
                 clock, site, connections, ledger, seed=options.seed, title=stage.title, listeners=(storyteller,)
             )
-            frames = _Frames(controller, on_view)
+            frames = _Frames(controller, on_view, _span_ms(stage))
             controller.listen(frames)
             with _kubeconfig(site, Path(options.run_dir) / KUBECONFIG):
                 interrupted = await _run(clock, site, player, controller, start_ms)
@@ -282,18 +288,19 @@ def _reaction(milliseconds: list[float]) -> ReactionMs:
 
 
 class _Frames:
-    """Shows a view now and then: often enough to be lively, seldom enough to cost nothing."""
+    """Shows a view now and then: evenly over the lab's time, so that curves are true, and often enough to be lively in a slow demo."""
 
-    def __init__(self, controller: Controller, on_view: Callable[[StatusView], None]) -> None:
+    def __init__(self, controller: Controller, on_view: Callable[[StatusView], None], span_ms: int) -> None:
         self._controller = controller
         self._on_view = on_view
+        self._every_ms = max(_FRAME_VIRTUAL_MS, span_ms // _FRAMES)
         self._shown_s = 0.0
         self._shown_ms = 0
 
     def __call__(self, _stimuli: list[Stimulus], _result: StepResult, now_ms: int) -> None:
         """Show a frame if it is time."""
         now_s = time.monotonic()
-        if now_s - self._shown_s < _FRAME_S or now_ms - self._shown_ms < _FRAME_VIRTUAL_MS:
+        if now_s - self._shown_s < _FRAME_S and now_ms - self._shown_ms < self._every_ms:
             return
         self._shown_s, self._shown_ms = now_s, now_ms
         self._on_view(self._controller.view())
