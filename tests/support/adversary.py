@@ -596,24 +596,25 @@ class Adversary:
         if vm is not None:
             remove_vm(self.vms, vm.name)
 
-    def flow(self, rounds: int, operations: int = 1_000_000) -> None:
-        """Everything goes as it should for a while; it stops after so many operations, wherever that is."""
+    def flow(self, rounds: int, operations: int = 1_000_000, choice: int = 0) -> bool:
+        """Everything goes as it should for a while; say whether it was stopped before its end, after so many operations."""
         for _ in range(rounds):
-            for done in self._go_on():
+            for done in self._go_on(choice):
                 operations -= done
                 if operations <= 0:
-                    return
-            for choice in range(4):
+                    return True
+            for number in range(4):
                 for action in (self.launch, self.boot, self.run):
-                    action(choice)
+                    action(number)
             self.now += 5_000
             self.step([])
+        return False
 
-    def _go_on(self) -> Iterator[int]:
-        """Do and tell everything, one operation after the other."""
+    def _go_on(self, choice: int) -> Iterator[int]:
+        """Do and tell everything, one operation after the other; ``choice`` says which goes first of several."""
         for _ in range(300):
             if self.jobs:
-                self.work(0)
+                self.work(choice)
                 yield 1
             elif self.outcomes or any(self.channels.values()):
                 self.deliver_everything()
