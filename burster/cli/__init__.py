@@ -1,8 +1,9 @@
 """The command line; one command a file.
 
 `main` is the console script: it runs the app and turns whatever happens into one sentence and an exit code. 0 done; 1 it ran and the
-answer is no; 2 wrong usage or unreadable input; 130 Ctrl-C; 143 SIGTERM; 141 whoever read the output went away; 70 an error of burster's
-own. SIGTERM ends a command exactly as Ctrl-C does, by the same road: everything is released, nothing is left half written.
+answer is no; 2 wrong usage or unreadable input; 130 Ctrl-C; 143 SIGTERM; 129 the terminal was closed; 141 whoever read the output went
+away; 70 an error of burster's own. SIGTERM and a hang-up end a command exactly as Ctrl-C does, by the same road: everything is released,
+nothing is left half written.
 """
 
 import contextlib
@@ -20,7 +21,9 @@ EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-EXIT_TERMINATED = 143
+#: what a shell says of a command that a signal ended: so much more than the signal's number (143 for SIGTERM, 129 for a hang-up)
+_SIGNALLED = 128
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 0.01
 _NAME_MAX = 200
 #: Python looks for garbage after every 700 new objects; what lives here lives long, and looking would cost a third of a storm of events.
@@ -44,15 +47,18 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             # a terminal or file that knows no blocks or umlauts gets question marks, not an error
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        signal.signal(signal.SIGTERM, terminate)
+        for number in _ENDINGS:
+            # nohup has a hang-up ignored, and that is to stay so
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, terminate)
         code = _exit_code(sys.argv[1:])
     except KeyboardInterrupt:
         # between two commands of this function, or a second time while the first was answered
         code = EXIT_INTERRUPTED
     # what comes now is Python's own farewell: it has nothing to release, and would complain if it were interrupted
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_ENDINGS):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code)
+    sys.exit(_SIGNALLED + terminated[0] if terminated and code == EXIT_INTERRUPTED else code)
 
 
 def _unraisable(problem: "sys.UnraisableHookArgs") -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FRAME_S: Final = 0.1
 _BEATS_SHOWN: Final = 12
 #: the last picture stays above the result: together they should fit on a screen
-_LAST_HEIGHT: Final = 24
+_LAST_HEIGHT: Final = 30
 #: verdicts worth a line each where lines scroll by; the others are in the ledger
 _TOLD: Final = frozenset({"Burst", "Deny", "Release", "Fail", "Sweep", "Wait"})
 #: plain lines told per verdict and reason; then silence, or a long trace would fill the log

@@ -89,5 +89,10 @@ def test_sigterm_is_the_same(tmp_path: Path, after_s: float) -> None:
 
 
 @pytest.mark.long
+def test_a_closed_terminal_is_the_same(tmp_path: Path) -> None:
+    interrupt(tmp_path, 3.0, signal.SIGHUP)
+
+
+@pytest.mark.long
 def test_both_one_after_the_other(tmp_path: Path) -> None:
     interrupt(tmp_path, 3.0, signal.SIGTERM, signal.SIGINT)
