@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 #: what a shell says of a command that a signal ended: so much more than the signal's number (143 for SIGTERM, 129 for a hang-up)
 _SIGNALLED = 128
+EXIT_TERMINATED = _SIGNALLED + signal.SIGTERM
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 0.01
 _NAME_MAX = 200
