@@ -96,14 +96,12 @@ class AzureVms:
         listing = await self._listing(target).fresh()
         claims = await self._claims.fresh()
         stem = vm_stem(burst.spec.pod_name)
-        uid = burst.status.pod_uid
-        found = {
-            vm.name: vm
-            for vm in listing
-            if stem_of(vm.name) == stem and claims.get(vm.resource_id.lower(), uid) in {uid, ""}
-        }
+        mine = {burst.status.pod_uid, ""}
+        found = {vm.name: vm for vm in listing if stem_of(vm.name) == stem and claims.get(vm.name.lower(), "") in mine}
+        # What was once taken for this burst's, before its PeerPod record said whose it is, is not asked for again.
+        known = {name for name in burst.status.vms if claims.get(name.lower(), "") in mine}
         # A listing may lag behind in both directions, and it leaves subnet and public address out; a GET does neither.
-        for name in sorted({*found, *burst.status.vms}):
+        for name in sorted({*found, *known}):
             vm = await self._cloud.get_vm(target, name)
             if vm is None:
                 found.pop(name, None)
@@ -136,7 +134,7 @@ class AzureVms:
         return listing
 
     async def _read_claims(self) -> dict[str, str]:
-        """Return VM resource id -> owning pod's uid, from CAA's PeerPod records; none where CAA's CRD is not installed."""
+        """Return VM name -> owning pod's uid, from CAA's PeerPod records; none where CAA's CRD is not installed."""
         try:
             listed: dict[str, Any] = orjson.loads(await self._api.get(_PEER_PODS))
         except RemoteError as error:
@@ -151,5 +149,5 @@ class AzureVms:
             vm_id: str = spec.get("instanceID") or ""
             for owner in owners:
                 if vm_id and owner.get("kind") == "Pod":
-                    claims[vm_id.lower()] = owner.get("uid") or ""
+                    claims[vm_id.rsplit("/", 1)[-1].lower()] = owner.get("uid") or ""
         return claims

@@ -20,15 +20,10 @@ VERIFIED: Final = "burster.dev/verified"
 
 _KATA: Final = "io.katacontainers.config."
 _KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations", "finalizers")
-#: What a pod author may not choose for a confidential VM: the image it boots and the size it gets are the target's business.
-_REFUSED_ANNOTATIONS: Final = (
-    f"{_KATA}hypervisor.image",
-    f"{_KATA}hypervisor.machine_type",
-    f"{_KATA}hypervisor.default_vcpus",
-    f"{_KATA}hypervisor.default_memory",
-    f"{_KATA}hypervisor.default_gpus",
-    f"{_KATA}hypervisor.default_gpu_model",
-)
+#: What a pod author may say to the hypervisor of a confidential VM: what is measured into it. Image, size, kernel parameters and whatever
+#: else there is are the target's business.
+_HYPERVISOR: Final = f"{_KATA}hypervisor."
+_ALLOWED_HYPERVISOR: Final = frozenset({f"{_HYPERVISOR}cc_init_data"})
 #: Marks that a Deployment's own pods carry and a clone must not, or a ReplicaSet or a query would count it.
 _NOT_FOR_CLONES: Final = ("pod-template-hash", "controller-revision-hash")
 
@@ -80,7 +75,11 @@ def keep_manifest(pod: dict[str, Any]) -> dict[str, Any]:
 def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst) -> dict[str, Any]:
     """Return the pod; ``spec`` is the caller's own copy and is completed here."""
     annotations: dict[str, str] = metadata.get("annotations") or {}
-    annotations = {key: value for key, value in annotations.items() if key not in _REFUSED_ANNOTATIONS}
+    annotations = {
+        key: value
+        for key, value in annotations.items()
+        if not key.startswith(_HYPERVISOR) or key in _ALLOWED_HYPERVISOR
+    }
     annotations[MACHINE_TYPE] = burst.spec.size
     annotations[UID_ANNOTATION] = burst.uid
     spec.pop("nodeName", None)

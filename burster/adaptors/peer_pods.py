@@ -22,6 +22,8 @@ from burster.model.stimuli import PodDeleted, PodPlaced, PodReturned, StatusWrit
 
 TAKEN_ANNOTATION: Final = "burster.dev/taken"
 PLACED_ANNOTATION: Final = "burster.dev/placed"
+#: Keeps a moved pod that burster deletes until its last phase is on record; nobody else's deletion is held up by it.
+OUTCOME_FINALIZER: Final = "burster.dev/outcome"
 _TAKE_ATTEMPTS_MAX: Final = 4
 
 
@@ -40,6 +42,9 @@ async def _place_clone(api: KubeApi, burst: Burst) -> str:
     workload = burst.spec.workload
     if workload is None or workload.kind not in WORKLOADS:
         raise RemoteError("Invalid", "the record names no workload to clone")
+    pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
+    if pod is not None and _is_placed(pod, burst):
+        return pod["metadata"]["uid"]  # an earlier attempt's, whose answer was lost
     prefix, plural = WORKLOADS[workload.kind]
     owner = await paths.read(api, f"{prefix}/namespaces/{burst.namespace}/{plural}/{workload.name}")
     if owner is None:
@@ -68,7 +73,15 @@ async def _place_move(api: KubeApi, burst: Burst) -> str:
             raise RemoteError("Conflict", "somebody else deleted the pending pod")
         uid = await _create(api, build_move(manifest, burst), burst)
     if placed != uid:
-        await _mark(api, burst, PLACED_ANNOTATION, uid)
+        try:
+            await _mark(api, burst, PLACED_ANNOTATION, uid)
+        except RemoteError as error:
+            # The pod is there: whatever stands against the mark must not be told as "not placed".
+            if error.kind in {"Conflict", "NotFound"}:
+                raise RemoteError(
+                    "Unavailable", f"the cloud pod is there, and its record can't say so: {error}"
+                ) from error
+            raise
     return uid
 
 
@@ -130,7 +143,17 @@ async def _create(api: KubeApi, pod: dict[str, Any], burst: Burst) -> str:
 
 
 def _is_placed(pod: dict[str, Any], burst: Burst) -> bool:
-    return _annotations(pod).get(UID_ANNOTATION) == burst.uid != ""
+    """Say whether this is the burst's cloud pod.
+
+    The annotation alone could be anybody's: a clone is owned by its record as well, and a moved pod is another one than it was.
+    """
+    metadata = pod["metadata"]
+    if _annotations(pod).get(UID_ANNOTATION) != burst.uid or not burst.uid:
+        return False
+    if burst.spec.strategy == "Move":
+        return metadata["uid"] != burst.spec.for_pod.uid
+    owners: list[dict[str, Any]] = metadata.get("ownerReferences") or []
+    return any(owner.get("uid") == burst.uid and owner.get("controller") for owner in owners)
 
 
 def _is_taken(pod: dict[str, Any], burst: Burst) -> bool:
@@ -144,8 +167,16 @@ def _annotations(obj: dict[str, Any]) -> dict[str, str]:
 
 
 async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
-    """Ask for the cloud pod's graceful deletion, by uid."""
+    """Ask for the cloud pod's graceful deletion, by uid.
+
+    A moved pod is held by a finalizer first: a task may end its work within the grace, and only the pod's last phase tells. Asked again
+    when that phase is on record, this lets the pod go.
+    """
     burst = instruction.burst
+    if burst.spec.strategy == "Move":
+        gone = await _hold_or_let_go(api, burst)
+        if gone:
+            return PodDeleted(key=burst.key, gone=True)
     body = {"preconditions": {"uid": burst.status.pod_uid}, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
     try:
         await api.delete(paths.pods(burst.namespace, burst.spec.pod_name), body)
@@ -155,6 +186,34 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
             raise
         return PodDeleted(key=burst.key, gone=True)
     return PodDeleted(key=burst.key)
+
+
+async def _hold_or_let_go(api: KubeApi, burst: Burst) -> bool:
+    """Put the finalizer on a moved pod that is to be deleted, or take it off one that has ended; return whether the pod is gone."""
+    path = paths.pods(burst.namespace, burst.spec.pod_name)
+    pod = await paths.read(api, path)
+    if pod is None or pod["metadata"]["uid"] != burst.status.pod_uid:
+        return True
+    metadata = pod["metadata"]
+    finalizers: list[str] = metadata.get("finalizers") or []
+    status: dict[str, Any] = pod.get("status") or {}
+    ended = status.get("phase") in {"Succeeded", "Failed"}
+    if ended == (OUTCOME_FINALIZER not in finalizers):
+        return False
+    if not ended and metadata.get("deletionTimestamp"):
+        return False  # no finalizer can be added to a pod that is going
+    kept = [name for name in finalizers if name != OUTCOME_FINALIZER]
+    wanted = kept if ended else [*kept, OUTCOME_FINALIZER]
+    body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted or None}}
+    try:
+        await api.patch(path, body, params={"fieldManager": FIELD_MANAGER})
+    except RemoteError as error:
+        if error.kind == "Conflict":
+            raise RemoteError("Unavailable", "the cloud pod has just changed") from error
+        if error.kind != "NotFound":
+            raise
+        return True
+    return ended and bool(metadata.get("deletionTimestamp"))
 
 
 async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:

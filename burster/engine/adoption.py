@@ -95,6 +95,7 @@ def resume(state: State, entry: BurstEntry) -> None:
         _resume_unplaced(state, entry)
     elif phase == "Releasing":
         entry.pod_gone_at_ms = state.now_ms
+        ending.let_go(state, entry)
         actions.observe(state, entry)
     elif phase in ENDING:
         _resume_ending(state, entry)

@@ -112,6 +112,24 @@ def _delete_pod(state: State, entry: BurstEntry) -> None:
         actions.ask(state, entry, DeletePod(key=f"delete/{entry.burst.key}", burst=entry.burst, grace_ms=grace_ms))
 
 
+def let_go(state: State, entry: BurstEntry) -> None:
+    """Take the finalizer off a moved pod that has ended, once: by asking for its deletion again, when how it ended is on record.
+
+    Called whenever one of the conditions may have come true; asks only if all of them have.
+    """
+    pod, status = entry.pod, entry.burst.status
+    if entry.let_go or entry.burst.spec.strategy != "Move" or pod is None or "DeletePod" in entry.under_way:
+        return
+    if status.phase in ANSWERING or not pod.terminating or pod.phase not in {"Succeeded", "Failed"}:
+        return
+    on_record = entry.written_phase == status.phase or not entry.recorded
+    if status.outcome and not on_record:
+        return
+    entry.let_go = True
+    grace_ms = entry.burst.spec.drain_ms
+    actions.ask(state, entry, DeletePod(key=f"delete/{entry.burst.key}", burst=entry.burst, grace_ms=grace_ms))
+
+
 def pod_gone(state: State, entry: BurstEntry) -> None:
     """Note that the cloud pod is gone, or that its work is over, and go on with the end."""
     if entry.pod_gone_at_ms is None:

@@ -114,7 +114,7 @@ def _judge_target(
     if target is None:
         reason = Reason(code="TargetMissing", sentence=f"There is no valid BurstTarget {name}.")
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
-    refusal = _target_gate(target, entry.pod.namespace)
+    refusal = _target_gate(target, entry.pod.namespace) or _peer_pod_gate(target, entry.pod.runtime_class)
     if refusal is not None:
         return refusal
     choice = choose_offering(state, policy.policy, entry.pod, target)
@@ -145,6 +145,14 @@ def _judge_target(
         reserve_micro_usd=wanted,
         reasons=_grant_reasons(state, entry, policy.policy, strategy, choice.offering, choice.reason, wanted),
     )
+
+
+def _peer_pod_gate(target: TargetEntry, runtime_class: str) -> Refusal | None:
+    """Refuse a pod that is a peer pod already: CAA's webhook has wiped what it asks for, so it would be placed as if it needed nothing."""
+    if not runtime_class or runtime_class != target.target.runtime_class:
+        return None
+    sentence = f"It is a peer pod of RuntimeClass {runtime_class} already: what it waits for is a slot on a worker, not a burst."
+    return Refusal(verdict="Deny", reason=Reason(code="AlreadyPeerPod", sentence=sentence))
 
 
 def _target_gate(target: TargetEntry, namespace: str) -> Refusal | None:

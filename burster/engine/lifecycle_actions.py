@@ -33,6 +33,8 @@ _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
 _RETRY_MAX_MS: Final = 60_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
+#: For how long a VM that outlives its pod is paid for in advance, each time it is seen.
+_OUTLIVING_MS: Final = 300_000
 
 
 def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
@@ -289,8 +291,31 @@ def renew(state: State, entry: BurstEntry, extension_ms: int) -> None:
 
 
 def renewal_micro_usd(entry: BurstEntry, extension_ms: int) -> int:
-    """Return what the next lease period costs at most."""
-    return cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
+    """Return what the next lease period costs at most: for each VM that is there, and for one at least."""
+    return _running(entry) * cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
+
+
+def _running(entry: BurstEntry) -> int:
+    return max(1, sum(end_ms is None for _, end_ms in entry.vms.values()))
+
+
+def cover_running(state: State, entry: BurstEntry) -> None:
+    """Raise the reservation to what is certain to be spent: so far, and by every VM there is until the lease and the drain are over.
+
+    A second VM (the kubelet has tried again) or one that outlives its pod spends money that nobody had set aside. It can't be refused any
+    more, so it is taken at once from what others could have been granted.
+    """
+    if entry.burst.status.phase == "Released" or all(end_ms is not None for _, end_ms in entry.vms.values()):
+        return
+    spec = entry.burst.spec
+    until_ms = state.now_ms + _OUTLIVING_MS
+    if entry.pod_gone_at_ms is None:
+        until_ms = entry.burst.status.lease_until_ms + spec.drain_ms
+    ahead = _running(entry) * cost_micro_usd(spec.price_micro_usd_per_hour, max(0, until_ms - state.now_ms))
+    missing = real_cost_micro_usd(state, entry) + ahead - entry.held_micro_usd
+    if missing > 0:
+        hold(state, entry, missing)
+        change_status(state, entry, reserved_micro_usd=entry.held_micro_usd)
 
 
 def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:

@@ -76,7 +76,9 @@ def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         return
     if phase in ENDING:
         if pod.phase == "Failed" and pod.terminating:
-            return  # we have stopped it: that is no outcome of its work, and it goes home
+            # We have stopped it: that is no outcome of its work, and it goes home when it has gone.
+            ending.let_go(state, entry)
+            return
         actions.change_status(state, entry, outcome=pod.phase)
         ending.pod_gone(state, entry)
         return
@@ -104,7 +106,14 @@ def cloud_pod_gone(state: State, stimulus: CloudPodGone) -> None:
     if not entry.burst.status.pod_uid:
         entry.gone_pod_uid = stimulus.pod_uid
     if state.ready:
+        _note_last_phase(state, entry, stimulus.phase)
         pod_vanished(state, entry)
+
+
+def _note_last_phase(state: State, entry: BurstEntry, phase: str) -> None:
+    """A task that had succeeded when its pod went is done, whoever deleted the pod."""
+    if phase == "Succeeded" and entry.burst.spec.strategy == "Move" and not entry.burst.status.outcome:
+        actions.change_status(state, entry, outcome=phase)
 
 
 def pod_vanished(state: State, entry: BurstEntry) -> None:

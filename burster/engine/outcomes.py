@@ -6,7 +6,7 @@ import msgspec
 
 from burster.engine import ending
 from burster.engine import lifecycle_actions as actions
-from burster.engine.lifecycle import ENDING
+from burster.engine.lifecycle import ACTIVE, ENDING
 from burster.engine.observe_pods import FINAL, follow_pod, pod_vanished
 from burster.engine.state import BurstEntry, State
 from burster.engine.vms import find_mismatch
@@ -32,6 +32,9 @@ _NOT_RECORDED: Final[frozenset[RemoteKind]] = frozenset({*FINAL, "Conflict", "No
 _NOT_PLACED: Final[frozenset[RemoteKind]] = frozenset({"Conflict", "NotFound"})
 #: What the runtime says where it held a record back because the decision could not be written down.
 _HELD_BACK: Final = "LedgerNotWritable"
+_NO_TARGET: Final = Reason(
+    code="TargetMissing", sentence="Its BurstTarget is gone, and nobody can say what its VM has to be."
+)
 
 
 def burst_recorded(state: State, stimulus: BurstRecorded) -> None:
@@ -75,6 +78,7 @@ def pod_deleted(state: State, stimulus: PodDeleted) -> None:
         return
     actions.answered(entry, "DeletePod")
     entry.delete_accepted = True
+    ending.let_go(state, entry)
     if stimulus.gone and entry.burst.status.phase in ENDING:
         ending.pod_gone(state, entry)
 
@@ -98,16 +102,31 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
     phase = entry.burst.status.phase
     if phase == "Released":
         return
-    _note_vms(state, entry, stimulus.vms)
+    vms = tuple(vm for vm in stimulus.vms if not _is_anothers(state, entry, vm))
+    _note_vms(state, entry, vms)
+    actions.cover_running(state, entry)
     if phase == "Attesting":
-        _verify(state, entry, stimulus.vms)
-    elif phase == "Provisioning" and stimulus.vms:
+        _verify(state, entry, vms)
+    elif phase == "Provisioning" and vms:
         actions.observe_again(state, entry)
-    elif phase == "Serving" and not stimulus.vms:
+    elif phase == "Serving" and not vms:
         sentence = "The pod says it runs, and the cloud has no VM for it."
         ending.end(state, entry, "Lost", Reason(code="VmLost", sentence=sentence), verdict="Fail")
     elif phase in ENDING or phase == "Releasing":
-        ending.vms_seen_ending(state, entry, stimulus.vms, conclusive=conclusive)
+        ending.vms_seen_ending(state, entry, vms, conclusive=conclusive)
+
+
+def _is_anothers(state: State, entry: BurstEntry, vm: Vm) -> bool:
+    """Say whether a VM of this burst's name can't be its own: made after its pod had gone, or already known as another burst's."""
+    if entry.pod_gone_at_ms is not None and vm.created_at_ms is not None and vm.created_at_ms > entry.pod_gone_at_ms:
+        return True
+    if vm.name in entry.vms:
+        return False
+    return any(
+        vm.name in other.vms
+        for other in state.bursts.values()
+        if other is not entry and other.burst.status.phase in ACTIVE
+    )
 
 
 def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
@@ -135,7 +154,9 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
     policy = state.policies.get(entry.burst.policy_key)
     target = state.targets.get(entry.burst.spec.target)
     for vm in up:
-        mismatch = find_mismatch(vm, entry.burst, policy.policy if policy else None, target.target if target else None)
+        mismatch = _NO_TARGET
+        if target is not None:
+            mismatch = find_mismatch(vm, entry.burst, policy.policy if policy else None, target.target)
         if mismatch is not None:
             if target is not None:
                 target.tripped = mismatch
@@ -160,6 +181,7 @@ def status_written(state: State, stimulus: StatusWritten) -> None:
     entry.written_phase = stimulus.phase
     if entry.burst.status.phase == stimulus.phase:
         actions.answered(entry, "WriteStatus")
+        ending.let_go(state, entry)
     ending.carry_on(state, entry)
 
 
@@ -180,6 +202,7 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
         return
     kind = stimulus.instruction
     entry.under_way.pop(kind, None)
+    entry.let_go = entry.let_go and kind != "DeletePod"
     reason = Reason(
         code=stimulus.code or stimulus.kind,
         sentence=f"{kind} was refused: {stimulus.message[:300]}",
@@ -226,7 +249,11 @@ def _not_recorded(state: State, entry: BurstEntry, stimulus: InstructionFailed, 
 def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, reason: Reason) -> None:
     if entry.burst.status.phase != "Placing":
         return
-    if stimulus.kind in _NOT_PLACED:
+    if stimulus.kind in _NOT_PLACED and entry.pod is not None:
+        # The watch has shown the cloud pod: an earlier attempt had succeeded, and it has to be brought home.
+        actions.placed(state, entry, entry.pod.pod_uid)
+        ending.end(state, entry, "Draining", entry.withdraw or reason)
+    elif stimulus.kind in _NOT_PLACED:
         # A pending pod that has changed is heard of at once; a workload that is gone may leave its pods waiting for long.
         (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
         ending.withdraw(state, entry, entry.withdraw or reason)

@@ -98,6 +98,7 @@ class BurstEntry:
     pod_gone_at_ms: int | None = None
     delete_accepted: bool = False
     withdraw: Reason | None = None  #: to be ended as soon as the instruction under way has said what it did
+    let_go: bool = False  #: the finalizer of its moved pod, which has ended, was asked to be taken off
     ended_by_us: bool = False  #: burster deletes or deleted the pod, so a moved one has to go home
     returned: bool = False
 

@@ -80,6 +80,7 @@ def _place_again(state: State, entry: BurstEntry) -> None:
 
 
 def _end_again(state: State, entry: BurstEntry) -> None:
+    ending.let_go(state, entry)
     ending.carry_on(state, entry)
 
 

@@ -54,6 +54,7 @@ class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
     timings: CaaTimings = CaaTimings()
     caa_faults: CaaFaults = CaaFaults()
     caa: dict[str, str] = {}
+    kubelet: KubeletConfig = KubeletConfig()
 
 
 class Site:
@@ -112,7 +113,7 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
             faults=options.caa_faults,
         )
         cluster = await stack.enter_async_context(
-            LabCluster(store, clock, caa=caa, seed=options.seed, kubelet=KubeletConfig())
+            LabCluster(store, clock, caa=caa, seed=options.seed, kubelet=options.kubelet)
         )
         _tolerate_gateways(store)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="burster-lab-"))

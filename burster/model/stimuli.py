@@ -117,11 +117,12 @@ class CloudPodSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CloudPodGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """A pod that burster created no longer exists."""
+    """A pod that burster created no longer exists. ``phase`` is its last known one where the watch told it, empty where not."""
 
     burst_uid: str
     burst_key: str
     pod_uid: str
+    phase: str = ""
 
 
 class SandboxFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

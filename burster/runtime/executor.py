@@ -19,6 +19,8 @@ from burster.model.stimuli import InstructionFailed, Stimulus
 _log = structlog.get_logger("burster.runtime.executor")
 
 EVENTS_WAITING_MAX: Final = 1_000
+#: No further step is taken while so many instructions wait; a step adds a few hundred at most.
+WAITING_MAX: Final = 2_000
 #: Smaller goes first: records before what they record, ends before beginnings, courtesies last.
 _URGENCY: Final[dict[type, int]] = {
     i.RecordBurst: 0,
@@ -57,6 +59,9 @@ class Executor:
         self._events_waiting = 0
         self.idle = asyncio.Event()
         self.idle.set()
+        #: is set while there is room for another step's instructions
+        self.room = asyncio.Event()
+        self.room.set()
         self.events_dropped_total = 0
         #: is told the tag, the outcome (``ok`` or a RemoteKind) and the seconds of each instruction that ended
         self.ended: Callable[[str, str, float], None] = _unheard
@@ -86,6 +91,10 @@ class Executor:
 
     def _note_idle(self) -> None:
         # Courtesies and status writes may lag; what holds decisions up is work that creates or ends something.
+        if len(self._waiting) - self._events_waiting < WAITING_MAX:
+            self.room.set()
+        else:
+            self.room.clear()
         backlog = len(self._waiting) > self._concurrency
         if backlog:
             self.idle.clear()

@@ -68,6 +68,7 @@ class Loop:
         """Decide until cancelled."""
         unfed = 0
         while True:
+            await self._executor.room.wait()
             if unfinished(self.state) and unfed < _UNFED_MAX:
                 # Many pods came at once and one step looks at only so many: the rest wait for nobody. No news is taken meanwhile, so
                 # that what is decided does not hang on what happens to have arrived.

@@ -34,6 +34,8 @@ from burster.surfaces.view import StatusView
 
 
 _DRAIN_POLL_S: Final = 1.0
+#: The longest budget window is a month: older spend is in the ledger, and no decision needs it.
+_BUDGET_MEMORY_MS: Final = 32 * 86_400_000
 
 
 class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,8 +132,9 @@ class Controller:
 
     async def run(self) -> None:
         """Watch, decide and act until cancelled."""
-        spends = self._ledger.spend()
-        self.post(s.LedgerRestored(entries=tuple(spends)))
+        oldest_ms = self._clock.now_ms() - _BUDGET_MEMORY_MS
+        spends = tuple(spend for spend in self._ledger.spend() if spend.at_ms >= oldest_ms)
+        self.post(s.LedgerRestored(entries=spends))
         ticks = start_ticks(self._clock, self.post, self._options.intervals_ms)
         try:
             async with asyncio.TaskGroup() as group:

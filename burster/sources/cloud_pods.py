@@ -137,10 +137,11 @@ class CloudPodSink:
         self._index.add(pod.pod_uid, pod.burst_key)
         return pod.burst_uid, pod.burst_key, pod.pod_uid
 
-    def gone(self, key: Key, last: CloudPodObject | None) -> None:  # noqa: ARG002 - its key says all
-        """Post CloudPodGone."""
+    def gone(self, key: Key, last: CloudPodObject | None) -> None:
+        """Post CloudPodGone, with how its work had ended if the server's last word says so."""
         self._index.discard(key[2])
-        self._post(CloudPodGone(burst_uid=key[0], burst_key=key[1], pod_uid=key[2]))
+        phase = (last.status.phase or "") if last is not None else ""
+        self._post(CloudPodGone(burst_uid=key[0], burst_key=key[1], pod_uid=key[2], phase=phase))
 
     def synced(self) -> None:
         """Post SourceSynced."""

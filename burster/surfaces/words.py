@@ -31,6 +31,7 @@ _CHANGES: Final = {
     "BreakerOpen": "Somebody who looks into the failures and resets the breaker.",
     "NamespaceNotAllowed": "The platform team adding the namespace to the target's allowedNamespaces.",
     "CloneWouldRunTwice": "Strategy Auto or Move in the policy.",
+    "AlreadyPeerPod": "A free slot (kata.peerpods.io/vm) on a worker: more workers, or a larger PEERPODS_LIMIT_PER_NODE.",
     "MoveNeedsWebhook": "A bare pod in its place, or strategy Clone where it is a service: this version has no admission webhook.",
     "NoOfferings": "The cloud answering with what it offers; it is asked again by itself.",
     "NotInRegion": "A size in the target's sizes that its region has.",

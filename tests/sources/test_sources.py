@@ -134,7 +134,7 @@ def test_cloud_pods_come_and_go_and_are_known_by_uid(play: Play):
             assert index.burst_of("uid-c") == "shop/b"
             api.remove(cloud_pods.PATH, "c")
             await clock.settled()
-            assert posted[2:] == [CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c")]
+            assert posted[2:] == [CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c", phase="Pending")]
             assert index.burst_of("uid-c") is None
 
     play(scene)

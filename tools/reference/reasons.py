@@ -65,13 +65,15 @@ _REFUSALS_HEAD: Final = (
 
 _REFUSALS: Final = (
     "TooYoung", "TooFew", "BackingOff", "LedgerNotWritable", "ComingHome", "Paused", "PolicyMaxBursts", "CloneWouldRunTwice",
-    "MoveNeedsWebhook", "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
+    "MoveNeedsWebhook", "AlreadyPeerPod",
+    "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
     "PolicyMaxVcpus", "TargetMaxVcpus", "PolicyBudget", "TargetBudget",
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {
-        "LedgerNotWritable", "ComingHome", "Paused", "CloneWouldRunTwice", "MoveNeedsWebhook", "TargetMissing", "BreakerOpen",
+        "LedgerNotWritable", "ComingHome", "Paused", "CloneWouldRunTwice", "MoveNeedsWebhook", "AlreadyPeerPod",
+    "TargetMissing", "BreakerOpen",
         "TargetEvacuated", "NamespaceNotAllowed", "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted",
         "PriceUnknown",
     }

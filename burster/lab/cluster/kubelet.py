@@ -42,7 +42,7 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
 class _Worker:
     """One incarnation of a pod on its node."""
 
-    __slots__ = ("loop", "node", "pod", "restarts", "run", "state", "timer", "uid")
+    __slots__ = ("loop", "node", "pod", "restarts", "run", "state", "timer", "uid", "work_timer")
 
     def __init__(self, pod: Json) -> None:
         self.pod = pod
@@ -51,6 +51,7 @@ class _Worker:
         self.state = "new"  # new -> starting -> running -> ended -> stopping
         self.run: Run | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.work_timer: asyncio.TimerHandle | None = None  #: fires when the pod's own work is done
         self.loop: SandboxLoop | None = None
         self.restarts = 0
 
@@ -198,7 +199,7 @@ class Kubelets:
         annotations: dict[str, str] = section(meta, "annotations")
         if RUN_SECONDS in annotations and worker.pod["spec"].get("restartPolicy", "Always") != "Always":
             duration_ms = round(float(annotations[RUN_SECONDS]) * 1000)
-            worker.timer = self._works.later(duration_ms, lambda: self._complete(worker))
+            worker.timer = worker.work_timer = self._works.later(duration_ms, lambda: self._complete(worker))
 
     def _complete(self, worker: _Worker) -> None:
         if worker.state != "running":
@@ -220,9 +221,13 @@ class Kubelets:
             self._works.cancel(worker.timer)
             self._stopped(worker)
             return
-        # a task that would have ended by itself within the grace period is stopped all the same: SIGTERM ends it
-        self._works.cancel(worker.timer)
         delay = min(self._config.stop_ms, podstatus.grace_seconds(worker.pod) * 1000)
+        stops_at_s = asyncio.get_running_loop().time() + delay / 1000
+        work = worker.work_timer
+        if work is not None and not work.cancelled() and work.when() <= stops_at_s:
+            worker.state = "running"  # its work is done before it has stopped: it ends as work does, and goes then
+            return
+        self._works.cancel(worker.timer)
         worker.timer = self._works.later(delay, lambda: self._stopped(worker))
 
     def _stopped(self, worker: _Worker) -> None:
@@ -241,8 +246,8 @@ class Kubelets:
         """Take the pod out of the API, as the last thing a kubelet does for it; with finalizers it stays until they are gone."""
         pod = worker.pod
         meta = pod["metadata"]
-        if not is_finished(pod) and meta.get("finalizers"):
-            # whoever holds the finalizer (the Job controller) reads from the phase how it ended
+        if not is_finished(pod):
+            # a kubelet tells how a pod ended before the pod goes, and whoever holds a finalizer reads it
             self._write(worker, podstatus.ended_status(pod, self._now_ms(), exit_code=143))
         try:
             self._store.delete("pods", meta["namespace"], meta["name"], uid=worker.uid, grace_seconds=0)
