@@ -43,13 +43,14 @@ def a_replica_set(name: str) -> dict:
 
 
 async def _a_day(clock: LabClock, site, controller: Controller) -> None:
-    """A service, a bare ReplicaSet and a task find no room; later nobody wants them any more, and the records grow old."""
+    """A service, a bare ReplicaSet and two tasks find no room; later nobody wants them, one task is still at work, and records grow old."""
     running = asyncio.create_task(controller.run(), name="controller")
     await clock.sleep(1)
     site.store.create("deployments.apps", NAMESPACE, service(an_entry("web", "Deployment", replicas=3)))
     await clock.sleep(5)
     site.store.create("replicasets.apps", NAMESPACE, a_replica_set("set"))
     site.store.create("pods", NAMESPACE, task_pod(an_entry("task-1", "Pod", duration_ms=600_000)))
+    site.store.create("pods", NAMESPACE, task_pod(an_entry("task-2", "Pod", duration_ms=36_000_000)))
     await clock.sleep(1_200)
     site.store.patch("deployments.apps", NAMESPACE, "web", {"spec": {"replicas": 0}})
     site.store.patch("replicasets.apps", NAMESPACE, "set", {"spec": {"replicas": 0}})
@@ -110,7 +111,7 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
     _, decided = run_under(rights, tmp_path, dry_run=True)
     assert rights.refused == set()
     assert {verb for _, _, verb in rights.granted} <= {"get", "list", "watch"}
-    assert len(decided["Burst"]) == 3
+    assert len(decided["Burst"]) == 4
 
 
 def test_without_the_opt_in_nothing_is_created(tmp_path):
