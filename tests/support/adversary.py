@@ -459,12 +459,12 @@ class Adversary:
             self.cluster.remove("pods", NAMESPACE, obj["metadata"]["name"])
 
     def user_deletes_cloud_pod(self, choice: int, *, force: bool) -> None:
-        obj = pick(self._going() | self.cloud(terminating=False), choice)
+        obj = pick(self.cloud(), choice)
         if obj is None:
             return
         self._cancel(obj)
         if force:
-            self.cluster.remove("pods", NAMESPACE, obj["metadata"]["name"])
+            self._object_goes(obj)
         else:
             path = f"/api/v1/namespaces/{NAMESPACE}/pods/{obj['metadata']['name']}"
             self.cluster.request("delete", path, {"gracePeriodSeconds": 30})
@@ -539,37 +539,31 @@ class Adversary:
             vm.state = "Deleting"
 
     def cloud_stop(self, choice: int, *, says_failed: bool) -> None:
-        """The kubelet has stopped a terminating pod."""
-        obj = pick(self._going(), choice)
+        """The kubelet has stopped a terminating pod; one that a finalizer holds always shows its last phase."""
+        obj = pick(self.cloud(terminating=True), choice)
         if obj is None:
             return
+        says_failed = says_failed or bool(obj["metadata"].get("finalizers"))
         for vm in self.vms_of(obj, "Creating", "Succeeded"):
             if vm.run is not None and not vm.run.outcome:
                 vm.run.outcome = "Stopped"
-                if says_failed:
-                    self._set(obj, "Failed")
             vm.state = "Deleting"
-        self.cluster.remove("pods", NAMESPACE, obj["metadata"]["name"])
+        if says_failed and phase_of(obj) != "Succeeded":
+            self._set(obj, "Failed")
+        self._object_goes(obj)
 
     def removed_by_force(self, choice: int) -> None:
-        """The pod collector removes a terminating pod's object while its VM is still at work."""
-        obj = pick(self._going(), choice)
+        """The pod collector removes a terminating pod's object, and says Failed, while its VM is still at work."""
+        obj = pick(self.cloud(terminating=True), choice)
         if obj is not None:
-            self.cluster.remove("pods", NAMESPACE, obj["metadata"]["name"])
+            if phase_of(obj) != "Succeeded":
+                self._set(obj, "Failed")
+            self._object_goes(obj)
 
-    def _going(self) -> dict[str, Json]:
-        """Return the terminating cloud pods whose objects may go.
-
-        A task that ends its work after it was asked to stop, and whose pod's object goes before any controller has seen that, is started
-        again on-prem: nothing is left that could tell. That known limit is kept out of the world here.
-        """
-        records = {obj["metadata"]["name"]: burst_from_object(obj) for obj in self.cluster.all("bursts")}
-        going = self.cloud(terminating=True)
-        for name, obj in list(going.items()):
-            record = records.get(obj["metadata"]["labels"][BURST_LABEL])
-            if phase_of(obj) == "Succeeded" and record is not None and not record.status.outcome:
-                del going[name]
-        return going
+    def _object_goes(self, obj: Json) -> None:
+        """Nothing but finalizers holds a pod's object any more."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{obj['metadata']['name']}"
+        self.cluster.request("delete", path, {"gracePeriodSeconds": 0})
 
     def sandbox_fails(self, choice: int, kind: RemoteKind, count: int) -> None:
         obj = pick(self.cloud("Pending", terminating=False), choice)

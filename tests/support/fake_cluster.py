@@ -126,16 +126,19 @@ class FakeCluster:
                 raise RemoteError("Conflict", f"{field} is {metadata[field]}, not {wanted}", status=409)
         if not metadata.get("finalizers") and (not _holds(key[0], obj) or options.get("gracePeriodSeconds") == 0):
             self._drop(key, obj)
-        elif not metadata.get("deletionTimestamp"):
+        elif not metadata.get("deletionTimestamp") or options.get("gracePeriodSeconds") == 0:
             obj = copy.deepcopy(obj)
             obj["metadata"]["deletionTimestamp"] = "2026-01-05T08:00:00Z"
+            if options.get("gracePeriodSeconds") == 0:
+                obj["metadata"]["deletionGracePeriodSeconds"] = 0
             self._store("MODIFIED", key, obj)
         return obj
 
 
 def _holds(plural: str, obj: Json) -> bool:
     """Say whether a kubelet has to confirm an object's deletion."""
-    return plural == "pods" and bool(obj["spec"].get("nodeName"))
+    confirmed = obj["metadata"].get("deletionGracePeriodSeconds") == 0
+    return plural == "pods" and bool(obj["spec"].get("nodeName")) and not confirmed
 
 
 def _parse(path: str) -> tuple[str, str, str, str]:
