@@ -4,6 +4,7 @@ Used as annotations by the schema. A field keeps the text a person wrote (so tha
 integers. Every refusal is a ValueError whose message is a sentence about the value; the field's path is added by the caller.
 """
 
+import math
 import re
 from typing import Annotated, Any, Final
 
@@ -51,6 +52,8 @@ class DurationBetween(_Kind, frozen=True):
     most: str
 
     def _check(self, value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f'{value} is no duration: write for example "30s", "5m" or "1h30m"')
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError(f'{value} has no unit: write "{value}s" for seconds, "{value}m" for minutes')  # noqa: TRY004 (pydantic reports ValueError)
         if not isinstance(value, str):
