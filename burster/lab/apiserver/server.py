@@ -18,7 +18,7 @@ from multidict import MultiMapping
 from burster.lab.apiserver import discovery
 from burster.lab.apiserver.about import describe
 from burster.lab.apiserver.calls import Address, Call, is_true, parse_path, resolve, verb_of
-from burster.lab.apiserver.errors import ApiError, Json
+from burster.lab.apiserver.errors import ApiError, Json, unsupported_media
 from burster.lab.apiserver.faults import Fault, FaultHook, RequestInfo
 from burster.lab.apiserver.handlers import HANDLERS, Answer
 from burster.lab.apiserver.kubeconfig import kubeconfig
@@ -121,6 +121,8 @@ class ApiServer:
         if address is None:
             return self._describe_itself(parts, request)
         if (address.group, address.version) in discovery.REVIEWS:
+            if "protobuf" in request.content_type:
+                raise unsupported_media((_JSON,))
             body = orjson.loads(await _body(request))
             review = answer(address.plural, body, user=user, tokens=self.tokens)
             return web.Response(body=orjson.dumps(review), status=201, content_type=_JSON)

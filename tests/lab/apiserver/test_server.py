@@ -275,3 +275,11 @@ def test_an_api_error_is_a_status_object():
         "details": {"retryAfterSeconds": 2},
         "code": 429,
     }
+
+
+async def test_a_review_in_protobuf_is_refused_as_such_and_is_no_error_of_the_server(http):
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    headers = {"Content-Type": "application/vnd.kubernetes.protobuf"}
+    async with http.post(path, data=b"k8s\x00\n", headers=headers) as response:
+        assert response.status == 415
+        assert (await response.json())["reason"] == "UnsupportedMediaType"
