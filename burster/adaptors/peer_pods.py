@@ -4,7 +4,7 @@ A Move must never lose the pod and never run it twice, whatever instant the cont
 manifest), a mark on the record that the pod is being taken, the deletion by uid and resourceVersion, the new pod, a mark that it was
 placed. After a restart a missing pod with only the first mark was taken by us and is written anew; without it, or with the second,
 somebody else deleted it and it stays gone. Coming home is the same backwards: the first mark says that the pod is ours to bring home, and
-goes when that is done.
+goes when that is done. A moved pod that we delete is held by a finalizer until how it ended is on record.
 """
 
 from typing import Any, Final

@@ -144,11 +144,6 @@ class LabCluster:
         return self.kubelets.runs
 
     @property
-    def on_prem(self) -> list[Run]:
-        """What runs on the cluster's own nodes now."""
-        return self.runs.running("on-prem")
-
-    @property
     def in_cloud(self) -> list[Run]:
         """What runs in pod VMs now."""
         return self.runs.running("cloud")

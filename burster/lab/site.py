@@ -6,7 +6,7 @@ Made by the demo, by ``lab up`` and by crash tests. It knows burster only as its
 import contextlib
 import secrets
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -164,11 +164,3 @@ def _ensure(store: Store, resource: str, obj: dict[str, Any]) -> None:
     except ApiError as error:
         if error.status != _ALREADY_THERE:
             raise
-
-
-def onprem_nodes(options: Sequence[Resources]) -> Resources:
-    """Return what the on-prem nodes have together."""
-    total = Resources()
-    for resources in options:
-        total += resources
-    return total

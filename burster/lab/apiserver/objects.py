@@ -65,12 +65,6 @@ def timestamp(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def timestamp_micros(at_ms: int) -> str:
-    """Epoch milliseconds as Kubernetes writes MicroTime."""
-    seconds, rest_ms = divmod(at_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest_ms:03d}000Z"
-
-
 def parse_timestamp(written: str) -> int | None:
     """Epoch milliseconds of an RFC 3339 time, or None where it is none."""
     try:
