@@ -14,8 +14,8 @@ from burster.engine.vms import VM_PREFIX, stem_of, vm_stem
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
 from burster.model.offerings import Vm
-from burster.model.policies import Target
 from burster.model.stimuli import CloudListed, VmDeleted, VmsObserved
+from burster.model.targets import Target
 
 
 _PEER_PODS: Final = "/apis/confidentialcontainers.org/v1alpha1/peerpods"

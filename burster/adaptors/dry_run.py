@@ -18,7 +18,10 @@ from burster.model.stimuli import (
     BurstRecorded,
     PodDeleted,
     PodReturned,
+    PolicyStatusWritten,
     RecordDeleted,
+    ScaleSet,
+    SignalPublished,
     StatusWritten,
     Stimulus,
     VmsObserved,
@@ -35,7 +38,7 @@ class DryRunAdaptor:
     def __init__(self, still_pending: Callable[[str, str], bool]) -> None:
         self._still_pending = still_pending
 
-    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: PLR0911 - one line per kind
+    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911 - one line per kind
         """Return the outcome that keeps the engine's account right without touching anything."""
         await asyncio.sleep(0)
         _log.info("dry_run.would", instruction=type(instruction).__name__, key=instruction.key)
@@ -61,5 +64,11 @@ class DryRunAdaptor:
                 return StatusWritten(key=burst.key, phase=burst.status.phase)
             case i.ForgetBurst(burst=burst):
                 return RecordDeleted(key=burst.key)
+            case i.SetScale(policy=policy, replicas=replicas):
+                return ScaleSet(policy=policy, replicas=replicas)
+            case i.PublishSignal(policy=policy, replicas=replicas):
+                return SignalPublished(policy=policy, replicas=replicas)
+            case i.WritePolicyStatus(policy=policy):
+                return PolicyStatusWritten(policy=policy)
             case i.ListCloud() | i.DeleteVm() | i.EmitEvent():
                 return None

@@ -52,7 +52,7 @@ from burster.clients.arm_wire import (
 )
 from burster.model.errors import RemoteError
 from burster.model.offerings import Quota, Vm
-from burster.model.policies import Target
+from burster.model.targets import Target
 
 
 T = TypeVar("T")

@@ -46,7 +46,7 @@ def admit(state: State, entry: PodEntry) -> None:
     policy = state.policies.get(entry.policy)
     if policy is None or entry.burst or not pod.unschedulable:
         return
-    aged_at = (pod.unschedulable_since_ms or 0) + policy.policy.trigger.pending_for_ms
+    aged_at = (pod.unschedulable_since_ms or 0) + policy.policy.pending_for_ms
     rested_at, failures = state.parked.get(pod.key, (0, 0))
     due = max(aged_at, rested_at)
     if due <= state.now_ms:
@@ -61,7 +61,7 @@ def admit(state: State, entry: PodEntry) -> None:
 
 def _say_too_young(state: State, entry: PodEntry, policy: Policy, due_ms: int) -> None:
     since = entry.pod.unschedulable_since_ms or 0
-    pending_for_ms = policy.trigger.pending_for_ms
+    pending_for_ms = policy.pending_for_ms
     waited = format_duration_ms(max(0, state.now_ms - since))
     entry.verdict = ("Wait", "TooYoung")
     state.decide(
@@ -100,7 +100,8 @@ def enqueue(policy: PolicyEntry, pod: Pod) -> None:
     policy.queued[pod.key] = place
     insort(policy.queue, place)
     policy.fresh.append(pod.key)
-    if policy.too_few and len(policy.queued) + policy.active >= policy.policy.trigger.min_count:
+    pending = policy.policy.pending
+    if policy.too_few and (pending is None or len(policy.queued) + policy.active >= pending.min_count):
         # It is enough now, also for those that waited for this one.
         policy.too_few, policy.reopened = False, True
 

@@ -11,8 +11,9 @@ from burster.engine.placement import choose_offering, choose_strategy
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.bursts import BurstStrategy
 from burster.model.decisions import Reason
+from burster.model.limits import Budget, Limits
 from burster.model.offerings import Offering
-from burster.model.policies import Budget, Limits, Policy
+from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms, format_micro_usd
 
 
@@ -80,13 +81,14 @@ def _whole_policy_gate(state: State, policy: PolicyEntry) -> Refusal | None:
             reason=Reason(code="Paused", sentence="The policy is paused by its annotation burster.dev/paused."),
             whole_policy=True,
         )
-    if len(policy.queued) + policy.active < rules.trigger.min_count:
+    min_count = rules.pending.min_count if rules.pending else 1
+    if len(policy.queued) + policy.active < min_count:
         return Refusal(
             verdict="Wait",
             reason=Reason(
                 code="TooFew",
-                sentence=f"{len(policy.queued)} pods are pending; the policy acts from {rules.trigger.min_count}.",
-                numbers={"pending": len(policy.queued), "min_count": rules.trigger.min_count},
+                sentence=f"{len(policy.queued)} pods are pending; the policy acts from {min_count}.",
+                numbers={"pending": len(policy.queued), "min_count": min_count},
             ),
             whole_policy=True,
         )
@@ -246,9 +248,9 @@ def _grant_reasons(  # noqa: PLR0913, PLR0917 - the whole story of a grant in on
             code="Pending",
             sentence=(
                 f"No on-prem node has taken it for {format_duration_ms(waited)} "
-                f"(the policy waits {format_duration_ms(policy.trigger.pending_for_ms)})."
+                f"(the policy waits {format_duration_ms(policy.pending_for_ms)})."
             ),
-            numbers={"pending_ms": waited, "pending_for_ms": policy.trigger.pending_for_ms},
+            numbers={"pending_ms": waited, "pending_for_ms": policy.pending_for_ms},
         ),
         Reason(code=f"Strategy{strategy}", sentence=f"{strategy}, because it is a {kind}."),
         Reason(

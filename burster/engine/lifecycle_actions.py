@@ -243,7 +243,7 @@ def serve(state: State, entry: BurstEntry, reason: Reason) -> None:
 def start_cooldown(state: State, entry: BurstEntry) -> None:
     """A serving clone that nothing asks for is kept for the policy's cool-down, in case demand comes back."""
     policy = state.policies.get(entry.burst.policy_key)
-    cooldown = policy.policy.placement.cooldown_ms if policy else 0
+    cooldown = policy.policy.scaling.cooldown_ms if policy else 0
     if entry.surplus_since_ms is None:
         entry.surplus_since_ms = state.now_ms
     state.at(entry.surplus_since_ms + cooldown, "cooldown", entry.burst.key)

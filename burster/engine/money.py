@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from burster.model.policies import Budget
+from burster.model.limits import Budget
 from burster.model.quantities import cost_micro_usd
 
 

@@ -11,8 +11,9 @@ from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import Instruction
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod, Resources
-from burster.model.policies import Policy, Target
+from burster.model.policies import Policy
 from burster.model.stimuli import CloudPodSeen, Spend
+from burster.model.targets import Target
 
 
 TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "cooldown", "lease", "forget"]

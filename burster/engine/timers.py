@@ -11,7 +11,7 @@ from burster.engine.lifecycle import ANSWERING
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import ForgetBurst, MarkVerified, PlacePod, RecordBurst
-from burster.model.policies import Budget
+from burster.model.limits import Budget
 from burster.model.quantities import format_duration_ms
 
 
@@ -123,7 +123,7 @@ def _cooldown(state: State, key: str) -> None:
     if entry.burst.status.phase not in ANSWERING:
         return
     policy = state.policies.get(entry.burst.policy_key)
-    cooldown = policy.policy.placement.cooldown_ms if policy else 0
+    cooldown = policy.policy.scaling.cooldown_ms if policy else 0
     if entry.surplus_since_ms is None:
         entry.surplus_since_ms = state.now_ms
     if entry.burst.status.phase == "Serving" and state.now_ms < entry.surplus_since_ms + cooldown:

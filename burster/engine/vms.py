@@ -10,7 +10,8 @@ from typing import Final
 from burster.model.bursts import Burst
 from burster.model.decisions import Reason
 from burster.model.offerings import Vm
-from burster.model.policies import Policy, Target
+from burster.model.policies import Policy
+from burster.model.targets import Target
 
 
 VM_PREFIX: Final = "podvm-"

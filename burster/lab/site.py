@@ -25,8 +25,8 @@ from burster.lab.cluster.kubelet import KubeletConfig
 from burster.lab.cluster.nodes import add_node, make_node
 from burster.lab.labcluster import CaaSettings, LabCluster
 from burster.model.pods import Resources
-from burster.model.policies import Target
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
+from burster.model.targets import Target
 from burster.policy.crds import crds
 from burster.policy.load import Document
 from burster.runtime.clock import Clock

@@ -25,7 +25,7 @@ class Witness:
     def __init__(self, store: Store, policies: tuple[Policy, ...], now_ms: Any) -> None:
         self._store = store
         self._now_ms = now_ms
-        self._pending_for = {policy.key: policy.trigger.pending_for_ms for policy in policies}
+        self._pending_for = {policy.key: policy.pending_for_ms for policy in policies}
         self._due: dict[
             tuple[str, int], tuple[int, float]
         ] = {}  #: (pod uid, pendingFor) -> (virtual due, wall at that moment)

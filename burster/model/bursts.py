@@ -22,10 +22,10 @@ BurstStrategy = Literal["Clone", "Move"]
 
 
 class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The pending on-prem pod a burst was decided for."""
+    """The pending on-prem pod a burst was decided for; empty where a metric asked for a replica and no pod in particular."""
 
-    name: str
-    uid: str
+    name: str = ""
+    uid: str = ""
     resource_version: str = ""
 
 
@@ -47,7 +47,7 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str
     strategy: BurstStrategy
     pod_name: str
-    for_pod: PodRef
+    for_pod: PodRef = PodRef()
     workload: WorkloadRef | None = None
     provider: str = "azure"
     region: str

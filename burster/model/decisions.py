@@ -13,6 +13,8 @@ Verdict = Literal[
     "Renew",  # a lease goes on, its money reserved
     "Fail",  # a burst went wrong
     "Sweep",  # something in the cloud that no record claims
+    "Scale",  # a number of replicas is set or published, or kept for a reason
+    "Warn",  # nothing is done, but a person should know
     "Resolved",  # the demand went away by itself
 ]
 

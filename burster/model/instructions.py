@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from burster.model.bursts import Burst
+from burster.model.triggers import WorkloadRef
 
 
 class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -88,6 +89,45 @@ class DeleteVm(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
     vm: str
 
 
+class SetScale(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Set a workload's ``/scale``. Ends in ScaleSet; in InstructionFailed Conflict where somebody else owns its number."""
+
+    policy: str  #: the policy's key, whose namespace is the workload's
+    workload: WorkloadRef
+    replicas: int
+
+
+class PublishSignal(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Publish the number of replicas that a policy wants, for KEDA to act on. Ends in SignalPublished."""
+
+    policy: str
+    replicas: int
+    active: bool
+
+
+class PolicyCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a policy's conditions, as Kubernetes has them."""
+
+    type: Literal["Accepted", "Active", "Fallback", "Paused"]
+    status: Literal["True", "False", "Unknown"]
+    since_ms: int
+    reason: str
+    message: str
+
+
+class WritePolicyStatus(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write a BurstPolicy's status by server-side apply. Ends in PolicyStatusWritten. A newer one replaces a waiting one."""
+
+    policy: str
+    generation: int
+    conditions: tuple[PolicyCondition, ...]
+    pending: int = 0
+    bursts: int = 0
+    replicas: int | None = None  #: the number wanted, where demand is a number
+    reserved_micro_usd: int = 0
+    spent_micro_usd: int = 0
+
+
 class EmitEvent(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
     """Write a Kubernetes event on a policy, pod or burst. Never retried: an event is a courtesy, the ledger is the record."""
 
@@ -111,5 +151,8 @@ Instruction = (
     | ForgetBurst
     | ListCloud
     | DeleteVm
+    | SetScale
+    | PublishSignal
+    | WritePolicyStatus
     | EmitEvent
 )

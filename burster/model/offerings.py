@@ -23,6 +23,7 @@ class Offering(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price_micro_usd_per_hour: int | None
     restricted: str = ""  #: why this subscription may not use it, as the SKU list says; empty where it may
     zones: tuple[str, ...] = ()
+    spot: bool = False  #: may be taken away at any time
 
     @property
     def key(self) -> str:

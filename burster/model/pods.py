@@ -8,7 +8,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     cpu_millicores: int = 0
     memory_bytes: int = 0
-    gpus: int = 0
+    gpus: int = 0  #: nvidia.com/gpu
+    devices: tuple[tuple[str, int], ...] = ()  #: every other extended resource by name, in order of names
 
     def fits_in(self, other: "Resources") -> bool:
         """Say whether everything asked for here is there."""
@@ -16,6 +17,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             self.cpu_millicores <= other.cpu_millicores
             and self.memory_bytes <= other.memory_bytes
             and self.gpus <= other.gpus
+            and (not self.devices or _covered(self.devices, other.devices))
         )
 
     def __add__(self, other: "Resources") -> "Resources":
@@ -23,7 +25,20 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             cpu_millicores=self.cpu_millicores + other.cpu_millicores,
             memory_bytes=self.memory_bytes + other.memory_bytes,
             gpus=self.gpus + other.gpus,
+            devices=_summed(self.devices, other.devices) if self.devices or other.devices else (),
         )
+
+
+def _covered(asked: tuple[tuple[str, int], ...], there: tuple[tuple[str, int], ...]) -> bool:
+    amounts = dict(there)
+    return all(count <= amounts.get(name, 0) for name, count in asked)
+
+
+def _summed(*parts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    total: dict[str, int] = {}
+    for name, count in (item for part in parts for item in part):
+        total[name] = total.get(name, 0) + count
+    return tuple(sorted(total.items()))
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +72,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     runtime_class: str = ""
     restart_policy: str = "Always"
+    images: tuple[str, ...] = ()  #: of every container, init containers included
+    secrets: tuple[str, ...] = ()  #: names of the Secrets its containers and volumes refer to
     gated: bool = False
     terminating: bool = False
     node_name: str = ""

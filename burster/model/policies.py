@@ -9,11 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from burster.model.limits import Limits
 from burster.model.offerings import Tee
 from burster.model.pods import Pod
+from burster.model.scaling import Scaling
+from burster.model.triggers import PendingPodsTrigger, Trigger
+from burster.model.windows import Window
 
 
-Strategy = Literal["Auto", "Clone", "Move"]
+Strategy = Literal["Auto", "Clone", "Move", "Scale", "Signal", "Machine"]
 
 
 class WorkloadSelector(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,47 +47,70 @@ def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-class PendingPodsTrigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Demand is the matching pods that have been Unschedulable for at least ``pending_for_ms``."""
+class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a pod waits for room on-prem before money is spent on it.
 
-    name: str = "pending-pods"
-    pending_for_ms: int = 30_000
-    min_count: int = 1
+    AtOnce: not at all. PendingFor: for as long as the pending-pods trigger says. BuyOrWait: as long as waiting is worth more than
+    renting, and never longer than ``max_wait_ms``.
+    """
 
-
-class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Hard limits in micro-USD per UTC hour, day and month; None: no limit of that kind."""
-
-    per_hour_micro_usd: int | None = None
-    per_day_micro_usd: int | None = None
-    per_month_micro_usd: int | None = None
+    mode: Literal["AtOnce", "PendingFor", "BuyOrWait"] = "PendingFor"
+    max_wait_ms: int = 3_600_000
+    expected_run_ms: int | None = None  #: how long such a pod runs; None: learned from those that ended
+    value_micro_usd_per_hour: int = 0  #: what an hour of a pod's waiting costs its owner
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a policy, or a target for all policies, may use at most; None: no limit of that kind."""
+class Spread(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How evenly bursts lie over places, in the words of Kubernetes' topology spread."""
 
-    max_bursts: int | None = None
-    max_vcpus: int | None = None
-    budget: Budget = Budget()
+    by: Literal["target", "region", "zone", "family"] = "region"
+    max_skew: int = 1
+    required: bool = False  #: DoNotSchedule; else only preferred (ScheduleAnyway)
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where and how. Targets are tried in order; sizes, where given, narrow the target's own."""
+    """Where, how and for how long. Targets are tried in order; sizes, where given, narrow the target's own."""
 
     strategy: Strategy = "Auto"
     targets: tuple[str, ...]
     sizes: tuple[str, ...] = ()
+    spot: Literal["Never", "Prefer", "Only"] = "Never"
+    spread: Spread | None = None
     lease_ms: int = 3_000_000
-    #: how long a serving clone outlives the demand for it before it is released (KEDA's cooldownPeriod)
-    cooldown_ms: int = 300_000
     drain_ms: int = 600_000
+    #: a serving burst is not released before this unless money, a limit or a person says so
+    min_life_ms: int = 0
+    #: how long a spare burst is kept after the demand for it has ended, and after the latest launch of its policy
+    idle_ms: int = 0
+    release_order: Literal["DearestFirst", "YoungestFirst", "OldestFirst"] = "DearestFirst"
+    #: WhenStarted: a clone goes when its pod has started on-prem. WhenRoom: also when on-prem has had room for it for ``idle_ms``.
+    return_home: Literal["WhenStarted", "WhenRoom"] = "WhenStarted"
+    disruption_percent: int = 10  #: how many of a policy's serving bursts may be coming home at once for want of demand
+
+
+class InitdataRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A ConfigMap key that holds the initdata of peer pods."""
+
+    config_map: str
+    key: str = "initdata.toml"
 
 
 class Confidential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What proof a place must give. There is no way to say "none": bursting is for confidential VMs."""
+    """What proof a place must give, and what a pod must be. There is no way to say "none": bursting is for confidential VMs."""
 
     tees: tuple[Tee, ...] = ("TDX",)
     secure_boot: bool = True
+    #: Required: only where a Trustee is declared, which releases keys after attestation; VmOnly: the VM's own properties will do
+    attestation: Literal["Required", "VmOnly"] = "Required"
+    initdata: InitdataRef | None = None  #: instead of the target's
+    exec_forbidden: bool = True  #: the agent policy in the initdata must forbid exec; without initdata that can't be so
+    allowed_images: tuple[str, ...] = ()  #: registry/repository prefixes; empty: any
+    images_by_digest: bool = False
+    #: Any: a pod may refer to any Secret; Sealed: only to those named here, which hold sealed secrets that only Trustee opens
+    secrets: Literal["Any", "Sealed"] = "Any"
+    sealed_secrets: tuple[str, ...] = ()
+    data_class: str = ""  #: of what is worked on; a target must list it
+    jurisdictions: tuple[str, ...] = ()  #: any of which the target must be in; empty: any
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,7 +123,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
     paused: bool = False
     workload: WorkloadSelector
-    trigger: PendingPodsTrigger = PendingPodsTrigger()
+    triggers: tuple[Trigger, ...] = (PendingPodsTrigger(),)
+    scaling: Scaling = Scaling()
+    when: str = ""  #: CEL; empty: always
+    windows: tuple[Window, ...] = ()  #: in force while any is open; empty: always
+    blackouts: tuple[Window, ...] = ()  #: not in force while any is open
+    wait: Wait = Wait()
     limits: Limits = Limits()
     placement: Placement
     confidential: Confidential = Confidential()
@@ -106,27 +138,26 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """``namespace/name``."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def pending(self) -> PendingPodsTrigger | None:
+        """Its pending-pods trigger, or None."""
+        return next((one for one in self.triggers if isinstance(one, PendingPodsTrigger)), None)
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A BurstTarget, compiled: one place to burst to, and what no policy may exceed there."""
+    @property
+    def numeric(self) -> bool:
+        """Whether its demand is a number of replicas (KEDA's arithmetic) rather than the pending pods themselves.
 
-    name: str
-    uid: str = ""
-    generation: int = 0
-    provider: str = "azure"
-    subscription: str
-    resource_group: str
-    region: str
-    runtime_class: str = "kata-remote"
-    image: str = ""  #: the pod VM image every VM there must have; empty: not checked
-    subnet: str = ""  #: the subnet every VM there must be in; empty: not checked
-    sizes: tuple[str, ...] = ()  #: allowed VM sizes; never empty after compilation
-    tees: tuple[Tee, ...] = ("TDX",)
-    allowed_namespaces: tuple[str, ...] = ()  #: empty: none; "*": every one
-    limits: Limits = Limits()
-    #: reserved per hour for a size whose price is unknown; None: such a size is refused
-    assumed_price_micro_usd_per_hour: int | None = None
-    launch_deadline_ms: int = 300_000  #: from the pod's placing to its VM being there
-    ready_deadline_ms: int = 900_000  #: from the pod's placing to the pod running and its VM verified
-    sweep: Literal["Report", "Delete"] = "Report"  #: what to do with VMs that no record claims
-    sweep_grace_ms: int = 300_000
+        Move takes pods and nothing else: there, metrics only serve ``when``.
+        """
+        if self.placement.strategy in {"Scale", "Signal"}:
+            return True
+        return self.placement.strategy != "Move" and any(
+            not isinstance(one, PendingPodsTrigger) for one in self.triggers
+        )
+
+    @property
+    def pending_for_ms(self) -> int:
+        """How long a pod must have been unschedulable before it counts."""
+        if self.wait.mode == "AtOnce" or self.pending is None:
+            return 0
+        return self.pending.pending_for_ms

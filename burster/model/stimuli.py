@@ -9,9 +9,11 @@ import msgspec
 
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteKind
+from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota, Vm
 from burster.model.pods import Pod, Resources
-from burster.model.policies import Policy, Target
+from burster.model.policies import Policy
+from burster.model.targets import Target
 
 
 SourceName = Literal["pods", "policies", "targets", "bursts", "cloud-pods", "offerings"]
@@ -37,6 +39,15 @@ class PolicyGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """A policy was deleted, or no longer compiles."""
 
     key: str
+
+
+class PolicyRefused(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A policy exists and is not valid: nothing new starts by it; what runs is kept under the last version that was valid."""
+
+    key: str
+    uid: str = ""
+    generation: int = 0
+    message: str
 
 
 class TargetSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +97,93 @@ class CapacitySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     nodes: int
     allocatable: Resources
     requested: Resources
+
+
+class NamespaceSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A namespace and its labels, which belong to the platform team."""
+
+    name: str
+    labels: dict[str, str] = {}
+
+
+class NamespaceGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A namespace was deleted."""
+
+    name: str
+
+
+class WorkloadSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A workload that a policy names: one that it scales, or whose template it clones."""
+
+    namespace: str
+    kind: str
+    name: str
+    replicas: int  #: spec.replicas
+    status_replicas: int = 0
+    ready_replicas: int = 0
+    requests: Resources = Resources()  #: of one pod of its template, effective
+    runtime_class: str = ""  #: of its template
+    size: str = ""  #: machine_type of its template; empty: CAA chooses
+    owner: str = ""  #: who else sets its number (an HPA or ScaledObject by kind/name); empty: nobody
+
+
+class WorkloadGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A workload that a policy names does not exist, or no longer."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
+class MetricRead(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A trigger's value, read at ``at_ms``; a sum where there were several. Never negative, never NaN: the source refuses those."""
+
+    policy: str
+    trigger: str
+    at_ms: int
+    value_milli: int
+
+
+class PodUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one pod of a measured workload uses, as metrics.k8s.io tells it; None: it has no metrics yet."""
+
+    usage: int | None = None  #: millicores, or bytes
+    request: int = 0  #: millicores, or bytes
+    ready: bool = True
+    started_at_ms: int | None = None
+
+
+class ResourceRead(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """The use of cpu or memory by the pods of a trigger's source workload, each of them."""
+
+    policy: str
+    trigger: str
+    at_ms: int
+    replicas: int  #: spec.replicas of the source workload
+    pods: tuple[PodUse, ...]
+
+
+class MetricFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A trigger's value could not be read: it is missing, never zero."""
+
+    policy: str
+    trigger: str
+    at_ms: int
+    message: str
+
+
+class TrusteeHealth(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a target's Trustee answers: where it does not, no pod there could get its keys."""
+
+    target: str
+    healthy: bool
+    message: str = ""
+
+
+class ClusterLimitsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """What all policies at all targets together may use at most."""
+
+    limits: Limits
 
 
 class BurstSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -198,6 +296,26 @@ class RecordDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     key: str
 
 
+class ScaleSet(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """SetScale succeeded."""
+
+    policy: str
+    replicas: int
+
+
+class SignalPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """PublishSignal succeeded."""
+
+    policy: str
+    replicas: int
+
+
+class PolicyStatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """WritePolicyStatus succeeded."""
+
+    policy: str
+
+
 class InstructionFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """An instruction did not succeed. ``kind`` Timeout means unknown: the world must be read again first."""
 
@@ -254,6 +372,19 @@ Stimulus = (
     SourceSynced
     | PolicySeen
     | PolicyGone
+    | PolicyRefused
+    | NamespaceSeen
+    | NamespaceGone
+    | WorkloadSeen
+    | WorkloadGone
+    | MetricRead
+    | ResourceRead
+    | MetricFailed
+    | TrusteeHealth
+    | ClusterLimitsSeen
+    | ScaleSet
+    | SignalPublished
+    | PolicyStatusWritten
     | TargetSeen
     | TargetGone
     | OfferingsSeen

@@ -11,17 +11,12 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from burster.model.policies import (
-    Budget,
-    Confidential,
-    Limits,
-    PendingPodsTrigger,
-    Placement,
-    Policy,
-    Target,
-    WorkloadSelector,
-)
+from burster.model.limits import Budget, Limits
+from burster.model.policies import Confidential, Placement, Policy, WorkloadSelector
 from burster.model.quantities import MILLIS_PER_SECOND, parse_duration_ms, parse_micro_usd
+from burster.model.scaling import Scaling
+from burster.model.targets import Target
+from burster.model.triggers import PendingPodsTrigger
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import Document, model_of
 from burster.policy.problems import null_problems, schema_problems
@@ -157,18 +152,20 @@ def _policy(model: BurstPolicy) -> Policy:
             pod_name_pattern=workload.pod_name_pattern or "",
             match_labels=dict(workload.selector.match_labels) if workload.selector else {},
         ),
-        trigger=PendingPodsTrigger(
-            name=trigger.name,
-            pending_for_ms=parse_duration_ms(trigger.metadata.pending_for),
-            min_count=trigger.metadata.min_count,
+        triggers=(
+            PendingPodsTrigger(
+                name=trigger.name,
+                pending_for_ms=parse_duration_ms(trigger.metadata.pending_for),
+                min_count=trigger.metadata.min_count,
+            ),
         ),
+        scaling=Scaling(cooldown_ms=placement.cooldown_period * MILLIS_PER_SECOND),
         limits=_limits(spec.limits),
         placement=Placement(
             strategy=placement.strategy,
             targets=placement.targets,
             sizes=placement.sizes,
             lease_ms=parse_duration_ms(placement.lease),
-            cooldown_ms=placement.cooldown_period * MILLIS_PER_SECOND,
             drain_ms=parse_duration_ms(placement.drain),
         ),
         confidential=Confidential(tees=spec.confidential.tees, secure_boot=spec.confidential.secure_boot),

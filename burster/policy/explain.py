@@ -5,8 +5,11 @@ Made from the compiled values, so that what is told is what the engine evaluates
 
 from collections.abc import Mapping, Sequence
 
-from burster.model.policies import Limits, Placement, Policy, Target, WorkloadSelector
+from burster.model.limits import Limits
+from burster.model.policies import Placement, Policy, WorkloadSelector
 from burster.model.quantities import format_duration_ms, format_micro_usd
+from burster.model.targets import Target
+from burster.model.triggers import PendingPodsTrigger
 
 
 _STRATEGIES = {
@@ -18,7 +21,7 @@ _STRATEGIES = {
 
 def explain_policy(policy: Policy, targets: Mapping[str, Target] | None = None) -> list[str]:
     """Return what a policy does, one sentence an item; ``targets`` are those known by name."""
-    trigger, placement, confidential = policy.trigger, policy.placement, policy.confidential
+    trigger, placement, confidential = policy.pending or PendingPodsTrigger(), policy.placement, policy.confidential
     sentences = [f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}."]
     if policy.paused:
         sentences.append("It is paused: nothing new starts until the annotation burster.dev/paused is removed.")
@@ -32,7 +35,7 @@ def explain_policy(policy: Policy, targets: Mapping[str, Target] | None = None) 
     boot = "booted by secure boot" if confidential.secure_boot else "with or without secure boot"
     sentences.append(f"Only a confidential VM will do: {_any(confidential.tees)}, {boot}.")
     sentences += _limits(policy.limits, "It uses", "It spends")
-    sentences += _times(placement)
+    sentences += _times(policy)
     sentences += [
         _worst_case(placement, (targets or {})[name]) for name in placement.targets if name in (targets or {})
     ]
@@ -120,13 +123,16 @@ def _limits(limits: Limits, uses: str, spends: str) -> list[str]:
     ]
 
 
-def _times(placement: Placement) -> list[str]:
+def _times(policy: Policy) -> list[str]:
+    placement = policy.placement
     lease, drain = format_duration_ms(placement.lease_ms), format_duration_ms(placement.drain_ms)
     sentences = [
         f"A cloud pod lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
     ]
     if placement.strategy != "Move":
-        sentences.append(f"A clone goes {format_duration_ms(placement.cooldown_ms)} after the demand for it has ended.")
+        sentences.append(
+            f"A clone goes {format_duration_ms(policy.scaling.cooldown_ms)} after the demand for it has ended."
+        )
     return sentences
 
 

@@ -10,8 +10,8 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from burster.model.errors import RemoteError
-from burster.model.policies import Target
 from burster.model.stimuli import Stimulus
+from burster.model.targets import Target
 from burster.runtime.clock import Clock
 
 

@@ -167,6 +167,8 @@ def _subject(instruction: Instruction) -> str:
     match instruction:
         case i.ListCloud() | i.DeleteVm():
             return instruction.target
+        case i.SetScale() | i.PublishSignal() | i.WritePolicyStatus():
+            return instruction.policy
         case i.EmitEvent():
             return f"{instruction.namespace}/{instruction.name}"
         case _:

@@ -16,8 +16,8 @@ from burster.clients.prices import Prices, PriceSettings
 from burster.engine import StepResult
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.errors import BursterError, InputError, RemoteError
-from burster.model.policies import Target
 from burster.model.stimuli import BurstRecorded, LedgerHealth, OfferingsSeen, QuotaSeen, Stimulus
+from burster.model.targets import Target
 from burster.runtime.clock import Clock, SystemClock
 from burster.runtime.logs import configure_logs
 from burster.runtime.wiring import Controller, ControllerOptions

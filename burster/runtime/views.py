@@ -7,7 +7,7 @@ from burster.engine.lifecycle_actions import real_cost_micro_usd
 from burster.engine.money import limits_of, window_index
 from burster.engine.state import BurstEntry
 from burster.model.decisions import Decision
-from burster.model.policies import Budget
+from burster.model.limits import Budget
 from burster.surfaces.view import (
     DECISIONS_MAX,
     LISTED_MAX,

@@ -10,7 +10,7 @@ from typing import Final
 
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Target
+from burster.model.targets import Target
 
 
 PRICES_AS_OF: Final = "2026-06-18"

@@ -12,8 +12,8 @@ import msgspec
 
 from burster.engine.vms import vm_stem
 from burster.model.offerings import Offering, Quota, Vm
-from burster.model.policies import Target
 from burster.model.quantities import MILLIS_PER_HOUR, cost_micro_usd
+from burster.model.targets import Target
 from burster.simulator.cloud_model import FAULTS, CloudModel, Fault
 
 

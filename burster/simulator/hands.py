@@ -15,7 +15,7 @@ from burster.model import instructions as i
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.offerings import Offering
-from burster.model.policies import Target
+from burster.model.targets import Target
 from burster.simulator.cloud import Cloud, SimVm
 from burster.simulator.cloud_model import Fault
 from burster.simulator.heap import ANSWER, FINISH, TICK

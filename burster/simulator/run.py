@@ -15,7 +15,8 @@ from burster.model.decisions import Decision
 from burster.model.errors import BursterError
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Policy, Target
+from burster.model.policies import Policy
+from burster.model.targets import Target
 from burster.simulator.cloud import Cloud
 from burster.simulator.cloud_model import CloudModel
 from burster.simulator.hands import Hands, Latency

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from burster.files import open_named
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Target
 from burster.model.quantities import (
     MILLIS_PER_SECOND,
     parse_count,
@@ -24,6 +23,7 @@ from burster.model.quantities import (
     parse_memory_bytes,
     parse_micro_usd,
 )
+from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import Document, load_files

@@ -11,8 +11,8 @@ from burster.clients.arm_facts import Sku
 from burster.clients.prices import RegionPrices
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Target
 from burster.model.stimuli import OfferingsSeen
+from burster.model.targets import Target
 
 
 class SkuReader(Protocol):

@@ -7,8 +7,8 @@ since is the engine's business. On failure it raises RemoteError, and the caller
 from typing import Protocol
 
 from burster.model.offerings import Quota
-from burster.model.policies import Target
 from burster.model.stimuli import QuotaSeen
+from burster.model.targets import Target
 
 
 class UsageReader(Protocol):

@@ -11,7 +11,7 @@ from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
 from burster.model.offerings import Vm
-from burster.model.policies import Target
+from burster.model.targets import Target
 from tests.support.builders import T0, a_target, a_vm
 from tests.support.fake_cluster import FakeCluster, FakeKube
 

@@ -1,7 +1,7 @@
 """The kubelet may make a second VM, and a VM may outlive its pod: what is spent on them is set aside as soon as it is known."""
 
 from burster.model import stimuli as s
-from burster.model.policies import Budget
+from burster.model.limits import Budget
 from tests.support.builders import Engine, a_pod, a_policy, a_target, a_vm, an_offering
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from burster.engine.money import Account, window_end_ms, window_index, worst_case_micro_usd
 from burster.model import stimuli as s
+from burster.model.limits import Budget, Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Resources
-from burster.model.policies import Budget, Limits, PendingPodsTrigger, WorkloadSelector
+from burster.model.policies import WorkloadSelector
+from burster.model.triggers import PendingPodsTrigger
 from tests.support.builders import GIB, T0, Engine, a_pod, a_policy, a_service_pod, a_target, an_offering
 
 
@@ -188,7 +190,7 @@ def test_a_pod_whose_clock_is_ahead_waits_for_its_own_time() -> None:
 
 
 def test_the_policy_acts_from_its_count_on_and_then_for_all_that_waited() -> None:
-    engine = an_engine(policy={"trigger": PendingPodsTrigger(pending_for_ms=0, min_count=3)})
+    engine = an_engine(policy={"triggers": (PendingPodsTrigger(pending_for_ms=0, min_count=3),)})
     for number in range(2):
         engine.send(s.PodSeen(pod=a_pod(f"task-{number}")))
         assert engine.codes(f"bank/task-{number}") == ["TooFew"]

@@ -6,7 +6,7 @@ from azure.core.credentials import AccessToken
 import burster.clients.arm as arm_module
 from burster.clients.arm import Arm, ArmSettings
 from burster.model.errors import InputError, RemoteError
-from burster.model.policies import Target
+from burster.model.targets import Target
 
 
 TARGET = Target(name="t", subscription="s", resource_group="rg", region="eastus")

@@ -10,8 +10,8 @@ from burster.engine.vms import vm_stem
 from burster.model import stimuli as s
 from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
+from burster.model.limits import Budget
 from burster.model.pods import Resources
-from burster.model.policies import Budget
 from burster.sources.policies import RuleSink, _compiled_policy, _policy_gone
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
 from tests.docs.rights import ROOT, Rights

@@ -3,7 +3,7 @@
 import pytest
 
 from burster.model import stimuli as s
-from burster.model.policies import Budget, Limits
+from burster.model.limits import Budget, Limits
 from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
 
 

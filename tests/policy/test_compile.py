@@ -7,16 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burster.model.errors import InputError
-from burster.model.policies import (
-    Budget,
-    Confidential,
-    Limits,
-    PendingPodsTrigger,
-    Placement,
-    Policy,
-    Target,
-    WorkloadSelector,
-)
+from burster.model.limits import Budget, Limits
+from burster.model.policies import Confidential, Placement, Policy, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.targets import Target
+from burster.model.triggers import PendingPodsTrigger
 from burster.policy.compile import compile_documents, compile_policy, compile_target
 from burster.policy.errors import PolicyErrors
 from burster.policy.load import load_text
@@ -90,7 +85,8 @@ def test_every_field_arrives_in_the_engines_units():
             pod_name_pattern="fraud-.*-[a-z0-9]+",
             match_labels={"app": "fraud", "example.com/tier": ""},
         ),
-        trigger=PendingPodsTrigger(name="no-room", pending_for_ms=90_000, min_count=3),
+        triggers=(PendingPodsTrigger(name="no-room", pending_for_ms=90_000, min_count=3),),
+        scaling=Scaling(cooldown_ms=0),
         limits=Limits(
             max_bursts=4,
             max_vcpus=16,
@@ -101,7 +97,6 @@ def test_every_field_arrives_in_the_engines_units():
             targets=("azure", "other"),
             sizes=("Standard_DC2es_v6",),
             lease_ms=3_600_000,
-            cooldown_ms=0,
             drain_ms=0,
         ),
         confidential=Confidential(tees=("SNP", "TDX"), secure_boot=False),

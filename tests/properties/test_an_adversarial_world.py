@@ -11,7 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from burster.engine import StepResult, initial_state, step
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
-from burster.model.policies import Budget, Limits, PendingPodsTrigger, WorkloadSelector
+from burster.model.limits import Budget, Limits
+from burster.model.policies import WorkloadSelector
+from burster.model.triggers import PendingPodsTrigger
 from tests.support.adversary import CHANNELS, Adversary
 from tests.support.builders import a_policy, a_target, an_offering
 from tests.support.invariants import check_step
@@ -28,7 +30,7 @@ VARIANTS = (
     {"budget": Budget(per_hour_micro_usd=300_000)},
     {"max_vcpus": 4, "pending_for_ms": 30_000},
     {"paused": True},
-    {"trigger": PendingPodsTrigger(pending_for_ms=0, min_count=2)},
+    {"triggers": (PendingPodsTrigger(pending_for_ms=0, min_count=2),)},
 )
 TARGET = a_target(sweep_grace_ms=60_000, limits=Limits(max_bursts=4, budget=Budget(per_day_micro_usd=2_000_000)))
 OFFERINGS = (

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from burster.model.limits import Limits
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Limits, PendingPodsTrigger, Placement, Policy, Target, WorkloadSelector
+from burster.model.policies import Placement, Policy, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.targets import Target
+from burster.model.triggers import PendingPodsTrigger
 from burster.simulator.cloud_model import CloudModel, Spread
 from burster.simulator.hands import Latency
 from burster.simulator.run import Setup
@@ -54,9 +58,10 @@ def build() -> SetupMaker:
             "namespace": "default",
             "name": "all",
             "workload": WorkloadSelector(pod_name_pattern=".*"),
-            "trigger": PendingPodsTrigger(pending_for_ms=5_000),
+            "triggers": (PendingPodsTrigger(pending_for_ms=5_000),),
+            "scaling": Scaling(cooldown_ms=60_000),
             "limits": Limits(max_bursts=changes.pop("max_bursts", None)),
-            "placement": Placement(targets=("cloud",), cooldown_ms=60_000, drain_ms=0),
+            "placement": Placement(targets=("cloud",), drain_ms=0),
         }
         cloud: dict[str, Any] = {
             "boot": constant(60_000),

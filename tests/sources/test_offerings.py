@@ -7,7 +7,7 @@ from burster.clients.prices import RegionPrices
 from burster.model.errors import RemoteError
 from burster.model.offerings import Quota
 from burster.model.pods import Resources
-from burster.model.policies import Target
+from burster.model.targets import Target
 from burster.sources.offerings import build_offerings, observe_offerings
 from burster.sources.quota import observe_quota
 

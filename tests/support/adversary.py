@@ -18,7 +18,8 @@ from burster.model import stimuli as s
 from burster.model.errors import RemoteError, RemoteKind
 from burster.model.offerings import Offering, Vm
 from burster.model.pods import Owner, Pod, Resources
-from burster.model.policies import Policy, Target
+from burster.model.policies import Policy
+from burster.model.targets import Target
 from burster.policy.records import burst_from_object
 from tests.support.builders import GIB, T0
 from tests.support.fake_cluster import FakeCluster, Json

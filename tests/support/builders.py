@@ -8,9 +8,13 @@ from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.decisions import Decision
 from burster.model.instructions import Instruction
+from burster.model.limits import Budget, Limits
 from burster.model.offerings import Offering, Vm
 from burster.model.pods import Owner, Pod, Resources
-from burster.model.policies import Budget, Limits, PendingPodsTrigger, Placement, Policy, Target, WorkloadSelector
+from burster.model.policies import Placement, Policy, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.targets import Target
+from burster.model.triggers import PendingPodsTrigger
 
 
 GIB = 1024**3
@@ -42,7 +46,8 @@ def a_policy(name: str = "tasks", **changes: Any) -> Policy:
         "namespace": "bank",
         "name": name,
         "workload": changes.pop("workload", WorkloadSelector()),
-        "trigger": PendingPodsTrigger(pending_for_ms=changes.pop("pending_for_ms", 0)),
+        "triggers": (PendingPodsTrigger(pending_for_ms=changes.pop("pending_for_ms", 0)),),
+        "scaling": Scaling(cooldown_ms=changes.pop("cooldown_ms", 300_000)),
         "limits": Limits(
             max_bursts=changes.pop("max_bursts", None), max_vcpus=changes.pop("max_vcpus", None), budget=budget
         ),
@@ -50,7 +55,6 @@ def a_policy(name: str = "tasks", **changes: Any) -> Policy:
             targets=("azure",),
             strategy=changes.pop("strategy", "Auto"),
             lease_ms=changes.pop("lease_ms", 3_000_000),
-            cooldown_ms=changes.pop("cooldown_ms", 300_000),
             drain_ms=changes.pop("drain_ms", 600_000),
         ),
     }

@@ -4,7 +4,7 @@ from burster.engine import ACTIVE, State, StepResult, next_due_ms
 from burster.engine.gates import Grant, judge
 from burster.engine.money import Account, limits_of, window_index
 from burster.model import instructions as i
-from burster.model.policies import Budget
+from burster.model.limits import Budget
 
 
 def check_state(state: State) -> None:

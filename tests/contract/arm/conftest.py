@@ -13,7 +13,7 @@ from azure.mgmt.compute.aio import ComputeManagementClient
 from burster.clients.arm import Arm, ArmSettings
 from burster.lab.arm import ArmConfig, ArmServer
 from burster.lab.lockstep import LabClock, run_lockstep
-from burster.model.policies import Target
+from burster.model.targets import Target
 
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
