@@ -69,6 +69,7 @@ def a_target(**changes: Any) -> Target:
         "region": "westeurope",
         "sizes": ("Standard_DC2es_v6", "Standard_DC4es_v6"),
         "allowed_namespaces": ("bank",),
+        "trustee_url": "https://trustee.example",
         "sweep": "Delete",
     }
     return Target(**(values | changes))
