@@ -3,9 +3,7 @@
 Called by ``step`` for queued pods. Answers with a Grant or a refusal; changes nothing.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
+from burster.engine.answers import Grant, Refusal
 from burster.engine.money import Account, Shortfall, worst_case_micro_usd
 from burster.engine.placement import choose_offering, choose_strategy
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
@@ -15,28 +13,6 @@ from burster.model.limits import Budget, Limits
 from burster.model.offerings import Offering
 from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms, format_micro_usd
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """The pod may burst, here."""
-
-    strategy: BurstStrategy
-    target: str
-    offering: Offering
-    price_micro_usd_per_hour: int
-    reserve_micro_usd: int
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """The pod may not burst now. ``whole_policy``: no other pod of the policy could either, so the rest need not be asked."""
-
-    verdict: Literal["Wait", "Deny"]
-    reason: Reason
-    whole_policy: bool = False
-    again_at_ms: int | None = None
 
 
 def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal:

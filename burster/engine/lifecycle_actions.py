@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from burster.engine.gates import Grant
+from burster.engine.answers import Grant
 from burster.engine.money import Account
 from burster.engine.placement import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
