@@ -7,12 +7,10 @@ are relative to it; paths given on the command line are relative to where one is
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from pydantic import ValidationError
 
-from burster.files import open_named
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.quantities import (
@@ -25,12 +23,13 @@ from burster.model.quantities import (
 )
 from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
-from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.errors import PolicyErrors
 from burster.policy.load import Document, load_files
-from burster.policy.problems import path_text, problem_at, schema_problems
-from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
+from burster.policy.problems import problem_at
+from burster.policy.yaml_nodes import YamlDocument
 from burster.simulator.catalogue import offering_of
 from burster.simulator.cloud_model import CloudModel, Spread
+from burster.simulator.documents import read_document
 from burster.simulator.hands import Latency
 from burster.simulator.run import Setup
 from burster.simulator.scenario_schema import (
@@ -45,9 +44,6 @@ from burster.simulator.scenario_schema import (
 from burster.simulator.traces.generate import Plan, generate
 from burster.simulator.traces.load import FormatChoice, read_trace
 from burster.simulator.traces.model import Trace, TraceEntry
-
-
-_BYTES_MAX: Final = 1 << 20
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +71,9 @@ class LoadedScenario(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScenario:
     """Read a scenario with all that belongs to it. Raises InputError."""
-    scenario, document = _read(path)
+    scenario, document = read_document(
+        path, Scenario, expected="a scenario (a mapping with cluster and trace)", example="simulations/demo.yaml"
+    )
     base = path.parent
     rule_files = overrides.policies or tuple(base / name for name in scenario.policies)
     target_files = tuple(base / name for name in scenario.targets)
@@ -112,65 +110,6 @@ def _with_targets(rules: Sequence[Path], targets: Sequence[Path], *, own: bool) 
     brought = {(document.kind, document.key) for document in documents}
     shipped = load_files(targets) if targets else ()
     return (*documents, *(document for document in shipped if (document.kind, document.key) not in brought))
-
-
-def _read(path: Path) -> tuple[Scenario, YamlDocument]:
-    source = str(path)
-    documents: list[YamlDocument] = []
-    try:
-        documents = list(parse_yaml(_text(path)))
-    except YamlProblem as problem:
-        raise PolicyErrors([_placed(problem, source)]) from None
-    if len(documents) != 1:
-        raise PolicyErrors([_unreadable(source, f"expected one YAML document with a scenario, found {len(documents)}")])
-    document = documents[0]
-    problems = [_placed(problem, source) for problem in document.problems]
-    value: Any = document.value
-    if not isinstance(value, dict):
-        problems.append(problem_at(source, (), "expected a scenario (a mapping with cluster and trace)", document))
-        raise PolicyErrors(problems)
-    try:
-        scenario = Scenario.model_validate(value)
-    except ValidationError as error:
-        raise PolicyErrors([*problems, *schema_problems(error, Scenario, source, document)]) from None
-    if problems:
-        raise PolicyErrors(problems)
-    return scenario, document
-
-
-def _text(path: Path) -> str:
-    source = str(path)
-    try:
-        with open_named(path) as file:
-            data = file.read(_BYTES_MAX + 1)
-    except FileNotFoundError:
-        problem = "no such file: name a scenario, for example simulations/demo.yaml"
-        raise PolicyErrors([_unreadable(source, problem)]) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PolicyErrors([_unreadable(source, f"can't be read ({reason}): name a readable file")]) from None
-    if len(data) > _BYTES_MAX:
-        raise PolicyErrors([_unreadable(source, "larger than 1 MiB, which no scenario is: is this a trace?")])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise PolicyErrors([_unreadable(source, "not UTF-8: save the file as UTF-8", line)]) from None
-
-
-def _unreadable(source: str, message: str, line: int = 0) -> Problem:
-    return Problem(source=source, line=line, column=1 if line else 0, message=message, unreadable=True)
-
-
-def _placed(problem: YamlProblem, source: str) -> Problem:
-    return Problem(
-        source=source,
-        line=problem.mark.line,
-        column=problem.mark.column,
-        path=path_text(problem.path),
-        message=problem.message,
-        unreadable=problem.unreadable,
-    )
 
 
 def _epoch_ms(text: str, path: Path, document: YamlDocument) -> int:

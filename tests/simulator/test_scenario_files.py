@@ -102,8 +102,8 @@ BAD = {
     "a time without a zone": (GOOD + "epoch: '2026-01-01T00:00:00'\n", ":6:8: epoch: '2026-01-01T00:00:00' is no time"),
     "no mapping": ("- 1\n", ":1:1: expected a scenario"),
     "no YAML": ("cluster: [\n", ":2:1: "),
-    "two documents": (GOOD + "---\n" + GOOD, "expected one YAML document with a scenario, found 2"),
-    "nothing": ("", "expected one YAML document with a scenario, found 0"),
+    "two documents": (GOOD + "---\n" + GOOD, "expected one YAML document with a scenario (a mapping with cluster and trace), found 2"),
+    "nothing": ("", "expected one YAML document with a scenario (a mapping with cluster and trace), found 0"),
     "a trace that is not there": (
         GOOD.replace("generate: {pods: 5, span: 1m}", "file: none.csv"),
         "none.csv: there is no such file",
