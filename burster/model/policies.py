@@ -20,26 +20,75 @@ from burster.model.windows import Window
 Strategy = Literal["Auto", "Clone", "Move", "Scale", "Signal", "Machine"]
 
 
+class LabelRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a label selector's matchExpressions."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+    def holds(self, labels: dict[str, str]) -> bool:
+        """Say whether labels satisfy it. As in Kubernetes a label that is absent satisfies NotIn."""
+        value = labels.get(self.key)
+        match self.operator:
+            case "In":
+                return value is not None and value in self.values
+            case "NotIn":
+                return value is None or value not in self.values
+            case "Exists":
+                return value is not None
+            case "DoesNotExist":
+                return value is None
+
+
 class WorkloadSelector(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which pods a policy is about, within its namespace; every part that is set must match."""
 
     kind: str = ""  #: of the workload (Deployment, Job, Pod, ...); empty: any
+    api_version: str = ""  #: of the workload, beside ``name``; empty: any
+    name: str = ""  #: the workload's own name (ownerRef), for a bare pod the pod's; empty: any
     name_pattern: str = (
         ""  #: a regular expression for the workload's name, anchored at both ends; for a bare pod the pod's name
     )
     pod_name_pattern: str = ""  #: a regular expression for the pod's name, anchored at both ends
     match_labels: dict[str, str] = {}  #: of the pod
+    match_expressions: tuple[LabelRule, ...] = ()  #: of the pod
+
+    @property
+    def specificity(self) -> int:
+        """How exactly it says which pods are meant. Of two policies of equal priority that match a pod the more specific one takes it.
+
+        A workload by its name counts 400, a kind 100, a pattern of names 100 and each condition on labels 1 (there are fewer than 100): an
+        owner is more specific than kind and pattern, both more than either, and either more than labels alone.
+        """
+        return (
+            400 * bool(self.name)
+            + 100 * bool(self.kind)
+            + 100 * bool(self.name_pattern or self.pod_name_pattern)
+            + len(self.match_labels)
+            + len(self.match_expressions)
+        )
 
     def matches(self, pod: Pod) -> bool:
         """Say whether the pod is one of these."""
         workload = pod.workload
         if self.kind and (workload.kind if workload else "Pod") != self.kind:
             return False
+        if self.name and not self._names(pod):
+            return False
         if self.name_pattern and not _regex(self.name_pattern).fullmatch(workload.name if workload else pod.name):
             return False
         if self.pod_name_pattern and not _regex(self.pod_name_pattern).fullmatch(pod.name):
             return False
-        return all(pod.labels.get(key) == value for key, value in self.match_labels.items())
+        labels = pod.labels
+        return all(labels.get(key) == value for key, value in self.match_labels.items()) and (
+            not self.match_expressions or all(rule.holds(labels) for rule in self.match_expressions)
+        )
+
+    def _names(self, pod: Pod) -> bool:
+        workload = pod.workload
+        name, version = (workload.name, workload.api_version) if workload else (pod.name, "v1")
+        return name == self.name and self.api_version in {"", version}
 
 
 @lru_cache(maxsize=1024)

@@ -35,6 +35,7 @@ class _Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     metric_type: MetricType = "AverageValue"
     threshold_milli: int = 1000
     activation_milli: int = 0
+    use_cached_metrics: bool = False  #: the number is made of the value of the latest poll, not of one read for it
 
 
 class PendingPodsTrigger(_Trigger, frozen=True, kw_only=True, omit_defaults=True):
