@@ -54,6 +54,11 @@ def bursts(namespace: str, name: str = "") -> str:
     return f"/apis/{GROUP_VERSION}/namespaces/{namespace}/bursts" + (f"/{name}" if name else "")
 
 
+def burst_policies(namespace: str, name: str) -> str:
+    """Return the path of a policy."""
+    return f"/apis/{GROUP_VERSION}/namespaces/{namespace}/burstpolicies/{name}"
+
+
 def events(namespace: str) -> str:
     """Return the path of a namespace's events."""
     return f"/api/v1/namespaces/{namespace}/events"

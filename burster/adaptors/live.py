@@ -6,7 +6,10 @@ from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import KubeApi
 from burster.adaptors.cluster_events import emit_event
 from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
+from burster.adaptors.policy_status import write_policy_status
 from burster.adaptors.records import forget_burst, record_burst, write_status
+from burster.adaptors.scales import set_scale
+from burster.adaptors.signals import SignalBoard
 from burster.model import instructions as i
 from burster.model.instructions import Instruction
 from burster.model.stimuli import Stimulus
@@ -15,12 +18,13 @@ from burster.model.stimuli import Stimulus
 class LiveAdaptor:
     """Peer pods in one cluster, their VMs in one cloud."""
 
-    def __init__(self, api: KubeApi, vms: AzureVms, now_ms: Callable[[], int]) -> None:
+    def __init__(self, api: KubeApi, vms: AzureVms, signals: SignalBoard, now_ms: Callable[[], int]) -> None:
         self._api = api
         self._vms = vms
+        self._signals = signals
         self._now_ms = now_ms
 
-    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: PLR0911 - one line per kind
+    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Do it and return its outcome. Raises RemoteError."""
         match instruction:
             case i.RecordBurst():
@@ -43,6 +47,12 @@ class LiveAdaptor:
                 return await self._vms.list_cloud(instruction)
             case i.DeleteVm():
                 return await self._vms.delete(instruction)
+            case i.SetScale():
+                return await set_scale(self._api, instruction)
+            case i.PublishSignal():
+                return self._signals.publish(instruction)
+            case i.WritePolicyStatus():
+                return await write_policy_status(self._api, instruction)
             case i.EmitEvent():
                 await emit_event(self._api, instruction, self._now_ms())
                 return None

@@ -11,7 +11,7 @@ from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import ForgetBurst, RecordBurst, WriteStatus
 from burster.model.stimuli import BurstRecorded, RecordDeleted, StatusWritten
-from burster.policy.records import burst_to_object, status_to_object
+from burster.policy.records import burst_to_object, format_time, status_to_object
 
 
 #: Answers after which the engine gives a record up.
@@ -52,7 +52,10 @@ def _is_ours(found: dict[str, Any], burst: Burst) -> bool:
     """Say whether a record of this name is this very decision's: an earlier write whose answer was lost."""
     spec: dict[str, Any] = found.get("spec") or {}
     for_pod: dict[str, Any] = spec.get("forPod") or {}
-    return spec.get("policy") == burst.spec.policy and for_pod.get("uid") == burst.spec.for_pod.uid
+    if spec.get("policy") != burst.spec.policy or (for_pod.get("uid") or "") != burst.spec.for_pod.uid:
+        return False
+    # Without a pod it is the moment that tells one decision from another.
+    return bool(burst.spec.for_pod.uid) or spec.get("decidedAt") == format_time(burst.spec.decided_at_ms)
 
 
 async def _try_move(api: KubeApi, burst: Burst) -> dict[str, Any]:

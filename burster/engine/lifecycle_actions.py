@@ -12,7 +12,7 @@ from burster.engine.answers import Grant
 from burster.engine.money import Account
 from burster.engine.placement import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, Phase, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
@@ -23,7 +23,9 @@ from burster.model.instructions import (
     RecordBurst,
     WriteStatus,
 )
+from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd, format_duration_ms, format_micro_usd
+from burster.model.targets import Target
 
 
 #: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.
@@ -35,6 +37,15 @@ _RETRY_MAX_MS: Final = 60_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
 #: For how long a VM that outlives its pod is paid for in advance, each time it is seen.
 _OUTLIVING_MS: Final = 300_000
+
+
+def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
+    """Return the initdata that a burst's VM is measured with: the policy's own, else the target's, else none."""
+    if (own := policy.confidential.initdata) is not None:
+        return InitdataSource(config_map=own.config_map, key=own.key, by="Policy")
+    if (shared := target.initdata) is not None:
+        return InitdataSource(config_map=shared.config_map, key=shared.key, by="Target")
+    return None
 
 
 def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
@@ -52,6 +63,7 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
         workload=WorkloadRef(api_version=workload.api_version, kind=workload.kind, name=workload.name)
         if workload
         else None,
+        initdata=initdata_of(rules, target.target),
         provider=offering.provider,
         region=offering.region,
         size=offering.size,

@@ -37,6 +37,15 @@ class WorkloadRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     name: str
 
 
+class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The ConfigMap key whose value the cloud pod's VM is measured with."""
+
+    config_map: str
+    key: str
+    #: Policy: in the burst's own namespace; Target: in burster's, where only the platform team writes
+    by: Literal["Policy", "Target"]
+
+
 class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was decided, once: nothing here changes after the record is written.
 
@@ -49,6 +58,7 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pod_name: str
     for_pod: PodRef = PodRef()
     workload: WorkloadRef | None = None
+    initdata: InitdataSource | None = None  #: None: the pod's own annotation, or CAA's global one
     provider: str = "azure"
     region: str
     size: str

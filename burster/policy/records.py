@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef, WorkloadRef
 from burster.model.errors import InputError
+from burster.model.instructions import WritePolicyStatus
 from burster.model.quantities import format_micro_usd
 from burster.policy.schema import API_VERSION, GROUP
 
@@ -65,7 +66,11 @@ def _camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
-_INNER: Final[dict[str, type[msgspec.Struct]]] = {"for_pod": PodRef, "workload": WorkloadRef}
+_INNER: Final[dict[str, type[msgspec.Struct]]] = {
+    "for_pod": PodRef,
+    "workload": WorkloadRef,
+    "initdata": InitdataSource,
+}
 _SPEC: Final = _table(BurstSpec)
 _STATUS: Final = _table(BurstStatus)
 
@@ -131,11 +136,13 @@ def burst_from_object(obj: Mapping[str, Any]) -> Burst:
     """Return the record that a Burst object holds. Raises InputError where it is none: somebody else has written it."""
     try:
         metadata = obj["metadata"]
+        spec = msgspec.convert(_from_wire(obj["spec"], _SPEC), BurstSpec)
+        _check_for_pod(spec)
         return Burst(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata.get("uid") or "",
-            spec=msgspec.convert(_from_wire(obj["spec"], _SPEC), BurstSpec),
+            spec=spec,
             status=msgspec.convert(_from_wire(obj.get("status") or {}, _STATUS), BurstStatus),
             deleting=bool(metadata.get("deletionTimestamp")),
         )
@@ -143,6 +150,15 @@ def burst_from_object(obj: Mapping[str, Any]) -> Burst:
         raise InputError(
             f"Burst {_name(obj)} is not as burster writes it ({_cause(error)}): delete it or restore it"
         ) from None
+
+
+def _check_for_pod(spec: BurstSpec) -> None:
+    """Only a clone may stand for no pod in particular, and half a reference is none. Raises ValueError."""
+    name, uid = spec.for_pod.name, spec.for_pod.uid
+    if bool(name) != bool(uid):
+        raise ValueError("spec.forPod must have both name and uid, or be left out")
+    if not name and spec.strategy != "Clone":
+        raise ValueError(f"spec.forPod must have name and uid: a {spec.strategy} is of one pod")
 
 
 def _name(obj: object) -> str:
@@ -244,3 +260,34 @@ def _first(*moments: int | None) -> int | None:
 
 def _reason(status: BurstStatus) -> str:
     return status.reason if _REASON.fullmatch(status.reason) else status.phase
+
+
+def policy_status_to_object(instruction: WritePolicyStatus) -> dict[str, Any]:
+    """Return the body of a server-side apply to a policy's status subresource: the whole status."""
+    namespace, _, name = instruction.policy.partition("/")
+    status: dict[str, Any] = {
+        "observedGeneration": instruction.generation,
+        "conditions": [
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "observedGeneration": instruction.generation,
+                "lastTransitionTime": format_time(condition.since_ms)[:-5] + "Z",
+                "reason": condition.reason,
+                "message": condition.message[:MESSAGE_MAX],
+            }
+            for condition in instruction.conditions
+        ],
+        "pending": instruction.pending,
+        "bursts": instruction.bursts,
+        "reservedUsd": format_micro_usd(instruction.reserved_micro_usd),
+        "spentUsd": format_micro_usd(instruction.spent_micro_usd),
+    }
+    if instruction.replicas is not None:
+        status["replicas"] = instruction.replicas
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "BurstPolicy",
+        "metadata": {"namespace": namespace, "name": name},
+        "status": status,
+    }

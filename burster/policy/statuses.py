@@ -35,10 +35,10 @@ Conditions = Annotated[
 
 
 class PodReference(Strict):
-    """The pending on-prem pod a burst was decided for."""
+    """The pending on-prem pod a burst was decided for; empty for a clone that a number of replicas asked for."""
 
-    name: str = Field(description="The pod's name.")
-    uid: str = Field(description="The pod's uid.")
+    name: str = Field(default="", description="The pod's name.")
+    uid: str = Field(default="", description="The pod's uid.")
     resource_version: str = Field(default="", description="The version of the pod that was decided on.")
 
 
@@ -50,6 +50,16 @@ class WorkloadReference(Strict):
     name: str = Field(description="The workload's name.")
 
 
+class InitdataReference(Strict):
+    """The ConfigMap key whose value the cloud pod's VM is measured with."""
+
+    config_map: str = Field(description="The ConfigMap's name.")
+    key: str = Field(description="The key in it.")
+    by: Literal["Policy", "Target"] = Field(
+        description="Policy: in the Burst's own namespace. Target: in burster's, where only the platform team writes."
+    )
+
+
 class BurstRecordSpec(Strict):
     """What was decided, once. Nothing here changes after the record is written."""
 
@@ -57,8 +67,9 @@ class BurstRecordSpec(Strict):
     target: str = Field(description="The BurstTarget.")
     strategy: BurstStrategy = Field(description="Whether the pod is a clone or the moved pod itself.")
     pod_name: str = Field(description="The cloud pod's name.")
-    for_pod: PodReference = Field(description="The pending pod it was decided for.")
+    for_pod: PodReference = Field(default=PodReference(), description="The pending pod it was decided for, if any.")
     workload: WorkloadReference | None = Field(default=None, description="The workload a clone is made from.")
+    initdata: InitdataReference | None = Field(default=None, description="The initdata that the cloud pod gets.")
     provider: str = Field(description="The cloud.")
     region: str = Field(description="The region.")
     size: str = Field(description="The VM size.")
@@ -107,10 +118,13 @@ class PolicyStatus(Strict):
 
     observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
     conditions: Conditions = Field(
-        default=(), description="Accepted: the policy is valid and in force. Active: it has bursts."
+        default=(),
+        description="Accepted: the latest version is valid and counts. Active: there is demand by it now. "
+        "Fallback: a trigger has failed too often. Paused: nothing new starts by it.",
     )
     pending: int = Field(default=0, ge=0, description="Pending pods that count as demand now.")
     bursts: int = Field(default=0, ge=0, description="Bursts that are not released.")
+    replicas: int | None = Field(default=None, ge=0, description="Replicas wanted, where demand is a number.")
     reserved_usd: str = Field(default="", description="Money now set aside.")
     spent_usd: str = Field(default="", description="Money settled this month.")
 

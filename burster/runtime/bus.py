@@ -22,12 +22,17 @@ _ORDER: Final[dict[type, int]] = {
         (
             s.LedgerHealth,
             s.LedgerRestored,
+            s.ClusterLimitsSeen,
+            s.NamespaceSeen,
+            s.NamespaceGone,
             s.PolicySeen,
+            s.PolicyRefused,
             s.PolicyGone,
             s.TargetSeen,
             s.TargetGone,
             s.OfferingsSeen,
             s.QuotaSeen,
+            s.TrusteeHealth,
             s.DrainRequested,
             s.DrainCancelled,
             s.BurstSeen,
@@ -43,8 +48,16 @@ _ORDER: Final[dict[type, int]] = {
             s.StatusWritten,
             s.RecordDeleted,
             s.VmDeleted,
+            s.ScaleSet,
+            s.SignalPublished,
+            s.PolicyStatusWritten,
             s.InstructionFailed,
             s.CapacitySeen,
+            s.WorkloadSeen,
+            s.WorkloadGone,
+            s.MetricRead,
+            s.ResourceRead,
+            s.MetricFailed,
             s.PodLeft,
             s.PodSeen,
             s.CloudListed,
@@ -77,13 +90,24 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return ("burst", stimulus.key, stimulus.uid)
         case s.PolicySeen(policy=policy):
             return ("policy", policy.key)
-        case s.PolicyGone():
+        case s.PolicyGone() | s.PolicyRefused():
             return ("policy", stimulus.key)
+        case s.NamespaceSeen() | s.NamespaceGone():
+            return ("namespace", stimulus.name)
+        case s.WorkloadSeen() | s.WorkloadGone():
+            return ("workload", stimulus.namespace, stimulus.kind, stimulus.name)
+        case s.MetricRead() | s.ResourceRead():
+            return ("metric", stimulus.policy, stimulus.trigger)
+        case s.MetricFailed():
+            # A trigger is read once in a while: two answers at once are the same read, told twice, or the later one counts.
+            return ("metric", stimulus.policy, stimulus.trigger)
+        case s.ScaleSet() | s.SignalPublished() | s.PolicyStatusWritten():
+            return (type(stimulus).__name__, stimulus.policy)
         case s.TargetSeen(target=target):
             return ("target", target.name)
         case s.TargetGone():
             return ("target", stimulus.name)
-        case s.OfferingsSeen() | s.QuotaSeen() | s.CloudListed():
+        case s.OfferingsSeen() | s.QuotaSeen() | s.CloudListed() | s.TrusteeHealth():
             return (type(stimulus).__name__, stimulus.target)
         case s.Tick():
             return ("tick", stimulus.kind)

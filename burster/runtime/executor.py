@@ -30,9 +30,12 @@ _URGENCY: Final[dict[type, int]] = {
     i.ObserveVms: 3,
     i.MarkVerified: 3,
     i.DeleteVm: 3,
+    i.SetScale: 3,
+    i.PublishSignal: 3,
     i.ListCloud: 4,
     i.WriteStatus: 5,
     i.ForgetBurst: 6,
+    i.WritePolicyStatus: 6,
     i.EmitEvent: 7,
 }
 

@@ -14,6 +14,7 @@ import msgspec
 from burster.adaptors.azure_vms import AzureVms, CloudVms, TargetBook
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.engine import ACTIVE, StepResult
 from burster.ledger import Ledger
@@ -77,11 +78,12 @@ class Controller:
         self._poller = FactsPoller(facts, self.bus.post, clock)
         self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
+        self.signals = SignalBoard()  #: the numbers that policies publish
         adaptor: Adaptor
         if options.dry_run:
             adaptor = DryRunAdaptor(self._still_pending)
         else:
-            adaptor = LiveAdaptor(kube, AzureVms(cloud, kube, self._book, clock.now_ms), clock.now_ms)
+            adaptor = LiveAdaptor(kube, AzureVms(cloud, kube, self._book, clock.now_ms), self.signals, clock.now_ms)
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
             self.bus,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, Phase, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
 from burster.model.errors import InputError
 from burster.policy.records import (
     burst_conditions,
@@ -27,31 +27,34 @@ YEAR_9999_MS = 253_402_300_799_999
 words = st.text(max_size=40)
 moments = st.integers(0, YEAR_9999_MS)
 amounts = st.integers(0, 2**63 - 1)
-refs = st.builds(PodRef, name=words, uid=words, resource_version=words)
+names = st.text(min_size=1, max_size=40)
+refs = st.builds(PodRef, name=names, uid=names, resource_version=words)
+initdata = st.builds(InitdataSource, config_map=words, key=words, by=st.sampled_from(["Policy", "Target"]))
 workloads = st.builds(WorkloadRef, api_version=words, kind=words, name=words)
-specs = st.builds(
-    BurstSpec,
-    policy=words,
-    target=words,
-    strategy=st.sampled_from(["Clone", "Move"]),
-    pod_name=words,
-    for_pod=refs,
-    workload=st.none() | workloads,
-    provider=words,
-    region=words,
-    size=words,
-    runtime_class=words,
-    cpu_millicores=amounts,
-    memory_bytes=amounts,
-    vcpus=amounts,
-    price_micro_usd_per_hour=amounts,
-    reserved_micro_usd=amounts,
-    decided_at_ms=moments,
-    lease_ms=amounts,
-    drain_ms=amounts,
-    launch_deadline_ms=amounts,
-    ready_deadline_ms=amounts,
-)
+for_one = {"strategy": st.sampled_from(["Clone", "Move"]), "for_pod": refs}
+for_nobody = {"strategy": st.just("Clone"), "for_pod": st.just(PodRef())}
+fields = {
+    "policy": words,
+    "target": words,
+    "pod_name": words,
+    "workload": st.none() | workloads,
+    "initdata": st.none() | initdata,
+    "provider": words,
+    "region": words,
+    "size": words,
+    "runtime_class": words,
+    "cpu_millicores": amounts,
+    "memory_bytes": amounts,
+    "vcpus": amounts,
+    "price_micro_usd_per_hour": amounts,
+    "reserved_micro_usd": amounts,
+    "decided_at_ms": moments,
+    "lease_ms": amounts,
+    "drain_ms": amounts,
+    "launch_deadline_ms": amounts,
+    "ready_deadline_ms": amounts,
+}
+specs = st.builds(BurstSpec, **fields, **for_one) | st.builds(BurstSpec, **fields, **for_nobody)
 statuses = st.builds(
     BurstStatus,
     phase=st.sampled_from(get_args(Phase)),
@@ -176,6 +179,10 @@ def _put(value, *path):
     return change
 
 
+def _move_of_nobody(wire):
+    wire["spec"] |= {"strategy": "Move", "forPod": {}}
+
+
 CHANGES = {
     "without metadata": (_drop("metadata"), "metadata"),
     "without spec": (_drop("spec"), "spec"),
@@ -186,7 +193,9 @@ CHANGES = {
     "text for a number": (_put("4", "spec", "vcpus"), "vcpus"),
     "an unknown phase": (_put("Dancing", "status", "phase"), "Dancing"),
     "a list for a pod": (_put([], "spec", "forPod"), "bank/burst-fraud-7x2k"),
-    "an empty pod": (_put({}, "spec", "forPod"), "name"),
+    "a pod without uid": (_drop("spec", "forPod", "uid"), "both name and uid"),
+    "a pod without name": (_drop("spec", "forPod", "name"), "both name and uid"),
+    "a move of no pod": (_move_of_nobody, "a Move is of one pod"),
     "a list for the spec": (_put([], "spec"), "bank/burst-fraud-7x2k"),
     "text for the status": (_put("x", "status"), "bank/burst-fraud-7x2k"),
     "a number for the metadata": (_put(5, "metadata"), "without metadata"),
@@ -199,6 +208,15 @@ def test_a_record_that_somebody_else_changed_is_refused_in_a_sentence(change, wa
     change(wire)
     with pytest.raises(InputError, match=re.escape(want)):
         burst_from_object(wire)
+
+
+def test_a_clone_may_stand_for_no_pod_in_particular():
+    wire = burst_to_object(a_burst())
+    wire["spec"]["forPod"] = {}
+    assert wire["spec"]["strategy"] == "Clone"
+    assert burst_from_object(wire).spec.for_pod == PodRef()
+    del wire["spec"]["forPod"]
+    assert burst_from_object(wire).spec.for_pod == PodRef()
 
 
 def test_the_schema_names_exactly_the_fields_of_the_record():
