@@ -13,6 +13,7 @@ from burster.model.errors import RemoteError
 GROUP_VERSION: Final = "burster.dev/v1alpha1"
 FIELD_MANAGER: Final = "burster"
 FINALIZER: Final = "burster.dev/release"
+HOME: Final = "burster-system"  #: burster's own namespace, where nothing else is said
 PatchKind = Literal["merge", "strategic", "apply"]
 
 #: kind -> (API prefix, plural) of the workloads a clone can be made from
@@ -57,6 +58,11 @@ def bursts(namespace: str, name: str = "") -> str:
 def burst_policies(namespace: str, name: str) -> str:
     """Return the path of a policy."""
     return f"/apis/{GROUP_VERSION}/namespaces/{namespace}/burstpolicies/{name}"
+
+
+def config_maps(namespace: str, name: str) -> str:
+    """Return the path of a ConfigMap."""
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
 
 
 def events(namespace: str) -> str:

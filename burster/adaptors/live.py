@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from burster.adaptors.azure_vms import AzureVms
-from burster.adaptors.cluster_api import KubeApi
+from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.cluster_events import emit_event
 from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
 from burster.adaptors.policy_status import write_policy_status
@@ -18,19 +18,23 @@ from burster.model.stimuli import Stimulus
 class LiveAdaptor:
     """Peer pods in one cluster, their VMs in one cloud."""
 
-    def __init__(self, api: KubeApi, vms: AzureVms, signals: SignalBoard, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, api: KubeApi, vms: AzureVms, signals: SignalBoard, now_ms: Callable[[], int], *, home: str = HOME
+    ) -> None:
+        """``home`` is burster's own namespace: targets' initdata is there."""
         self._api = api
         self._vms = vms
         self._signals = signals
         self._now_ms = now_ms
+        self._home = home
 
     async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Do it and return its outcome. Raises RemoteError."""
         match instruction:
             case i.RecordBurst():
-                return await record_burst(self._api, instruction)
+                return await record_burst(self._api, instruction, home=self._home)
             case i.PlacePod():
-                return await place_pod(self._api, instruction)
+                return await place_pod(self._api, instruction, home=self._home)
             case i.DeletePod():
                 return await delete_pod(self._api, instruction)
             case i.ReturnPod():

@@ -9,6 +9,7 @@ burster sets is the RuntimeClass, the VM size and its own marks.
 from typing import Any, Final
 
 from burster.adaptors.cluster_api import GROUP_VERSION
+from burster.adaptors.initdata import ANNOTATION as INITDATA
 from burster.model.bursts import Burst
 
 
@@ -23,13 +24,16 @@ _KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations", "finalize
 #: What a pod author may say to the hypervisor of a confidential VM: what is measured into it. Image, size, kernel parameters and whatever
 #: else there is are the target's business.
 _HYPERVISOR: Final = f"{_KATA}hypervisor."
-_ALLOWED_HYPERVISOR: Final = frozenset({f"{_HYPERVISOR}cc_init_data"})
+_ALLOWED_HYPERVISOR: Final = frozenset({INITDATA})
 #: Marks that a Deployment's own pods carry and a clone must not, or a ReplicaSet or a query would count it.
 _NOT_FOR_CLONES: Final = ("pod-template-hash", "controller-revision-hash")
 
 
-def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
-    """Return a clone's manifest from its workload's pod template (``spec.template``). The Burst owns it, so no ReplicaSet adopts it."""
+def build_clone(template: dict[str, Any], burst: Burst, initdata: str = "") -> dict[str, Any]:
+    """Return a clone's manifest from its workload's pod template (``spec.template``). The Burst owns it, so no ReplicaSet adopts it.
+
+    ``initdata`` is what policy or target declare, packed; without it the template's own annotation holds.
+    """
     metadata: dict[str, Any] = template.get("metadata") or {}
     spec: dict[str, Any] = dict(template["spec"])
     template_labels: dict[str, str] = metadata.get("labels") or {}
@@ -37,7 +41,9 @@ def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
     template_gates: list[dict[str, Any]] = spec.get("readinessGates") or []
     gates = [gate for gate in template_gates if gate.get("conditionType") != VERIFIED]
     spec["readinessGates"] = [*gates, {"conditionType": VERIFIED}]
-    pod = _confidential({"labels": labels, "annotations": dict(metadata.get("annotations") or {})}, spec, burst)
+    pod = _confidential(
+        {"labels": labels, "annotations": dict(metadata.get("annotations") or {})}, spec, burst, initdata
+    )
     pod["metadata"]["ownerReferences"] = [
         {
             "apiVersion": GROUP_VERSION,
@@ -51,9 +57,9 @@ def build_clone(template: dict[str, Any], burst: Burst) -> dict[str, Any]:
     return pod
 
 
-def build_move(manifest: dict[str, Any], burst: Burst) -> dict[str, Any]:
+def build_move(manifest: dict[str, Any], burst: Burst, initdata: str = "") -> dict[str, Any]:
     """Return a moved pod's manifest from the one kept in its record. It stays the user's own: nothing owns it."""
-    return _confidential(manifest.get("metadata") or {}, dict(manifest["spec"]), burst)
+    return _confidential(manifest.get("metadata") or {}, dict(manifest["spec"]), burst, initdata)
 
 
 def build_return(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def keep_manifest(pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst) -> dict[str, Any]:
+def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst, initdata: str) -> dict[str, Any]:
     """Return the pod; ``spec`` is the caller's own copy and is completed here."""
     annotations: dict[str, str] = metadata.get("annotations") or {}
     annotations = {
@@ -80,6 +86,8 @@ def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst) 
         for key, value in annotations.items()
         if not key.startswith(_HYPERVISOR) or key in _ALLOWED_HYPERVISOR
     }
+    if initdata:
+        annotations[INITDATA] = initdata
     annotations[MACHINE_TYPE] = burst.spec.size
     annotations[UID_ANNOTATION] = burst.uid
     spec.pop("nodeName", None)

@@ -12,7 +12,8 @@ from typing import Any, Final
 import orjson
 
 from burster.adaptors import cluster_api as paths
-from burster.adaptors.cluster_api import FIELD_MANAGER, WORKLOADS, KubeApi
+from burster.adaptors.cluster_api import FIELD_MANAGER, HOME, WORKLOADS, KubeApi
+from burster.adaptors.initdata import read_initdata
 from burster.adaptors.manifests import UID_ANNOTATION, VERIFIED, build_clone, build_move, build_return
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
@@ -27,18 +28,19 @@ OUTCOME_FINALIZER: Final = "burster.dev/outcome"
 _TAKE_ATTEMPTS_MAX: Final = 4
 
 
-async def place_pod(api: KubeApi, instruction: PlacePod) -> PodPlaced:
-    """Create the cloud pod, or find the one that an earlier attempt created.
+async def place_pod(api: KubeApi, instruction: PlacePod, *, home: str = HOME) -> PodPlaced:
+    """Create the cloud pod, or find the one that an earlier attempt created. ``home`` is burster's own namespace.
 
-    Raises RemoteError Conflict where the pending pod was bound, changed or deleted by somebody else and was not taken.
+    Raises RemoteError Conflict where the pending pod was bound, changed or deleted by somebody else and was not taken, Invalid where the
+    initdata that was declared for it can't be had.
     """
     burst = instruction.burst
     if burst.spec.strategy == "Clone":
-        return PodPlaced(key=burst.key, pod_uid=await _place_clone(api, burst))
-    return PodPlaced(key=burst.key, pod_uid=await _place_move(api, burst))
+        return PodPlaced(key=burst.key, pod_uid=await _place_clone(api, burst, home))
+    return PodPlaced(key=burst.key, pod_uid=await _place_move(api, burst, home))
 
 
-async def _place_clone(api: KubeApi, burst: Burst) -> str:
+async def _place_clone(api: KubeApi, burst: Burst, home: str) -> str:
     workload = burst.spec.workload
     if workload is None or workload.kind not in WORKLOADS:
         raise RemoteError("Invalid", "the record names no workload to clone")
@@ -49,10 +51,11 @@ async def _place_clone(api: KubeApi, burst: Burst) -> str:
     owner = await paths.read(api, f"{prefix}/namespaces/{burst.namespace}/{plural}/{workload.name}")
     if owner is None:
         raise RemoteError("Conflict", f"{workload.kind} {workload.name} is gone")
-    return await _create(api, build_clone(owner["spec"]["template"], burst), burst)
+    initdata = await read_initdata(api, burst, home)
+    return await _create(api, build_clone(owner["spec"]["template"], burst, initdata), burst)
 
 
-async def _place_move(api: KubeApi, burst: Burst) -> str:
+async def _place_move(api: KubeApi, burst: Burst, home: str) -> str:
     record = await paths.read(api, paths.bursts(burst.namespace, burst.name))
     if record is None:
         raise RemoteError("Conflict", "the record is gone")
@@ -67,11 +70,13 @@ async def _place_move(api: KubeApi, burst: Burst) -> str:
     elif placed:
         raise RemoteError("Conflict", "somebody else deleted the cloud pod")
     else:
+        # Read before the pending pod is taken: a pod that can't get its initdata stays where it is.
+        initdata = await read_initdata(api, burst, home)
         if pod is not None:
             await _take(api, burst, pod, taken=taken)
         elif not taken:
             raise RemoteError("Conflict", "somebody else deleted the pending pod")
-        uid = await _create(api, build_move(manifest, burst), burst)
+        uid = await _create(api, build_move(manifest, burst, initdata), burst)
     if placed != uid:
         try:
             await _mark(api, burst, PLACED_ANNOTATION, uid)

@@ -5,7 +5,8 @@ from typing import Any, Final
 import orjson
 
 from burster.adaptors import cluster_api as paths
-from burster.adaptors.cluster_api import FIELD_MANAGER, FINALIZER, KubeApi
+from burster.adaptors.cluster_api import FIELD_MANAGER, FINALIZER, HOME, KubeApi
+from burster.adaptors.initdata import read_initdata
 from burster.adaptors.manifests import build_move, keep_manifest
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
@@ -18,14 +19,14 @@ from burster.policy.records import burst_to_object, format_time, status_to_objec
 _FINAL: Final = frozenset({"Conflict", "NotFound", "AlreadyExists", "Invalid", "Unauthorized"})
 
 
-async def record_burst(api: KubeApi, instruction: RecordBurst) -> BurstRecorded:
+async def record_burst(api: KubeApi, instruction: RecordBurst, *, home: str = HOME) -> BurstRecorded:
     """Write a record. For a Move the pending pod is read, the final one tried by a server-side dry run, and its manifest kept.
 
     Raises RemoteError Conflict where the pending pod is not as decided on, Invalid or Unauthorized where the API refuses the final pod.
     """
     burst = instruction.burst
     try:
-        manifest = await _try_move(api, burst) if burst.spec.strategy == "Move" else None
+        manifest = await _try_move(api, burst, home) if burst.spec.strategy == "Move" else None
     except RemoteError as error:
         # "No" must mean that there is no record: an earlier attempt, whose answer was lost, may have written it.
         found = await paths.read(api, paths.bursts(burst.namespace, burst.name)) if error.kind in _FINAL else None
@@ -58,14 +59,14 @@ def _is_ours(found: dict[str, Any], burst: Burst) -> bool:
     return bool(burst.spec.for_pod.uid) or spec.get("decidedAt") == format_time(burst.spec.decided_at_ms)
 
 
-async def _try_move(api: KubeApi, burst: Burst) -> dict[str, Any]:
+async def _try_move(api: KubeApi, burst: Burst, home: str) -> dict[str, Any]:
     pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.for_pod.name))
     if pod is None or pod["metadata"]["uid"] != burst.spec.for_pod.uid:
         raise RemoteError("Conflict", "the pending pod is gone")
     if pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
         raise RemoteError("Conflict", "the pending pod was bound or is being deleted")
     manifest = keep_manifest(pod)
-    trial = build_move(manifest, burst)
+    trial = build_move(manifest, burst, await read_initdata(api, burst, home))
     # The pod's own name is taken by the pod itself; everything else is as it will be.
     trial["metadata"].pop("name")
     trial["metadata"]["generateName"] = f"{burst.spec.pod_name[:200]}-"
