@@ -12,11 +12,11 @@ from burster.model.instructions import Instruction
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
-from burster.model.stimuli import CloudPodSeen, Spend
+from burster.model.stimuli import CloudPodSeen, PolicyRefused, Spend
 from burster.model.targets import Target
 
 
-TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "cooldown", "lease", "forget"]
+TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "release", "lease", "forget", "policy-status"]
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
@@ -28,6 +28,41 @@ class PodEntry:
     policy: str = ""  #: the policy that is responsible for it; empty: none
     burst: str = ""  #: the burst that answers it; mutually exclusive with waiting in a queue
     verdict: tuple[Verdict, str] | None = None  #: what was last decided, so that the same is not said twice
+
+
+@dataclass(slots=True)
+class Surplus:
+    """How many of a policy's bursts are more than the number it wants now."""
+
+    count: int
+    reason: Reason
+    since_ms: int
+
+
+@dataclass(slots=True)
+class FailingWorkload:
+    """A workload whose every launch has failed lately."""
+
+    failures: int
+    until_ms: int  #: nobody of it is tried before
+    reason: Reason
+    probe: str = ""  #: key of the one pod that is tried for all of them
+
+
+@dataclass(slots=True)
+class Learned:
+    """What was seen of the world's pace; every list is bounded, the oldest goes first."""
+
+    since_ms: int | None = None  #: when the watching began
+    bound: dict[str, list[int]] = field(
+        default_factory=dict[str, "list[int]"]
+    )  #: policy -> when on-prem nodes took its pods
+    starts: dict[str, list[int]] = field(
+        default_factory=dict[str, "list[int]"]
+    )  #: target -> from decided to serving, in ms
+    runs: dict[str, list[int]] = field(
+        default_factory=dict[str, "list[int]"]
+    )  #: policy -> how long moved pods ran, in ms
 
 
 @dataclass(slots=True)
@@ -47,6 +82,21 @@ class PolicyEntry:
     account: Account = field(default_factory=Account)
     active: int = 0
     vcpus: int = 0
+    surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
+    tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
+
+
+@dataclass(slots=True)
+class StatusBook:
+    """What a policy's status was last asked to say, and how that went; kept by ``policy_status``."""
+
+    facts: tuple[object, ...] = ()  #: what the latest wish was made from
+    asked_at_ms: int | None = None
+    under_way: bool = False
+    failures: int = 0
+    again_at_ms: int = 0  #: not before this
+    #: condition -> (status, since when)
+    since: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
 
 
 @dataclass(slots=True)
@@ -78,6 +128,10 @@ class BurstEntry:
     gone_pod_uid: str = ""  #: a cloud pod that went before its placing was answered
     covers: str = ""  #: key of the pending pod it answers now; empty: surplus
     surplus_since_ms: int | None = None
+    going_at_ms: int | None = None  #: chosen to come home then, if nobody wants it until then
+    unwanted: bool = False  #: it comes home for want of demand
+    crowded: bool = False  #: on-prem has been without room for its pod while it was out
+    room_since_ms: int | None = None  #: since when on-prem has had room for its pod, after there was none
     under_way: dict[str, Instruction] = field(default_factory=dict[str, Instruction])
     attempts: dict[str, int] = field(default_factory=dict[str, int])
     held_micro_usd: int = 0  #: reserved in the accounts now
@@ -116,6 +170,9 @@ class State:
     draining: bool = False
     pods: dict[str, PodEntry] = field(default_factory=dict[str, PodEntry])
     policies: dict[str, PolicyEntry] = field(default_factory=dict[str, PolicyEntry])
+    #: policies whose latest version is not valid, whether or not an earlier one is in force
+    refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
+    policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
     #: offerings and quotas that came before their target did
     early_offerings: dict[str, tuple[Offering, ...]] = field(default_factory=dict[str, tuple[Offering, ...]])
@@ -136,6 +193,19 @@ class State:
     taken_names: set[str] = field(default_factory=set[str])
     #: offering key -> (until, reason): what the cloud refused lately
     cooling: dict[str, tuple[int, Reason]] = field(default_factory=dict[str, tuple[int, Reason]])
+    #: (target, region, zone or "", family), in lower case -> (vCPUs from which on it was refused, until, reason)
+    family_blocks: dict[tuple[str, str, str, str], tuple[int, int, Reason]] = field(
+        default_factory=dict[tuple[str, str, str, str], tuple[int, int, Reason]]
+    )
+    #: launches that failed lately: (when, whose, policy, target), the oldest first
+    launch_failures: list[tuple[int, str, str, str]] = field(default_factory=list[tuple[int, str, str, str]])
+    #: ``namespace/kind/name`` of workloads whose every launch fails
+    failing: dict[str, FailingWorkload] = field(default_factory=dict[str, FailingWorkload])
+    #: pod key -> (until, what it asks for, why): pods that were given back to on-prem and are left to it for a while
+    held_off: dict[str, tuple[int, Resources, Reason]] = field(default_factory=dict[str, tuple[int, Resources, Reason]])
+    learned: Learned = field(default_factory=Learned)
+    #: policies whose releases are to be looked at in this step
+    releases_open: set[str] = field(default_factory=set[str])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going
     parked: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     #: (target, VM name) -> (first seen unclaimed, reported)
