@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from burster.engine import ending
+from burster.engine import ending, policy_status
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ENDING
 from burster.engine.observe_pods import FINAL, follow_pod, pod_vanished
@@ -196,6 +196,9 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
     """Decide what a failure means: final, withdrawn, or once more. An unknown outcome is always asked for again."""
     if stimulus.instruction in {"ListCloud", "DeleteVm"}:
         state.under_way.pop(stimulus.key, None)
+        return
+    if stimulus.instruction == "WritePolicyStatus":
+        policy_status.failed(state, stimulus)
         return
     entry = state.bursts.get(stimulus.subject)
     if entry is None or stimulus.instruction == "EmitEvent":

@@ -11,7 +11,7 @@ from typing import Any, Final
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_world as world
-from burster.engine import outcomes, sweeping
+from burster.engine import outcomes, policy_status, sweeping
 from burster.engine.adoption import restore_breaker, resume
 from burster.engine.queues import decide_policy
 from burster.engine.state import State
@@ -53,6 +53,7 @@ def step(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> StepResult:
         for key in sorted(state.policies):
             decide_policy(state, state.policies[key])
         fire_due(state)
+        policy_status.explain(state)
     result = StepResult(
         state=state,
         instructions=_without_superseded(state.instructions),
@@ -137,6 +138,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.VmDeleted: sweeping.vm_deleted,
     s.StatusWritten: outcomes.status_written,
     s.RecordDeleted: outcomes.record_deleted,
+    s.PolicyStatusWritten: policy_status.written,
     s.InstructionFailed: outcomes.instruction_failed,
     s.LedgerRestored: world.ledger_restored,
     s.LedgerHealth: world.ledger_health,

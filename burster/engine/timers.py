@@ -168,6 +168,10 @@ def _forget(state: State, key: str) -> None:
         actions.ask(state, entry, ForgetBurst(key=f"forget/{key}", burst=entry.burst))
 
 
+def _policy_status(_state: State, _key: str) -> None:
+    """Wake: at the end of the step every status is looked at."""
+
+
 _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "age": _age,
     "reopen": _reopen,
@@ -177,4 +181,5 @@ _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "cooldown": _cooldown,
     "lease": _lease,
     "forget": _forget,
+    "policy-status": _policy_status,
 }

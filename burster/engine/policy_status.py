@@ -1,0 +1,142 @@
+"""What each policy's status says, and when it is written: the last thing a step does, after everything is decided.
+
+Called by ``step`` (``explain``), and by the observing half for how a write ended. A status is asked for only where it says something new,
+at most once in five seconds per policy, and again with growing pauses where it could not be written. Policies without a uid are in no API
+server and have none. It decides nothing: no other room reads what is kept here.
+"""
+
+from typing import Final, Literal
+
+from burster.engine.money import WindowKind, window_end_ms, window_index
+from burster.engine.state import PolicyEntry, State, StatusBook
+from burster.model.instructions import PolicyCondition, WritePolicyStatus
+from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatusWritten
+
+
+ConditionStatus = Literal["True", "False"]
+#: type, status, reason, message
+_Told = tuple[Literal["Accepted", "Active", "Fallback", "Paused"], ConditionStatus, str, str]
+_Month = tuple[WindowKind, int]
+
+APART_MS: Final = 5_000
+_UNANSWERED_MS: Final = 60_000
+_PAUSE_MAX_MS: Final = 900_000
+
+
+def explain(state: State) -> None:
+    """Ask for the statuses that say something new."""
+    books = state.policy_statuses
+    month: _Month = ("month", window_index("month", state.now_ms))
+    for key in [key for key in books if key not in state.policies and key not in state.refused]:
+        del books[key]
+    for key in sorted({*state.policies, *state.refused} if state.refused else state.policies):
+        entry, refused = state.policies.get(key), state.refused.get(key)
+        if not (refused.uid if refused is not None else entry.policy.uid if entry is not None else ""):
+            continue
+        book = books.get(key)
+        if book is None:
+            book = books[key] = StatusBook()
+        facts = _facts(entry, refused, month)
+        if facts == book.facts:
+            continue
+        due_ms = _due_ms(state, book)
+        if due_ms > state.now_ms:
+            state.at(due_ms, "policy-status", key)
+        else:
+            _ask(state, key, book, facts, month)
+
+
+def written(state: State, stimulus: PolicyStatusWritten) -> None:
+    """Note that a status is written."""
+    book = state.policy_statuses.get(stimulus.policy)
+    if book is not None:
+        book.under_way, book.failures = False, 0
+
+
+def failed(state: State, stimulus: InstructionFailed) -> None:
+    """Note that a status could not be written: it is asked for again, as things are by then."""
+    book = state.policy_statuses.get(stimulus.subject)
+    if book is None:
+        return
+    pause_ms = min(_PAUSE_MAX_MS, APART_MS << min(book.failures, 8))
+    book.under_way, book.failures, book.facts = False, book.failures + 1, ()
+    book.again_at_ms = state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
+
+
+def _due_ms(state: State, book: StatusBook) -> int:
+    if book.asked_at_ms is None:
+        return state.now_ms
+    apart_ms = _UNANSWERED_MS if book.under_way else APART_MS
+    return max(book.asked_at_ms + apart_ms, book.again_at_ms)
+
+
+def _facts(entry: PolicyEntry | None, refused: PolicyRefused | None, month: _Month) -> tuple[object, ...]:
+    """Return all that a status is made from; cheap, as every policy is asked in every step."""
+    if entry is None:
+        return (refused,)
+    return (
+        refused,
+        entry.policy.generation,
+        entry.policy.paused,
+        len(entry.queued),
+        entry.active,
+        entry.account.outstanding_micro_usd,
+        entry.account.settled.get(month, 0),
+    )
+
+
+def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...], month: _Month) -> None:
+    entry, refused = state.policies.get(key), state.refused.get(key)
+    generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
+    book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
+    spent_micro_usd = entry.account.settled.get(month, 0) if entry is not None else 0
+    if spent_micro_usd:
+        # Next month nothing is spent yet, and nobody may come by to notice.
+        state.at(window_end_ms("month", state.now_ms), "policy-status", key)
+    state.instructions.append(
+        WritePolicyStatus(
+            key=f"policy-status/{key}",
+            policy=key,
+            generation=generation,
+            conditions=tuple(_since(state, book, told) for told in _conditions(entry, refused)),
+            pending=len(entry.queued) if entry is not None else 0,
+            bursts=entry.active if entry is not None else 0,
+            reserved_micro_usd=entry.account.outstanding_micro_usd if entry is not None else 0,
+            spent_micro_usd=spent_micro_usd,
+        )
+    )
+
+
+def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
+    kind, status, reason, message = told
+    before = book.since.get(kind)
+    if before is None or before[0] != status:
+        before = book.since[kind] = (status, state.now_ms)
+    return PolicyCondition(type=kind, status=status, since_ms=before[1], reason=reason, message=message)
+
+
+def _conditions(entry: PolicyEntry | None, refused: PolicyRefused | None) -> tuple[_Told, ...]:
+    return _accepted(entry, refused), _active(entry), _paused(entry)
+
+
+def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
+    if refused is None:
+        return "Accepted", "True", "Valid", "The policy is valid and counts."
+    kept = "Nothing starts by it."
+    if entry is not None:
+        kept = f"Nothing new starts by it; what runs is kept under generation {entry.policy.generation}."
+    return "Accepted", "False", "Invalid", f"{refused.message} {kept}"
+
+
+def _active(entry: PolicyEntry | None) -> _Told:
+    if entry is not None and entry.active:
+        return "Active", "True", "BurstsRunning", "It has bursts that are not released."
+    if entry is not None and entry.queued:
+        return "Active", "True", "PodsPending", "Pods wait by it that no burst answers yet."
+    return "Active", "False", "NoDemand", "Nothing is asked for by it."
+
+
+def _paused(entry: PolicyEntry | None) -> _Told:
+    if entry is not None and entry.policy.paused:
+        return "Paused", "True", "Paused", "It is paused by its annotation: nothing new starts by it."
+    return "Paused", "False", "NotPaused", "It is not paused."
