@@ -102,7 +102,7 @@ class FakeCluster:
             raise RemoteError("Conflict", f"{plural} {name} is another one", status=409)
 
         def change(new: Json) -> None:
-            if subresource:
+            if subresource == "status":
                 new["status"] = body["status"]
             else:
                 _merge(new, body)
