@@ -1,38 +1,65 @@
 """Which policy answers for a pod, and which pods wait for it.
 
-Called by ``observe_world`` (a pod came, changed, left; a policy changed) and ``timers`` (a pod has aged). Says nothing about whether a
-pod may burst: that is ``gates``.
+Called by ``observe_world`` (a pod came, changed, left; a policy changed), ``timers`` (a pod has aged) and ``step``. Says nothing about
+whether a pod may burst: that is ``gates``. Every pending pod gets a verdict here or there: no policy is about it, the policy's trigger
+leaves it out or does not look at pods, it is too young, it backs off, or it is in a queue and ``queues`` tells it the rest.
 """
 
 from bisect import insort
+from functools import lru_cache
+from typing import Final
 
+from burster.engine.matching import Matcher
+from burster.engine.offerings import could_hold
+from burster.engine.shapes import excluded_by, has_filters, shape_of
 from burster.engine.state import PodEntry, PolicyEntry, QueueKey, State
-from burster.model.decisions import Reason
+from burster.model.decisions import Reason, Verdict
 from burster.model.pods import Pod
 from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms
 
 
+#: Up to how many new places are put into a queue one by one; more are sorted in at once.
+_FEW: Final = 16
+NO_POLICY: Final[tuple[Verdict, str]] = ("Deny", "NoPolicy")
+
+
 def responsible_policy(state: State, pod: Pod) -> str:
     """Return the key of the policy that answers for a pod, or "": highest priority, then most specific, then first by name."""
-    for key in state.policies_in.get(pod.namespace, ()):
-        if state.policies[key].policy.workload.matches(pod):
-            return key
-    return ""
+    matcher = state.matchers.get(pod.namespace)
+    if matcher is None:
+        rules = [
+            (key, entry.policy) for key, entry in state.policies.items() if entry.policy.namespace == pod.namespace
+        ]
+        matcher = state.matchers[pod.namespace] = Matcher(sorted(rules, key=_rank))
+    return matcher.find(pod)
 
 
-def order_policies(state: State) -> None:
-    """Put the policies of each namespace into the order in which they are asked; to be called whenever one came, changed or went."""
-    ranked = sorted((_rank(entry.policy), key) for key, entry in state.policies.items())
-    state.policies_in = {}
-    for _, key in ranked:
-        state.policies_in.setdefault(state.policies[key].policy.namespace, []).append(key)
+def _rank(one: tuple[str, Policy]) -> tuple[int, int, str]:
+    key, policy = one
+    return (-policy.priority, -policy.workload.specificity, key)
 
 
-def _rank(policy: Policy) -> tuple[int, int]:
-    selector = policy.workload
-    named = bool(selector.kind) + bool(selector.name_pattern) + bool(selector.pod_name_pattern)
-    return (-policy.priority, -(named + len(selector.match_labels)))
+def reassign(state: State, namespace: str) -> None:
+    """Have it asked anew which policy answers for each pod of a namespace: one of its policies came, changed or went."""
+    state.matchers.pop(namespace, None)
+    state.reassign[namespace] = None
+
+
+def settle(state: State) -> None:
+    """Ask for every pod whose policies have changed who answers for it now: once a step, however many policies came."""
+    if not state.reassign:
+        return
+    for entry in state.pods.values():
+        if entry.pod.namespace not in state.reassign:
+            continue
+        new = responsible_policy(state, entry.pod)
+        if new != entry.policy:
+            dequeue(state, entry.pod, entry.policy)
+            entry.policy = new
+            entry.verdict = None
+        admit(state, entry)
+    state.reassign.clear()
 
 
 def queue_key(pod: Pod) -> QueueKey:
@@ -43,14 +70,21 @@ def queue_key(pod: Pod) -> QueueKey:
 def admit(state: State, entry: PodEntry) -> None:
     """Put a pending pod where it belongs: behind its age, or into its policy's queue."""
     pod = entry.pod
+    if entry.burst or not pod.unschedulable:
+        return
     policy = state.policies.get(entry.policy)
-    if policy is None or entry.burst or not pod.unschedulable:
+    if policy is None:
+        if entry.verdict != NO_POLICY:
+            state.unmatched.append(pod.key)
+        return
+    if _is_left_out(state, entry, policy):
+        dequeue(state, pod, entry.policy)
         return
     aged_at = (pod.unschedulable_since_ms or 0) + policy.policy.pending_for_ms
     rested_at, failures = state.parked.get(pod.key, (0, 0))
     due = max(aged_at, rested_at)
     if due <= state.now_ms:
-        enqueue(policy, pod)
+        _enqueue(state, policy, entry)
         return
     if entry.verdict is None and aged_at > state.now_ms:
         _say_too_young(state, entry, policy.policy, due)
@@ -59,51 +93,104 @@ def admit(state: State, entry: PodEntry) -> None:
     state.at(due, "age", pod.key)
 
 
+def say(state: State, entry: PodEntry, verdict: Verdict, reason: Reason) -> None:
+    """Tell a pod a verdict, unless it is what it was told last."""
+    known = entry.verdict
+    if known is None or known[1] != reason.code or known[0] != verdict:
+        entry.verdict = _told(verdict, reason.code)
+        state.decide(verdict, reason, policy=entry.policy, subject=entry.pod.key)
+
+
+@lru_cache(maxsize=256)
+def _told(verdict: Verdict, code: str) -> tuple[Verdict, str]:
+    """Return the pair that pods remember: one object for all of them."""
+    return (verdict, code)
+
+
+def say_unmatched(state: State) -> None:
+    """Tell pods that no policy is about them: once each, when every source has spoken."""
+    reasons: dict[str, Reason] = {}
+    for key in state.unmatched:
+        entry = state.pods.get(key)
+        if entry is None or entry.policy or entry.burst or not entry.pod.unschedulable:
+            continue
+        namespace = entry.pod.namespace
+        reason = reasons.get(namespace)
+        if reason is None:
+            sentence = f"No BurstPolicy of namespace {namespace} is about it."
+            reason = reasons[namespace] = Reason(code="NoPolicy", sentence=sentence)
+        say(state, entry, "Deny", reason)
+    state.unmatched.clear()
+
+
+def _is_left_out(state: State, entry: PodEntry, policy: PolicyEntry) -> bool:
+    """Tell a pod that its policy's trigger leaves it out, if it does: such a pod counts in no number."""
+    trigger = policy.policy.pending
+    if trigger is None:
+        sentence = "The policy acts on metrics alone: pending pods start nothing by it."
+        say(state, entry, "Wait", Reason(code="NotByPods", sentence=sentence))
+        return True
+    left_out = excluded_by(trigger, entry.pod) if has_filters(trigger) else ""
+    if left_out:
+        sentence = f"The policy's pending-pods trigger leaves it out by its filter {left_out}."
+        reason = Reason(code="FilteredOut", sentence=sentence)
+        # The scheduler's message may change by itself; what the pod asks for does not.
+        say(state, entry, "Wait" if left_out == "reasons" else "Deny", reason)
+    return bool(left_out)
+
+
 def _say_too_young(state: State, entry: PodEntry, policy: Policy, due_ms: int) -> None:
     since = entry.pod.unschedulable_since_ms or 0
     pending_for_ms = policy.pending_for_ms
     waited = format_duration_ms(max(0, state.now_ms - since))
-    entry.verdict = ("Wait", "TooYoung")
-    state.decide(
-        "Wait",
-        Reason(
-            code="TooYoung",
-            sentence=f"Pending for {waited}; the policy waits for {format_duration_ms(pending_for_ms)}.",
-            numbers={"pending_for_ms": pending_for_ms, "due_ms": due_ms},
-        ),
-        policy=entry.policy,
-        subject=entry.pod.key,
+    reason = Reason(
+        code="TooYoung",
+        sentence=f"Pending for {waited}; the policy waits for {format_duration_ms(pending_for_ms)}.",
+        numbers={"pending_for_ms": pending_for_ms, "due_ms": due_ms},
     )
+    say(state, entry, "Wait", reason)
 
 
 def _say_backing_off(state: State, entry: PodEntry, failures: int, due_ms: int) -> None:
-    entry.verdict = ("Wait", "BackingOff")
     again = format_duration_ms(due_ms - state.now_ms)
     times = "once" if failures == 1 else f"{failures} times"
-    state.decide(
-        "Wait",
-        Reason(
-            code="BackingOff",
-            sentence=f"Its burst has failed {times} lately; it is tried again in {again}.",
-            numbers={"failures": failures, "due_ms": due_ms},
-        ),
-        policy=entry.policy,
-        subject=entry.pod.key,
+    reason = Reason(
+        code="BackingOff",
+        sentence=f"Its burst has failed {times} lately; it is tried again in {again}.",
+        numbers={"failures": failures, "due_ms": due_ms},
     )
+    say(state, entry, "Wait", reason)
 
 
-def enqueue(policy: PolicyEntry, pod: Pod) -> None:
+def _enqueue(state: State, policy: PolicyEntry, entry: PodEntry) -> None:
     """Add an aged pod to its policy's queue, once."""
-    if pod.key in policy.queued:
+    pod = entry.pod
+    key = pod.key
+    if key in policy.queued:
         return
-    place = queue_key(pod)
-    policy.queued[pod.key] = place
-    insort(policy.queue, place)
-    policy.fresh.append(pod.key)
-    pending = policy.policy.pending
-    if policy.too_few and (pending is None or len(policy.queued) + policy.active >= pending.min_count):
+    place = (-pod.priority, pod.unschedulable_since_ms or 0, pod.created_at_ms, key)
+    policy.queued[key] = place
+    policy.arrived.append(place)
+    policy.fresh.append(key)
+    shape = entry.shape = shape_of(pod)
+    policy.shapes[shape] = policy.shapes.get(shape, 0) + 1
+    if policy.too_few and is_enough(state, policy):
         # It is enough now, also for those that waited for this one.
         policy.too_few, policy.reopened = False, True
+
+
+def is_enough(state: State, policy: PolicyEntry) -> bool:
+    """Say whether a policy has as many pods as it acts from; those that are answered already count."""
+    trigger = policy.policy.pending
+    return trigger is None or trigger.min_count <= 1 or countable(state, policy) + policy.active >= trigger.min_count
+
+
+def countable(state: State, policy: PolicyEntry) -> int:
+    """Return how many pods of a policy's queue count: those that one of its targets could hold."""
+    if len(policy.shapes) == 1:
+        shape = next(iter(policy.shapes))
+        return policy.shapes[shape] if could_hold(state, policy.policy, shape.requests) else 0
+    return sum(count for shape, count in policy.shapes.items() if could_hold(state, policy.policy, shape.requests))
 
 
 def dequeue(state: State, pod: Pod, policy_key: str) -> None:
@@ -111,17 +198,27 @@ def dequeue(state: State, pod: Pod, policy_key: str) -> None:
     policy = state.policies.get(policy_key)
     if policy is None or policy.queued.pop(pod.key, None) is None:
         return
+    entry = state.pods.get(pod.key)
+    if entry is not None and entry.shape is not None:
+        left = policy.shapes.get(entry.shape, 0) - 1
+        if left > 0:
+            policy.shapes[entry.shape] = left
+        else:
+            policy.shapes.pop(entry.shape, None)
+        entry.shape = None
     # the list's item stays and is skipped; the list is made anew when most of it is stale, so that a pod's leaving costs nothing
-    if len(policy.queue) > 2 * len(policy.queued) + 64:
-        policy.queue = sorted(policy.queued.values())
+    if len(policy.queue) + len(policy.arrived) > 2 * len(policy.queued) + 64:
+        policy.queue, policy.arrived = sorted(policy.queued.values()), []
 
 
-def reassign_all(state: State) -> None:
-    """Ask for every pod anew which policy answers for it: a policy came, changed or went."""
-    for entry in state.pods.values():
-        new = responsible_policy(state, entry.pod)
-        if new != entry.policy:
-            dequeue(state, entry.pod, entry.policy)
-            entry.policy = new
-            entry.verdict = None
-        admit(state, entry)
+def queue_of(policy: PolicyEntry) -> list[QueueKey]:
+    """Return a policy's queue with everybody in place; items that ``queued`` does not confirm are stale."""
+    if policy.arrived:
+        if len(policy.arrived) <= _FEW:
+            for place in policy.arrived:
+                insort(policy.queue, place)
+        else:
+            policy.queue += policy.arrived
+            policy.queue.sort()
+        policy.arrived = []
+    return policy.queue

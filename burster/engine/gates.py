@@ -4,8 +4,10 @@ Called by ``step`` for queued pods. Answers with a Grant or a refusal; changes n
 """
 
 from burster.engine.answers import Grant, Refusal
+from burster.engine.demand import countable, is_enough
 from burster.engine.money import Account, Shortfall, worst_case_micro_usd
-from burster.engine.placement import choose_offering, choose_strategy
+from burster.engine.offerings import ranked, targets_in_order
+from burster.engine.placement import choose_strategy
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.bursts import BurstStrategy
 from burster.model.decisions import Reason
@@ -24,7 +26,7 @@ def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal
     if isinstance(strategy, Reason):
         return Refusal(verdict="Deny", reason=strategy)
     refusals: list[Refusal] = []
-    for name in policy.policy.placement.targets:
+    for name in targets_in_order(state, policy.policy):
         answer = _judge_target(state, entry, policy, name, strategy)
         if isinstance(answer, Grant):
             return answer
@@ -58,13 +60,14 @@ def _whole_policy_gate(state: State, policy: PolicyEntry) -> Refusal | None:
             whole_policy=True,
         )
     min_count = rules.pending.min_count if rules.pending else 1
-    if len(policy.queued) + policy.active < min_count:
+    if not is_enough(state, policy):
+        pending = countable(state, policy)
         return Refusal(
             verdict="Wait",
             reason=Reason(
                 code="TooFew",
-                sentence=f"{len(policy.queued)} pods are pending; the policy acts from {min_count}.",
-                numbers={"pending": len(policy.queued), "min_count": min_count},
+                sentence=f"{pending} pods are pending; the policy acts from {min_count}.",
+                numbers={"pending": pending, "min_count": min_count},
             ),
             whole_policy=True,
         )
@@ -95,13 +98,10 @@ def _judge_target(
     refusal = _target_gate(target, entry.pod.namespace) or _peer_pod_gate(target, entry.pod.runtime_class)
     if refusal is not None:
         return refusal
-    choice = choose_offering(state, policy.policy, entry.pod, target)
+    choice = ranked(state, policy.policy, entry.pod, target)
     if choice.offering is None:
-        waits = choice.reason.code in {"CapacityRefused", "QuotaExhausted", "NoOfferings"}
-        again = (
-            min((until for until, _ in state.cooling.values() if until > state.now_ms), default=None) if waits else None
-        )
-        return Refusal(verdict="Wait" if waits else "Deny", reason=choice.reason, again_at_ms=again)
+        verdict = "Wait" if choice.waits else "Deny"
+        return Refusal(verdict=verdict, reason=choice.reason, again_at_ms=choice.again_at_ms)
     refusal = _vcpu_gate(policy, target, choice.offering)
     if refusal is not None:
         return refusal

@@ -10,7 +10,7 @@ import msgspec
 
 from burster.engine.answers import Grant
 from burster.engine.money import Account
-from burster.engine.placement import quota_keys
+from burster.engine.offer_index import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
 from burster.model.decisions import Reason
@@ -149,6 +149,7 @@ def count(state: State, entry: BurstEntry, step: int) -> None:
     if policy is not None:
         policy.active += step
         policy.vcpus += step * spec.vcpus
+        policy.count_at((spec.target, spec.region, spec.size), step)
     target = state.targets.get(spec.target)
     if target is not None:
         target.active += step
@@ -248,17 +249,16 @@ def serve(state: State, entry: BurstEntry, reason: Reason) -> None:
         ask(state, entry, MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
     tell(state, entry, "BurstServing", reason.sentence)
     if not entry.covers and entry.burst.spec.strategy == "Clone":
-        state.spares.add(entry.burst.key)
-        start_cooldown(state, entry)
+        keep_spare(state, entry)
 
 
-def start_cooldown(state: State, entry: BurstEntry) -> None:
-    """A serving clone that nothing asks for is kept for the policy's cool-down, in case demand comes back."""
-    policy = state.policies.get(entry.burst.policy_key)
-    cooldown = policy.policy.scaling.cooldown_ms if policy else 0
+def keep_spare(state: State, entry: BurstEntry) -> None:
+    """Keep a clone that nothing asks for, in case demand comes back; ``releases`` says for how long."""
     if entry.surplus_since_ms is None:
         entry.surplus_since_ms = state.now_ms
-    state.at(entry.surplus_since_ms + cooldown, "cooldown", entry.burst.key)
+    entry.going_at_ms = None
+    state.spares.add(entry.burst.key)
+    state.releases_open.add(entry.burst.policy_key)
 
 
 def renew_before_ms(entry: BurstEntry) -> int:

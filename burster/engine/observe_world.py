@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from burster.engine import demand, ending
+from burster.engine import capacity, demand, ending, releases
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ANSWERING
 from burster.engine.money import Account, window_index
-from burster.engine.placement import quota_keys
+from burster.engine.offer_index import join_offerings, quota_keys
+from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.offerings import Quota
@@ -53,13 +54,14 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
         state.policies[policy.key] = entry
         for burst in state.bursts.values():
             if burst.burst.policy_key == policy.key and burst.burst.status.phase in ACTIVE:
+                spec = burst.burst.spec
                 entry.active += 1
-                entry.vcpus += burst.burst.spec.vcpus
+                entry.vcpus += spec.vcpus
+                entry.count_at((spec.target, spec.region, spec.size), 1)
     else:
         entry.policy = policy
     entry.reopened = True
-    demand.order_policies(state)
-    demand.reassign_all(state)
+    demand.reassign(state, policy.namespace)
 
 
 def policy_gone(state: State, stimulus: PolicyGone) -> None:
@@ -68,11 +70,10 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
     if entry is None:
         return
     state.closed_accounts[stimulus.key] = entry.account
-    demand.order_policies(state)
     for burst in list(state.bursts.values()):
         if burst.burst.policy_key == stimulus.key:
             ending.end(state, burst, "Draining", POLICY_GONE)
-    demand.reassign_all(state)
+    demand.reassign(state, entry.policy.namespace)
 
 
 def target_seen(state: State, stimulus: TargetSeen) -> None:
@@ -87,13 +88,14 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
                 entry.active += 1
                 entry.vcpus += burst.burst.spec.vcpus
         if target.name in state.early_offerings:
-            entry.offerings = state.early_offerings.pop(target.name)
+            entry.listed = state.early_offerings.pop(target.name)
         _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
     else:
         if target.generation != entry.target.generation:
             # Whoever edits a target has looked at it: that is what the breaker waits for.
             entry.tripped = None
         entry.target = target
+    entry.offerings = join_offerings(target, entry.listed)
     reopen_all(state)
 
 
@@ -102,7 +104,7 @@ def target_gone(state: State, stimulus: TargetGone) -> None:
     entry = state.targets.pop(stimulus.name, None)
     if entry is not None:
         state.closed_target_accounts[stimulus.name] = entry.account
-        state.early_offerings[stimulus.name] = entry.offerings
+        state.early_offerings[stimulus.name] = entry.listed
 
 
 def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
@@ -110,8 +112,9 @@ def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
     target = state.targets.get(stimulus.target)
     if target is None:
         state.early_offerings[stimulus.target] = stimulus.offerings
-    elif target.offerings != stimulus.offerings:
-        target.offerings = stimulus.offerings
+    elif target.listed != stimulus.offerings:
+        target.listed = stimulus.offerings
+        target.offerings = join_offerings(target.target, target.listed)
         reopen_all(state)
 
 
@@ -179,9 +182,9 @@ def _asks_anew(before: Pod, pod: Pod) -> bool:
     """Say whether a pod's place in the queue, or the answer to it, may be another than before."""
     return (
         not before.unschedulable
-        or before.requests != pod.requests
         or before.owner != pod.owner
         or before.workload != pod.workload
+        or shape_of(before) != shape_of(pod)
         or demand.queue_key(before) != demand.queue_key(pod)
     )
 
@@ -246,12 +249,7 @@ def _uncover(state: State, pod: PodEntry, reason: Reason) -> None:
         if phase == "Reserved" and not burst.maybe_placed:
             ending.end(state, burst, "Draining", reason)
     elif phase in ANSWERING and not find_other_use(state, burst):
-        if phase == "Serving":
-            burst.surplus_since_ms = state.now_ms
-            state.spares.add(burst.burst.key)
-            actions.start_cooldown(state, burst)
-        else:
-            ending.end(state, burst, "Draining", reason)
+        releases.no_longer_needed(state, burst, reason)
 
 
 def find_other_use(state: State, burst: BurstEntry) -> bool:
@@ -266,7 +264,7 @@ def _uncovered_sibling(state: State, burst: BurstEntry) -> PodEntry | None:
     policy = state.policies.get(burst.burst.policy_key)
     if policy is None:
         return None
-    for place in policy.queue:
+    for place in demand.queue_of(policy):
         pod = state.pods.get(place[3])
         if policy.queued.get(place[3]) == place and pod is not None and same_workload(burst, pod.pod):
             return pod
@@ -304,9 +302,11 @@ def cover(state: State, burst: BurstEntry, pod: PodEntry) -> None:
 
 def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
     """Remember the on-prem fill."""
+    releases.note_room(state)
     state.capacity_allocatable = stimulus.allocatable
     state.capacity_requested = stimulus.requested
     state.capacity_nodes = stimulus.nodes
+    releases.note_room(state)
 
 
 def ledger_restored(state: State, stimulus: LedgerRestored) -> None:
@@ -358,7 +358,7 @@ def drain_cancelled(state: State, _stimulus: DrainCancelled) -> None:
 def prune(state: State) -> None:
     """Keep histories bounded."""
     state.parked = ending.forgiven(state)
-    state.cooling = {key: value for key, value in state.cooling.items() if value[0] > state.now_ms}
+    capacity.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
     known = {entry.burst.uid for entry in state.bursts.values()}

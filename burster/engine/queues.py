@@ -1,49 +1,106 @@
 """Goes through the queue of a policy and starts what may go. Called by ``step`` for every policy, each step.
 
 Most steps have nothing to do here, or one new pod to judge. When something changed that could let any pod go, the policy is reopened and
-the whole queue is passed through from its head, a bounded part in each step; a pass that has begun is finished before the next begins, so
-that its tail is reached however often the policy reopens.
+the whole queue is passed through from its head; a pass that has begun is finished before the next begins, so that its tail is reached
+however often the policy reopens. Pods that are alike are judged once: a refusal holds for all of them until something is given back, and
+nothing is given back while pods are judged. What one step judges is bounded; who is left is judged by the next.
+
+Policies are served in rounds, each starting one burst in its turn, so that the last of what they share is not the first policy's alone.
 """
 
+import re
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
-from burster.engine import demand
+from burster.engine import demand, offerings
 from burster.engine import observe_world as world
-from burster.engine.gates import Grant, Refusal, judge
+from burster.engine.answers import Grant, Refusal
+from burster.engine.gates import judge
 from burster.engine.lifecycle_actions import start
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
-from burster.model.pods import Resources
+from burster.model.decisions import Reason
+from burster.model.pods import Pod
+from burster.model.policies import Policy
 
 
-#: How many pods of one policy one step judges.
-_JUDGED_MAX: Final = 256
-#: Two pods that are alike in this get the same refusal until something is given back.
-_Likeness = tuple[str, bool, Resources]
+#: How many judgements one step makes, for all policies together; pods that are alike and refused are one.
+JUDGEMENTS_MAX: Final = 10_000
+#: Strategies that answer pods by a number of replicas, each pod adding to it.
+_BY_NUMBER: Final = frozenset({"Scale", "Signal"})
+_COUNTED: Final = Refusal(
+    verdict="Wait",
+    reason=Reason(
+        code="CountedForReplicas",
+        sentence="It counts towards the number of replicas that the policy asks for; no burst is made for it alone.",
+    ),
+)
+_SparesKey = tuple[str, str, str]  #: policy, and its workload's kind and name
+
+
+class _Turn:
+    """What one step may still do, and what all policies look up in it."""
+
+    __slots__ = ("left", "spares")
+
+    def __init__(self, state: State) -> None:
+        self.left = JUDGEMENTS_MAX
+        #: clones that answer nobody, the longest spare last
+        self.spares: dict[_SparesKey, list[BurstEntry]] = {}
+        for key in sorted(state.spares):
+            burst = state.bursts[key]
+            ref = burst.burst.spec.workload
+            if ref is not None:
+                self.spares.setdefault((burst.burst.policy_key, ref.kind, ref.name), []).append(burst)
+        for spare in self.spares.values():
+            spare.sort(key=lambda burst: (burst.surplus_since_ms or 0, burst.burst.key), reverse=True)
 
 
 class _Pass:
     """What one step has found out about one policy."""
 
-    __slots__ = ("blocked", "judged", "refusals")
+    __slots__ = ("blocked", "by_number", "each", "refusals")
 
-    def __init__(self) -> None:
-        self.judged = 0
+    def __init__(self, rules: Policy) -> None:
         self.blocked: Refusal | None = None  #: nobody of this policy can go now
-        self.refusals: dict[_Likeness, Refusal] = {}
+        self.by_number = rules.placement.strategy in _BY_NUMBER
+        self.each = _is_told_apart(rules)
+        self.refusals: dict[object, Refusal] = {}
+
+    def likeness(self, entry: PodEntry) -> object:
+        """Return what two pods have in common that get the same answer."""
+        return entry.pod.key if self.each else entry.shape
 
 
-def decide_policy(state: State, policy: PolicyEntry) -> None:
-    """Try the queue of one policy: all of it where something changed, else what is new in it."""
-    if policy.reopened and not policy.passing:
-        policy.reopened, policy.passing, policy.cursor = False, True, None
-    if not policy.passing and not policy.fresh:
+def serve(state: State, keys: Iterable[str]) -> None:
+    """Let every policy start what may go: in rounds, in the order of ``keys``, one burst of a policy in each."""
+    busy = [entry for entry in (state.policies[key] for key in keys) if _has_work(entry)]
+    if not busy:
         return
-    found = _Pass()
+    turn = _Turn(state)
+    rounds = [_decide_policy(state, entry, turn) for entry in busy]
+    while rounds:
+        rounds = [one for one in rounds if next(one, None) is not None]
+
+
+def _has_work(policy: PolicyEntry) -> bool:
+    return policy.reopened or policy.passing or bool(policy.fresh)
+
+
+def _decide_policy(state: State, policy: PolicyEntry, turn: _Turn) -> Iterator[bool]:
+    """Try the queue of one policy: all of it where something changed, else what is new in it. Yields after each start."""
+    whole = policy.reopened and not policy.passing
+    if whole:
+        policy.reopened, policy.passing, policy.cursor = False, True, None
+    found = _Pass(policy.policy)
     if policy.passing:
-        _go_on_passing(state, policy, found)
+        yield from _go_on_passing(state, policy, found, turn)
         if policy.passing:
             return
+    if whole and found.blocked is None:
+        policy.fresh = []  # they were in the queue that was passed through
+        return
     new = sorted({policy.queued[key] for key in policy.fresh if key in policy.queued})
     policy.fresh = []
     for position, place in enumerate(new):
@@ -51,26 +108,27 @@ def decide_policy(state: State, policy: PolicyEntry) -> None:
         if entry is None:
             continue
         if found.blocked is not None:
-            _refuse_unless_spared(state, entry, found.blocked)
-        elif found.judged >= _JUDGED_MAX:
+            _refuse_unless_spared(state, entry, found.blocked, turn)
+        elif turn.left <= 0:
             policy.fresh = [place[3] for place in new[position:]]
             return
-        else:
-            _try(state, entry, policy, found)
+        elif _try(state, entry, policy, found, turn):
+            yield True
 
 
-def _go_on_passing(state: State, policy: PolicyEntry, found: _Pass) -> None:
-    queue = policy.queue  # may be made anew meanwhile: what is passed through is the list as it was
+def _go_on_passing(state: State, policy: PolicyEntry, found: _Pass, turn: _Turn) -> Iterator[bool]:
+    queue = demand.queue_of(policy)  # may be made anew meanwhile: what is passed through is the list as it was
     position = 0 if policy.cursor is None else bisect_right(queue, policy.cursor)
-    while position < len(queue) and found.judged < _JUDGED_MAX:
+    while position < len(queue) and turn.left > 0:
         place = queue[position]
         position += 1
         entry = _waiting(state, policy, place)
-        if entry is not None:
-            _try(state, entry, policy, found)
-            if found.blocked is not None:
-                break
+        started = entry is not None and _try(state, entry, policy, found, turn)
+        if found.blocked is not None:
+            break
         policy.cursor = place
+        if started:
+            yield True
     policy.passing = position < len(queue) and found.blocked is None
 
 
@@ -80,25 +138,29 @@ def _waiting(state: State, policy: PolicyEntry, place: QueueKey) -> PodEntry | N
     return state.pods.get(place[3])
 
 
-def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass) -> None:
-    """Judge one pod, and start its burst where it may go."""
-    spare = _spare_clone(state, entry)
+def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn: _Turn) -> bool:
+    """Judge one pod, and start its burst where it may go. Say whether one was started."""
+    spare = _spare_clone(state, entry, turn) if turn.spares else None
     if spare is not None:
         world.cover(state, spare, entry)
-        return
-    pod = entry.pod
-    likeness = (pod.workload.kind if pod.workload else "", pod.owner is None, pod.requests)
+        return False
+    likeness = found.likeness(entry)
     known = found.refusals.get(likeness)
     if known is not None:
-        _refuse(state, entry, known)
-        return
-    found.judged += 1
-    answer = judge(state, entry, policy)
+        demand.say(state, entry, known.verdict, known.reason)
+        return False
+    turn.left -= 1
+    answer = _COUNTED if found.by_number else judge(state, entry, policy)
     if isinstance(answer, Grant):
-        demand.dequeue(state, pod, policy.policy.key)
+        demand.dequeue(state, entry.pod, policy.policy.key)
         start(state, entry, policy, answer)
-        return
-    _refuse(state, entry, answer)
+        if found.refusals and _evens_out(policy.policy):
+            found.refusals.clear()
+            policy.reopened = True
+        return True
+    if answer.reason.code == "TooFew":
+        answer = _why_not_counted(state, entry, policy) or answer
+    demand.say(state, entry, answer.verdict, answer.reason)
     if answer.again_at_ms is not None:
         state.at(answer.again_at_ms, "reopen", policy.policy.key)
     if answer.whole_policy:
@@ -106,31 +168,51 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass) -> No
         policy.too_few = answer.reason.code == "TooFew"
     else:
         found.refusals[likeness] = answer
+    return False
 
 
-def _refuse(state: State, entry: PodEntry, refusal: Refusal) -> None:
-    verdict = (refusal.verdict, refusal.reason.code)
-    if entry.verdict == verdict:
-        return
-    entry.verdict = verdict
-    state.decide(refusal.verdict, refusal.reason, policy=entry.policy, subject=entry.pod.key)
+def _why_not_counted(state: State, entry: PodEntry, policy: PolicyEntry) -> Refusal | None:
+    """Tell a pod that no offering could hold so, rather than that too few wait: it does not count among them."""
+    if offerings.could_hold(state, policy.policy, entry.pod.requests):
+        return None
+    choice = offerings.why_none_holds(state, policy.policy, entry.pod)
+    if choice is None:
+        return None
+    return Refusal(verdict="Wait" if choice.waits else "Deny", reason=choice.reason, again_at_ms=choice.again_at_ms)
 
 
-def _refuse_unless_spared(state: State, entry: PodEntry, refusal: Refusal) -> None:
-    spare = _spare_clone(state, entry)
+def _evens_out(rules: Policy) -> bool:
+    """Say whether one burst may make room for another: where it is the share of a place that was too large."""
+    spread = rules.placement.spread
+    return bool(rules.limits.provider_shares) or (spread is not None and spread.required)
+
+
+@lru_cache(maxsize=4_096)
+def _tells_pods_apart(when: str) -> bool:
+    return re.search(r"\bpod\b", when) is not None
+
+
+def _is_told_apart(rules: Policy) -> bool:
+    """Say whether alike pods may get different answers: a rule reads the pod itself, or weighs how long it has waited."""
+    return rules.wait.mode == "BuyOrWait" or _tells_pods_apart(rules.when)
+
+
+def _refuse_unless_spared(state: State, entry: PodEntry, refusal: Refusal, turn: _Turn) -> None:
+    spare = _spare_clone(state, entry, turn) if turn.spares else None
     if spare is None:
-        _refuse(state, entry, refusal)
+        demand.say(state, entry, refusal.verdict, refusal.reason)
     else:
         world.cover(state, spare, entry)
 
 
-def _spare_clone(state: State, entry: PodEntry) -> BurstEntry | None:
+def _spare_clone(state: State, entry: PodEntry, turn: _Turn) -> BurstEntry | None:
     """Return a clone of the same workload that answers nobody, the longest spare first."""
-    if not state.spares or entry.pod.workload is None:
+    pod: Pod = entry.pod
+    if pod.workload is None:
         return None
-    spare = [
-        burst
-        for burst in (state.bursts[key] for key in state.spares)
-        if burst.burst.policy_key == entry.policy and world.same_workload(burst, entry.pod)
-    ]
-    return min(spare, key=lambda burst: (burst.surplus_since_ms or 0, burst.burst.key), default=None)
+    spare = turn.spares.get((entry.policy, pod.workload.kind, pod.workload.name))
+    while spare:
+        burst = spare.pop()
+        if burst.burst.key in state.spares and world.same_workload(burst, pod):
+            return burst
+    return None

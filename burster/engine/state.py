@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from burster.engine.lifecycle import edge_allowed
+from burster.engine.matching import Matcher
 from burster.engine.money import Account
+from burster.engine.offer_index import Narrowing, OfferIndex
+from burster.engine.shapes import Shape
 from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import Instruction
@@ -28,6 +31,7 @@ class PodEntry:
     policy: str = ""  #: the policy that is responsible for it; empty: none
     burst: str = ""  #: the burst that answers it; mutually exclusive with waiting in a queue
     verdict: tuple[Verdict, str] | None = None  #: what was last decided, so that the same is not said twice
+    shape: Shape | None = None  #: what it is like, while it is in a queue
 
 
 @dataclass(slots=True)
@@ -73,6 +77,11 @@ class PolicyEntry:
     #: aged, uncovered pods in the order they are tried; an item that ``queued`` does not confirm is stale and skipped
     queue: list[QueueKey] = field(default_factory=list[QueueKey])
     queued: dict[str, QueueKey] = field(default_factory=dict[str, QueueKey])
+    #: places that ``queue`` does not have yet; ``demand.queue_of`` puts them in
+    arrived: list[QueueKey] = field(default_factory=list[QueueKey])
+    shapes: dict[Shape, int] = field(default_factory=dict[Shape, int])  #: how many of the queued pods are alike
+    #: (target, region, size) -> how many of its bursts are active there
+    places: dict[tuple[str, str, str], int] = field(default_factory=dict[tuple[str, str, str], int])
     #: what changed so that the whole queue is looked at again
     reopened: bool = True
     passing: bool = False  #: such a look is under way, a part of the queue in each step
@@ -84,6 +93,14 @@ class PolicyEntry:
     vcpus: int = 0
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
+
+    def count_at(self, place: tuple[str, str, str], step: int) -> None:
+        """Count a burst in (1) or out (-1) at a target, region and size."""
+        count = self.places.get(place, 0) + step
+        if count > 0:
+            self.places[place] = count
+        else:
+            self.places.pop(place, None)
 
 
 @dataclass(slots=True)
@@ -104,7 +121,10 @@ class TargetEntry:
     """A target, what it offers, and what is known of its health."""
 
     target: Target
-    offerings: tuple[Offering, ...] = ()
+    listed: tuple[Offering, ...] = ()  #: what its cloud says it offers
+    offerings: tuple[Offering, ...] = ()  #: that and the target's own catalogue
+    indexed: tuple[Target, tuple[Offering, ...]] | None = None  #: what ``indexes`` were made of
+    indexes: dict[Narrowing, OfferIndex] = field(default_factory=dict[Narrowing, OfferIndex])
     #: (region, family) -> row, both in lower case
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
     #: (region, family) -> vCPUs that burster launched and the rows may not count yet
@@ -182,8 +202,11 @@ class State:
     early_pods: dict[str, CloudPodSeen] = field(default_factory=dict[str, CloudPodSeen])
     #: uid of a pending pod -> key of the latest burst decided for it
     burst_for: dict[str, str] = field(default_factory=dict[str, str])
-    #: namespace -> its policies, the one that is asked first in front
-    policies_in: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: namespace -> its policies, made when they are first asked for
+    matchers: dict[str, Matcher] = field(default_factory=dict[str, Matcher])
+    #: namespaces whose policies changed: who answers for each of their pods is asked anew when the step has heard everything
+    reassign: dict[str, None] = field(default_factory=dict[str, None])
+    unmatched: list[str] = field(default_factory=list[str])  #: keys of pods to tell that no policy is about them
     #: accounts of policies and targets that are gone, so that deleting one does not wipe what it spent
     closed_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     closed_target_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
@@ -193,7 +216,7 @@ class State:
     taken_names: set[str] = field(default_factory=set[str])
     #: offering key -> (until, reason): what the cloud refused lately
     cooling: dict[str, tuple[int, Reason]] = field(default_factory=dict[str, tuple[int, Reason]])
-    #: (target, region, zone or "", family), in lower case -> (vCPUs from which on it was refused, until, reason)
+    #: (target, region, zone or "", family) -> (vCPUs from which on it was refused, until, reason): written by ``capacity.remember``
     family_blocks: dict[tuple[str, str, str, str], tuple[int, int, Reason]] = field(
         default_factory=dict[tuple[str, str, str, str], tuple[int, int, Reason]]
     )

@@ -1,4 +1,17 @@
-"""The whole engine's only entry: observe what happened, let what is due fall due, then decide.
+"""The whole engine's only entry: take in what happened, then decide, in nine paragraphs.
+
+1. Absorb stimuli: each kind of fact has one handler, which notes it and asks for nothing but what the fact forces (``observe_*``,
+   ``outcomes``); then what is due falls due (``timers``).
+2. Demand: which policy answers for which pod, and which pods are old enough to wait for it (``demand``).
+3. Eligibility: is the policy in force, and may this pod go at all (``eligibility``)?
+4. Gates: limits of number, rate, share and money, in the order in which they are told to people (``gates``).
+5. Offerings, ranked: the cheapest place that fits, under quota, refusals and spread (``offerings``).
+6. Reserve: the worst case is set aside before anything is asked for (``money``).
+7. Plan: the Burst is decided, its record asked for (``lifecycle_actions``); policies take turns, one burst each (``queues``).
+8. Releases: what is no longer needed comes home (``timers``, ``ending``).
+9. Explain: every pending pod has been told one verdict, and every policy's status says what burster makes of it.
+
+3 to 7 are asked once for pods that are alike, and for as many pods as money and limits allow.
 
 ``step`` is deterministic: the same state, stimuli and time give the same instructions and decisions, byte for byte. The state is
 moved on in place and returned; nobody else moves it.
@@ -8,12 +21,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from burster.engine import demand, outcomes, policy_status, queues, sweeping
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_world as world
-from burster.engine import outcomes, policy_status, sweeping
 from burster.engine.adoption import restore_breaker, resume
-from burster.engine.queues import decide_policy
+from burster.engine.releases import release
 from burster.engine.state import State
 from burster.engine.timers import fire_due
 from burster.model import stimuli as s
@@ -44,16 +57,9 @@ def initial_state() -> State:
 def step(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> StepResult:
     """Take facts in and return what follows from them. ``now_ms`` never runs backwards: an earlier time counts as the last one."""
     state.now_ms = max(state.now_ms, now_ms)
-    for stimulus in stimuli:
-        _HANDLERS[type(stimulus)](state, stimulus)
-    if not state.ready and state.synced >= REQUIRED_SOURCES:
-        _become_ready(state)
+    _absorb(state, stimuli)  # 1
     if state.ready:
-        fire_due(state)
-        for key in sorted(state.policies):
-            decide_policy(state, state.policies[key])
-        fire_due(state)
-        policy_status.explain(state)
+        _decide(state)  # 2 to 9
     result = StepResult(
         state=state,
         instructions=_without_superseded(state.instructions),
@@ -64,6 +70,25 @@ def step(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> StepResult:
     state.decisions.clear()
     state.spends.clear()
     return result
+
+
+def _absorb(state: State, stimuli: Sequence[Stimulus]) -> None:
+    """Take everything in before anything is decided."""
+    for stimulus in stimuli:
+        _HANDLERS[type(stimulus)](state, stimulus)
+    demand.settle(state)
+    if not state.ready and state.synced >= REQUIRED_SOURCES:
+        _become_ready(state)
+
+
+def _decide(state: State) -> None:
+    """Let what is due fall due, start what may go, bring home what is not needed, and say why."""
+    fire_due(state)  # 2: who has become old enough waits in its policy's queue
+    queues.serve(state, sorted(state.policies))  # 3 to 7
+    release(state)  # 8
+    fire_due(state)  # what the decisions above made due at once
+    demand.say_unmatched(state)  # 9
+    policy_status.explain(state)
 
 
 def _without_superseded(instructions: list[Instruction]) -> tuple[Instruction, ...]:

@@ -261,7 +261,7 @@ def test_quotas_and_offerings_that_come_before_their_target_are_kept_for_it() ->
         ),
         pytest.param(
             {"name": "b", "workload": WorkloadSelector(match_labels={"x": "1", "y": "2"})},
-            {"name": "a", "workload": WorkloadSelector(kind="Pod")},
+            {"name": "a", "workload": WorkloadSelector(match_labels={"x": "1"})},
             "b",
             id="each label counts",
         ),

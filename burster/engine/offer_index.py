@@ -1,0 +1,192 @@
+"""What one target offers to one kind of rules, sorted by price, so that the choice for a pod is a short walk.
+
+Made by ``offerings`` from a target, its offerings and the few fields of a policy that narrow them; kept with the target until any of them
+changes. Knows nothing that changes from minute to minute: refusals, quota and spread are looked at during the walk.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+from burster.model.offerings import Offering, Tee
+from burster.model.pods import Resources
+from burster.model.policies import Policy
+from burster.model.targets import Target
+
+
+Objection = Literal[
+    "SizeNotAllowed",
+    "ElsewhereOnly",
+    "WrongTee",
+    "SpotNotAllowed",
+    "SpotNotPossible",
+    "TooSmall",
+    "Restricted",
+    "NoPrice",
+    "Cooling",
+    "NoQuota",
+    "Crowded",
+]
+#: What of a policy narrows a target's offerings.
+Narrowing = tuple[tuple[str, ...], tuple[Tee, ...], str]
+QuotaKey = tuple[str, str]
+#: How many kinds of requests a fit is remembered for.
+_REMEMBERED_MAX: Final = 2_048
+_WHOLE: Final = 100_000  # milli-percent
+
+
+class Row(NamedTuple):
+    """An offering that may be had, with what a choice looks at again and again."""
+
+    price_micro_usd_per_hour: int
+    cpu_millicores: int
+    memory_bytes: int
+    vcpus: int
+    quota_keys: tuple[QuotaKey, QuotaKey]
+    offering: Offering
+
+
+class Fit(NamedTuple):
+    """What of an index holds a pod: the usable rows, the cheapest first, and an example of each that can't be used."""
+
+    usable: tuple[Row, ...]
+    restricted: Offering | None
+    unpriced: Offering | None
+
+
+class OfferIndex:
+    """The offerings of a target that a policy may have at all."""
+
+    __slots__ = ("_allowed", "_fits", "_rows", "against", "places")
+
+    def __init__(self, target: Target, offerings: tuple[Offering, ...], narrowing: Narrowing) -> None:
+        self.against: dict[Objection, Offering] = {}  #: an example of each thing against the others
+        self._allowed: list[Offering] = []
+        rows: list[Row] = []
+        sizes = _folded(target.sizes), _folded(narrowing[0])
+        for offering in offerings:
+            objection = _object_to(target, offering, sizes, narrowing)
+            if objection is not None:
+                self.against.setdefault(objection, offering)
+                continue
+            self._allowed.append(offering)
+            price = price_of(target, offering)
+            if not offering.restricted and price is not None:
+                rows.append(_row(offering, price))
+        self._rows = sorted(rows, key=_rank)
+        self._fits: dict[Resources, Fit] = {}
+        #: what the pods of a policy may be spread over here
+        self.places = {by: frozenset(place_of(by, row.offering) for row in rows) for by in ("region", "zone", "family")}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing here at all for anybody under these rules."""
+        return not self._allowed
+
+    def fit(self, requests: Resources) -> Fit:
+        """Return what holds these requests."""
+        known = self._fits.get(requests)
+        if known is None:
+            if len(self._fits) >= _REMEMBERED_MAX:
+                self._fits.clear()
+            known = self._fits[requests] = self._find(requests)
+        return known
+
+    def _find(self, requests: Resources) -> Fit:
+        cpu, memory = requests.cpu_millicores, requests.memory_bytes
+        usable = [row for row in self._rows if cpu <= row[1] and memory <= row[2]]
+        if requests.gpus or requests.devices:
+            usable = [row for row in usable if requests.fits_in(row.offering.resources)]
+        if usable:
+            return Fit(tuple(usable), None, None)
+        holding = [one for one in self._allowed if requests.fits_in(one.resources)]
+        restricted = next((one for one in holding if one.restricted), None)
+        unpriced = next((one for one in holding if not one.restricted), None)
+        return Fit((), restricted, unpriced)
+
+
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
+
+
+def _object_to(
+    target: Target, offering: Offering, sizes: tuple[frozenset[str], ...], narrowing: Narrowing
+) -> Objection | None:
+    """Return the first thing against an offering that no pod and no time changes."""
+    size = offering.size.casefold()
+    if any(allowed and size not in allowed for allowed in sizes):
+        return "SizeNotAllowed"
+    if offering.region.lower() != target.region.lower():
+        return "ElsewhereOnly"
+    if offering.tee == "None" or offering.tee not in narrowing[1] or offering.tee not in target.tees:
+        return "WrongTee"
+    return _object_to_spot(offering, narrowing[2])
+
+
+def _object_to_spot(offering: Offering, wanted: str) -> Objection | None:
+    if offering.spot:
+        return "SpotNotAllowed" if wanted == "Never" else "SpotNotPossible"
+    return "SpotNotPossible" if wanted == "Only" else None
+
+
+def _row(offering: Offering, price: int) -> Row:
+    return Row(
+        price_micro_usd_per_hour=price,
+        cpu_millicores=offering.resources.cpu_millicores,
+        memory_bytes=offering.resources.memory_bytes,
+        vcpus=offering.resources.cpu_millicores // 1000,
+        quota_keys=quota_keys(offering.region, offering.family),
+        offering=offering,
+    )
+
+
+def _rank(row: Row) -> tuple[int, int, int, str, tuple[str, ...]]:
+    offering = row.offering
+    return (row.price_micro_usd_per_hour, row.cpu_millicores, row.memory_bytes, offering.size, offering.zones)
+
+
+def narrowing_of(policy: Policy) -> Narrowing:
+    """Return what of a policy narrows a target's offerings: policies that are alike in it share an index."""
+    return (policy.placement.sizes, policy.confidential.tees, policy.placement.spot)
+
+
+def join_offerings(target: Target, listed: tuple[Offering, ...]) -> tuple[Offering, ...]:
+    """Return what a target offers: its own catalogue, and what its cloud lists besides."""
+    if not target.catalogue:
+        return listed
+    declared = {offering.key.casefold() for offering in target.catalogue}
+    return (*target.catalogue, *(one for one in listed if one.key.casefold() not in declared))
+
+
+def price_of(target: Target, offering: Offering) -> int | None:
+    """Return what is reserved per hour: the negotiated price, else the list price less discount, else what the target assumes.
+
+    None: unknown, which is refused. A discount is rounded up to the micro-USD, so that no price is ever set aside too low.
+    """
+    table = target.negotiated_micro_usd_per_hour
+    if table:
+        size = offering.size.casefold()
+        agreed = table.get(
+            offering.size, next((price for name, price in table.items() if name.casefold() == size), None)
+        )
+        if agreed is not None:
+            return agreed
+    listed = offering.price_micro_usd_per_hour
+    if listed is None:
+        return target.assumed_price_micro_usd_per_hour
+    return -(-listed * (_WHOLE - target.discount_milli_percent) // _WHOLE)
+
+
+def quota_keys(region: str, family: str) -> tuple[QuotaKey, QuotaKey]:
+    """Return the two quota rows that a size counts against: its family's and the region's total."""
+    where = region.strip().lower()
+    return (where, family.strip().lower()), (where, "cores")
+
+
+def place_of(by: str, offering: Offering) -> str:
+    """Return where bursts of an offering lie, in the terms of a spread. A zone that the cloud chooses among several is not known: ""."""
+    if by == "target":
+        return offering.target
+    if by == "region":
+        return offering.region.lower()
+    if by == "family":
+        return offering.family.lower()
+    return offering.zones[0] if len(offering.zones) == 1 else ""
