@@ -9,12 +9,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from burster.model.errors import InputError
+from burster.model.limits import Budget, Limits
+from burster.model.quantities import parse_micro_usd
 
 
 PREFIX = "BURSTER_"
@@ -24,6 +27,25 @@ _SERVICE_LINK = re.compile(
 )
 
 Positive = Annotated[int, Field(gt=0)]
+
+
+def _money(text: str) -> str:
+    parse_micro_usd(text)
+    return text
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("expected an IANA time zone such as Europe/Berlin")
+    return name
+
+
+def _micro_usd(text: str | None) -> int | None:
+    return None if text is None else parse_micro_usd(text)
+
+
+#: in USD: "12.50"
+Money = Annotated[str, AfterValidator(_money)]
 
 
 def check_url(text: str) -> Any:
@@ -139,6 +161,7 @@ class Settings(BaseSettings):
     )
 
     cluster_id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "onprem"
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "burster-system"
     dry_run: bool = False
     ledger_path: Path = Field(default_factory=lambda: state_dir() / "ledger.sqlite")
     kube: KubeSettings = KubeSettings()
@@ -149,6 +172,23 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     ticks: TickSettings = TickSettings()
     log: LogSettings = LogSettings()
+    cluster_max_bursts: Annotated[int, Field(ge=0)] | None = None
+    cluster_max_vcpus: Annotated[int, Field(ge=0)] | None = None
+    cluster_budget_per_hour: Money | None = None
+    cluster_budget_per_day: Money | None = None
+    cluster_budget_per_month: Money | None = None
+    cluster_budget_time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    @property
+    def cluster_limits(self) -> Limits:
+        """Return what all policies at all targets together may use at most."""
+        budget = Budget(
+            per_hour_micro_usd=_micro_usd(self.cluster_budget_per_hour),
+            per_day_micro_usd=_micro_usd(self.cluster_budget_per_day),
+            per_month_micro_usd=_micro_usd(self.cluster_budget_per_month),
+            timezone=self.cluster_budget_time_zone,
+        )
+        return Limits(max_bursts=self.cluster_max_bursts, max_vcpus=self.cluster_max_vcpus, budget=budget)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -83,10 +83,12 @@ async def _serve(settings: Settings, clock: SystemClock, ledger: Ledger, *, once
                     "offerings": settings.ticks.offerings_ms,
                     "quota": settings.ticks.quota_ms,
                 },
+                limits=settings.cluster_limits,
+                home=settings.namespace,
                 title=f"{settings.cluster_id}, {_address(kube)}",
             ),
         )
-        metrics = Metrics(controller.view)
+        metrics = Metrics(controller.view, signals=lambda: controller.signals)
         controller.listen(_Meter(metrics, controller, clock))
         await stack.enter_async_context(
             HttpSurface(make_app(controller.view, metrics), settings.http.host, settings.http.port)

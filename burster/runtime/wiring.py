@@ -10,8 +10,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from burster.adaptors.azure_vms import AzureVms, CloudVms, TargetBook
+from burster.adaptors.cluster_api import HOME
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.signals import SignalBoard
@@ -19,7 +21,9 @@ from burster.clients.kube import Kube
 from burster.engine import ACTIVE, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
+from burster.model.limits import Limits
 from burster.model.stimuli import Stimulus
+from burster.model.targets import Target
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.clock import Clock
@@ -28,7 +32,8 @@ from burster.runtime.executor import Adaptor, Executor
 from burster.runtime.loop import Loop, StepListener
 from burster.runtime.ticks import TickKind, start_ticks
 from burster.runtime.views import Viewer
-from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
+from burster.runtime.workload_facts import WorkloadPoller
+from burster.sources import bursts, cloud_pods, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.reflector import Stats
 from burster.surfaces.view import StatusView
@@ -37,6 +42,9 @@ from burster.surfaces.view import StatusView
 _DRAIN_POLL_S: Final = 1.0
 #: The longest budget window is a month: older spend is in the ledger, and no decision needs it.
 _BUDGET_MEMORY_MS: Final = 32 * 86_400_000
+#: Providers of which there is an adaptor: elsewhere nobody could look at a VM, or end it.
+PROVIDERS: Final = frozenset({"azure"})
+_log = structlog.get_logger("burster.runtime.wiring")
 
 
 class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +57,8 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     intervals_ms: dict[TickKind, int] = msgspec.field(
         default_factory=lambda: {"evaluate": 15_000, "gc": 120_000, "offerings": 43_200_000, "quota": 600_000}
     )
+    limits: Limits = Limits()  #: what all policies at all targets together may use at most
+    home: str = HOME  #: burster's own namespace
     seed: int = 0
     title: str = ""
 
@@ -76,6 +86,7 @@ class Controller:
         self.bus = Bus()
         self._book = TargetBook()
         self._poller = FactsPoller(facts, self.bus.post, clock)
+        self._workloads = WorkloadPoller(kube, self.bus.post)
         self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
         self.signals = SignalBoard()  #: the numbers that policies publish
@@ -83,7 +94,8 @@ class Controller:
         if options.dry_run:
             adaptor = DryRunAdaptor(self._still_pending)
         else:
-            adaptor = LiveAdaptor(kube, AzureVms(cloud, kube, self._book, clock.now_ms), self.signals, clock.now_ms)
+            vms = AzureVms(cloud, kube, self._book, clock.now_ms)
+            adaptor = LiveAdaptor(kube, vms, self.signals, clock.now_ms, home=options.home)
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
             self.bus,
@@ -117,13 +129,23 @@ class Controller:
         return entry is not None and entry.pod.uid == uid
 
     def post(self, stimulus: Stimulus) -> None:
-        """Put a fact on the bus; targets and ticks are noted by who needs them on the way."""
+        """Put a fact on the bus; rules and ticks are noted by who needs them on the way."""
         match stimulus:
+            case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
+                self._poller.forget(target.name)
+                stimulus = _refused(target)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
             case s.TargetGone(name=name):
                 self._poller.forget(name)
+            case s.PolicySeen(policy=policy):
+                self._workloads.policy(policy)
+            case s.PolicyGone(key=key):
+                self._workloads.forget(key)
+                self.signals.withdraw(key)
+            case s.Tick(kind="evaluate"):
+                self._workloads.wish()
             case s.Tick(kind="offerings"):
                 self._poller.wish_all("offerings")
             case s.Tick(kind="quota"):
@@ -137,11 +159,13 @@ class Controller:
         oldest_ms = self._clock.now_ms() - _BUDGET_MEMORY_MS
         spends = tuple(spend for spend in self._ledger.spend() if spend.at_ms >= oldest_ms)
         self.post(s.LedgerRestored(entries=spends))
+        self.post(s.ClusterLimitsSeen(limits=self._options.limits))
         ticks = start_ticks(self._clock, self.post, self._options.intervals_ms)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.executor.run(), name="executor")
                 group.create_task(self._poller.run(), name="cloud-facts")
+                group.create_task(self._workloads.run(), name="workloads")
                 for name, source in self._sources().items():
                     group.create_task(source, name=f"source-{name}")
                 group.create_task(self.loop.run(), name="loop")
@@ -151,9 +175,9 @@ class Controller:
     def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
-        self.source_stats = {name: Stats() for name in ("pods", "policies", "bursts", "nodes", "cloud-pods", "events")}
+        plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
+        self.source_stats = {name: Stats() for name in (*plain, "cloud-pods", "events")}
         stats = self.source_stats
-        plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes}
         running = {
             name: source.run(self._kube, self.post, self._clock, self._chance(name), stats=stats[name])
             for name, source in plain.items()
@@ -179,9 +203,19 @@ class Controller:
 
     @property
     def reading_facts(self) -> bool:
-        """Whether what targets offer and may use is still being read."""
-        return self._poller.busy
+        """Whether what targets offer and may use, or what policies name, is still being read."""
+        return self._poller.busy or self._workloads.busy
 
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""
         return [key for key, entry in self.loop.state.bursts.items() if entry.burst.status.phase in ACTIVE]
+
+
+def _refused(target: Target) -> s.TargetGone:
+    """Return that a target can't be used here: for the engine there is none."""
+    _log.warning(
+        "target.refused",
+        target=target.name,
+        why=f"burster has no adaptor for provider {target.provider} yet, only for {', '.join(sorted(PROVIDERS))}",
+    )
+    return s.TargetGone(name=target.name)

@@ -1,7 +1,9 @@
-"""BurstPolicies and BurstTargets: API server to PolicySeen, PolicyGone, TargetSeen and TargetGone.
+"""BurstPolicies and BurstTargets: API server to PolicySeen, PolicyRefused, PolicyGone, TargetSeen and TargetGone.
 
-An object that does not compile is gone for the engine, also where an earlier version of it was valid: a rule that somebody meant to
-tighten must not go on in its loose form. Called by the runtime. It must never repair or guess.
+A policy that does not compile is refused: what runs by it is kept under its last good version, and nothing new starts by either version,
+since a rule that somebody meant to tighten must not go on in its loose form. A target that does not compile is gone for the engine: nothing
+new starts there, and what runs there goes on under the terms that its record carries; there is nothing else of the last good version to
+keep. Called by the runtime. It must never repair or guess.
 """
 
 import asyncio
@@ -13,13 +15,24 @@ import structlog
 
 from burster.clients.kube import Kube
 from burster.model.errors import InputError
-from burster.model.stimuli import PolicyGone, PolicySeen, SourceName, SourceSynced, Stimulus, TargetGone, TargetSeen
+from burster.model.stimuli import (
+    PolicyGone,
+    PolicyRefused,
+    PolicySeen,
+    SourceName,
+    SourceSynced,
+    Stimulus,
+    TargetGone,
+    TargetSeen,
+)
 from burster.policy.compile import compile_policy, compile_target
 from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
 
 
 POLICIES_PATH: Final = "/apis/burster.dev/v1alpha1/burstpolicies"
 TARGETS_PATH: Final = "/apis/burster.dev/v1alpha1/bursttargets"
+
+_MESSAGE_MAX: Final = 1_000
 
 _log: Final = structlog.get_logger("burster.sources")
 
@@ -30,6 +43,20 @@ def _compiled_policy(obj: dict[str, Any]) -> Stimulus:
 
 def _compiled_target(obj: dict[str, Any]) -> Stimulus:
     return TargetSeen(target=compile_target(obj))
+
+
+def _policy_refused(key: str, metadata: dict[str, Any], message: str) -> Stimulus:
+    generation: object = metadata.get("generation")
+    return PolicyRefused(
+        key=key,
+        uid=str(metadata.get("uid") or ""),
+        generation=generation if isinstance(generation, int) else 0,
+        message=message[:_MESSAGE_MAX],
+    )
+
+
+def _target_refused(key: str, metadata: dict[str, Any], message: str) -> Stimulus:  # noqa: ARG001 - as for policies
+    return TargetGone(name=key)
 
 
 def _policy_gone(key: str) -> Stimulus:
@@ -48,15 +75,17 @@ class RuleSink:
         post: Callable[[Stimulus], None],
         source: SourceName,
         compiled: Callable[[dict[str, Any]], Stimulus],
+        refused: Callable[[str, dict[str, Any], str], Stimulus],
         departed: Callable[[str], Stimulus],
     ) -> None:
         self._post = post
         self._source: Final = source
         self._compiled = compiled
+        self._refused = refused
         self._departed = departed
 
     def seen(self, obj: dict[str, Any]) -> str | None:
-        """Post that it is valid, or that there is none, and why in the log."""
+        """Post that it is valid, or that it is refused, and why in the log."""
         metadata: object = obj.get("metadata")
         if not isinstance(metadata, dict):
             raise InputError("an object without metadata")
@@ -67,7 +96,7 @@ class RuleSink:
             stimulus = self._compiled(obj)
         except InputError as error:
             _log.warning("rule refused", source=self._source, key=key, error=str(error))
-            stimulus = self._departed(key)
+            stimulus = self._refused(key, metadata, str(error))
         self._post(stimulus)
         return key
 
@@ -92,8 +121,8 @@ async def run(
     """Post stimuli about policies and targets until cancelled."""
     codec = Codec(dict[str, Any], meta_of_dict)
     rules = (
-        (POLICIES_PATH, RuleSink(post, "policies", _compiled_policy, _policy_gone)),
-        (TARGETS_PATH, RuleSink(post, "targets", _compiled_target, _target_gone)),
+        (POLICIES_PATH, RuleSink(post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
+        (TARGETS_PATH, RuleSink(post, "targets", _compiled_target, _target_refused, _target_gone)),
     )
     async with asyncio.TaskGroup() as group:
         for path, sink in rules:

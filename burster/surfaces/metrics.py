@@ -5,6 +5,7 @@ are bounded: policies, verdicts, codes, kinds, never pods or bursts; past a limi
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,6 +22,8 @@ from burster.surfaces.view import StatusView
 
 #: different label sets of one metric, then ``other``
 LABEL_SETS_MAX: Final = 500
+#: policies whose numbers are shown; each is acted on, so this is no place for ``other``
+SIGNALS_MAX: Final = 5_000
 OTHER: Final = "other"
 _REACTION_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STEP_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
@@ -48,11 +51,20 @@ class _Family(Generic[M]):
 
 
 class Metrics:
-    """Everything counted. One per controller; ``view`` is asked at each scrape and may be set later."""
+    """Everything counted. One per controller; ``view`` is asked at each scrape and may be set later.
 
-    def __init__(self, view: Callable[[], StatusView] | None = None) -> None:
+    ``signals`` gives policy, replicas wanted and whether it is active, of each policy that publishes a number.
+    """
+
+    def __init__(
+        self,
+        view: Callable[[], StatusView] | None = None,
+        *,
+        signals: Callable[[], Iterable[tuple[str, int, bool]]] = tuple,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.view = view
+        self.signals = signals
         registry = self.registry
         self._decisions = _Family(
             Counter(
@@ -141,8 +153,20 @@ class _ViewCollector(Collector):
         info = GaugeMetricFamily("burster_build_info", "1, with the version.", labels=("version",))
         info.add_metric((burster.__version__,), 1)
         yield info
+        yield _wanted(self._metrics.signals())
         if self._metrics.view is not None:
             yield from _gauges(self._metrics.view())
+
+
+def _wanted(signals: Iterable[tuple[str, int, bool]]) -> Metric:
+    """Return what KEDA's prometheus trigger reads; a policy that is not active wants none."""
+    wanted = GaugeMetricFamily(
+        "burster_wanted_replicas", "Replicas that a policy with strategy Signal wants.", labels=("namespace", "policy")
+    )
+    for policy, replicas, active in islice(signals, SIGNALS_MAX):
+        namespace, _, name = policy.partition("/")
+        wanted.add_metric((namespace, name), replicas if active else 0)
+    return wanted
 
 
 def _gauges(view: StatusView) -> Iterator[Metric]:

@@ -1,0 +1,71 @@
+"""Namespaces and their labels: API server to NamespaceSeen and NamespaceGone.
+
+Nothing waits for this source: a cluster where namespaces can't be listed works, and only targets that require labels refuse there, since a
+namespace that nobody has seen carries none. Called by the runtime. It must never decide what a label means.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from burster.clients.kube import Kube
+from burster.model.stimuli import NamespaceGone, NamespaceSeen, Stimulus
+from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+
+
+PATH: Final = "/api/v1/namespaces"
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+
+
+class NamespaceObject(msgspec.Struct):
+    """A v1 Namespace, as far as its labels are concerned."""
+
+    metadata: _Metadata
+
+
+CODEC: Final = Codec(NamespaceObject, lambda obj: (obj.metadata.uid, obj.metadata.resource_version))
+
+
+class NamespaceSink:
+    """From objects to stimuli; a change of anything but labels is nobody's business."""
+
+    def __init__(self, post: Callable[[Stimulus], None]) -> None:
+        self._post = post
+        self._labels: Final[dict[str, dict[str, str]]] = {}
+
+    def seen(self, obj: NamespaceObject) -> str:
+        """Post NamespaceSeen where it is new or its labels have changed."""
+        name, labels = obj.metadata.name, obj.metadata.labels or {}
+        if self._labels.get(name) != labels:
+            self._labels[name] = labels
+            self._post(NamespaceSeen(name=name, labels=labels))
+        return name
+
+    def gone(self, key: str, last: NamespaceObject | None) -> None:  # noqa: ARG002 - its key says all
+        """Post NamespaceGone."""
+        self._labels.pop(key, None)
+        self._post(NamespaceGone(name=key))
+
+    def synced(self) -> None:
+        """Nobody waits for it."""
+
+
+async def run(
+    kube: Kube,
+    post: Callable[[Stimulus], None],
+    clock: Waiter,
+    rng: random.Random,
+    *,
+    stats: Stats | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Post stimuli about namespaces until cancelled."""
+    await Reflector(kube, PATH, CODEC, NamespaceSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()
