@@ -8,6 +8,7 @@ decide whether a pod may burst.
 import asyncio
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -15,13 +16,13 @@ import structlog
 
 from burster.clients.kube import Kube
 from burster.model.errors import RemoteError
-from burster.model.pods import Owner, Pod
+from burster.model.pods import Owner, Pod, Resources
 from burster.model.stimuli import PodLeft, PodSeen, SourceSynced, Stimulus
+from burster.sources.references import PodContainer, Volume, images_of, secrets_of
 from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
 from burster.sources.wire import (
     BURST_LABEL,
     Condition,
-    Container,
     OwnerReference,
     Quantities,
     ResourceNeeds,
@@ -29,6 +30,7 @@ from burster.sources.wire import (
     controller_of,
     epoch_ms,
     pod_requests,
+    shared_resources,
 )
 
 
@@ -40,8 +42,17 @@ _TRIES: Final = 3
 _WAITING_MAX: Final = 100_000
 _READ_DEADLINE_MS: Final = 5_000
 _MESSAGE_MAX: Final = 512
+_DIGITS_MAX: Final = 12
 
 _log: Final = structlog.get_logger("burster.sources")
+
+
+class _Annotations(msgspec.Struct):
+    """What CAA's webhook kept of a peer pod's requests, which it wiped."""
+
+    vcpus: str | None = msgspec.field(default=None, name="io.katacontainers.config.hypervisor.default_vcpus")
+    memory_mib: str | None = msgspec.field(default=None, name="io.katacontainers.config.hypervisor.default_memory")
+    gpus: str | None = msgspec.field(default=None, name="io.katacontainers.config.hypervisor.default_gpus")
 
 
 class _Meta(msgspec.Struct, rename="camel"):
@@ -52,12 +63,14 @@ class _Meta(msgspec.Struct, rename="camel"):
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
     labels: dict[str, str] | None = None
+    annotations: _Annotations | None = None
     owner_references: list[OwnerReference] | None = None
 
 
 class _Spec(msgspec.Struct, rename="camel"):
-    containers: list[Container] | None = None
-    init_containers: list[Container] | None = None
+    containers: list[PodContainer] | None = None
+    init_containers: list[PodContainer] | None = None
+    volumes: list[Volume] | None = None
     overhead: Quantities | None = None
     resources: ResourceNeeds | None = None
     node_name: str | None = None
@@ -89,27 +102,65 @@ def pod_from(obj: PodObject) -> Pod:
     """Return the model's pod. Raises InputError for a quantity that is none."""
     meta, spec = obj.metadata, obj.spec
     labels = meta.labels or {}
-    owner = controller_of(meta.owner_references)
+    owner = _shared_owner(controller_of(meta.owner_references))
     since, message = _unschedulable(obj)
+    containers = (*(spec.init_containers or ()), *(spec.containers or ()))
     return Pod(
-        namespace=meta.namespace,
+        namespace=_shared(meta.namespace),
         name=meta.name,
         uid=meta.uid,
         resource_version=meta.resource_version,
         created_at_ms=epoch_ms(meta.creation_timestamp),
         unschedulable_since_ms=since,
-        message=message,
-        requests=pod_requests(spec.containers, spec.init_containers, spec.overhead, spec.resources),
+        message=_shared(message),
+        requests=_requests(obj),
         labels=labels,
         owner=owner,
         workload=_workload(owner, labels),
         priority=spec.priority or 0,
-        runtime_class=spec.runtime_class_name or "",
-        restart_policy=spec.restart_policy or "Always",
+        runtime_class=_shared(spec.runtime_class_name or ""),
+        restart_policy=_shared(spec.restart_policy or "Always"),
+        images=_shared_names(images_of(containers)),
+        secrets=_shared_names(secrets_of(containers, spec.volumes)),
         gated=bool(spec.scheduling_gates),
         terminating=meta.deletion_timestamp is not None,
         node_name=spec.node_name or "",
     )
+
+
+def _requests(obj: PodObject) -> Resources:
+    """Return what the scheduler counts, or what a peer pod asked for before CAA's webhook wiped it: whichever is more."""
+    spec, kept = obj.spec, obj.metadata.annotations
+    asked = pod_requests(spec.containers, spec.init_containers, spec.overhead, spec.resources)
+    if kept is None or not (kept.vcpus or kept.memory_mib or kept.gpus):
+        return asked
+    return shared_resources(
+        max(asked.cpu_millicores, 1000 * _number(kept.vcpus)),
+        max(asked.memory_bytes, 2**20 * _number(kept.memory_mib)),
+        max(asked.gpus, _number(kept.gpus)),
+        asked.devices,
+    )
+
+
+def _number(text: str | None) -> int:
+    """Return an annotation's number; what is none was not written by the webhook and means nothing."""
+    return int(text) if text and len(text) <= _DIGITS_MAX and text.isascii() and text.isdigit() else 0
+
+
+@lru_cache(maxsize=16_384)
+def _shared(text: str) -> str:
+    """Return one object for all pods that carry the same text."""
+    return text
+
+
+@lru_cache(maxsize=16_384)
+def _shared_owner(owner: Owner | None) -> Owner | None:
+    return owner
+
+
+@lru_cache(maxsize=16_384)
+def _shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names
 
 
 def _unschedulable(obj: PodObject) -> tuple[int | None, str]:
@@ -124,7 +175,11 @@ def _unschedulable(obj: PodObject) -> tuple[int | None, str]:
 
 def _workload(owner: Owner | None, labels: dict[str, str]) -> Owner | None:
     """Return the owner people think in: the Deployment behind a ReplicaSet that carries its template's hash in its name."""
-    template = labels.get(_HASH_LABEL)
+    return _shared_workload(owner, labels.get(_HASH_LABEL))
+
+
+@lru_cache(maxsize=16_384)
+def _shared_workload(owner: Owner | None, template: str | None) -> Owner | None:
     if owner is None or owner.kind != "ReplicaSet" or not template or not owner.name.endswith(f"-{template}"):
         return owner
     return Owner(api_version=owner.api_version, kind="Deployment", name=owner.name[: -len(template) - 1], uid="")

@@ -4,7 +4,9 @@ Shared by the decoders of pods, cloud pods and nodes. What isn't named here (man
 never becomes an object. It must never interpret anything beyond units.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -17,6 +19,10 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Quantities = dict[str, str | int]
 
 BURST_LABEL: Final = "burster.dev/burst"
+GPU: Final = "nvidia.com/gpu"
+_NO_DEVICES: Final = frozenset(
+    {"cpu", "memory", GPU, "kata.peerpods.io/vm"}
+)  # the last is a slot on a worker, not in a VM
 
 
 class OwnerReference(msgspec.Struct, rename="camel"):
@@ -68,21 +74,21 @@ def controller_of(references: list[OwnerReference] | None) -> Owner | None:
 
 
 def resources_of(quantities: Quantities | None) -> tuple[int, int, int]:
-    """Return millicores, bytes and GPUs. Raises QuantityError."""
+    """Return millicores, bytes and NVIDIA GPUs. Raises QuantityError."""
     cpu = memory = gpus = 0
     for name, amount in quantities.items() if quantities else ():
         if name == "cpu":
             cpu = parse_cpu_millicores(str(amount))
         elif name == "memory":
             memory = parse_memory_bytes(str(amount))
-        elif name.endswith("/gpu"):
-            gpus += parse_count(str(amount))
+        elif name == GPU:
+            gpus = parse_count(str(amount))
     return cpu, memory, gpus
 
 
 def pod_requests(
-    containers: list[Container] | None,
-    init_containers: list[Container] | None = None,
+    containers: Sequence[Container] | None,
+    init_containers: Sequence[Container] | None = None,
     overhead: Quantities | None = None,
     pod_level: ResourceNeeds | None = None,
 ) -> Resources:
@@ -105,10 +111,51 @@ def pod_requests(
     if overhead:
         more = resources_of(overhead)
         cpu, memory, gpus = cpu + more[0], memory + more[1], gpus + more[2]
-    return Resources(cpu_millicores=cpu, memory_bytes=memory, gpus=gpus)
+    return shared_resources(cpu, memory, gpus, _devices(containers or (), init_containers or (), overhead))
 
 
-def _with_init(running: tuple[int, int, int], init_containers: list[Container]) -> tuple[int, ...]:
+@lru_cache(maxsize=4_096)
+def shared_resources(cpu: int, memory: int, gpus: int, devices: tuple[tuple[str, int], ...]) -> Resources:
+    """Return one object for all pods that ask for the same."""
+    return Resources(cpu_millicores=cpu, memory_bytes=memory, gpus=gpus, devices=devices)
+
+
+def _devices(
+    containers: Sequence[Container], init_containers: Sequence[Container], overhead: Quantities | None
+) -> tuple[tuple[str, int], ...]:
+    """Return what is asked for of every extended resource but NVIDIA's GPUs, by the same rule as cpu and memory."""
+    names: set[str] = set()
+    for container in (*containers, *init_containers):
+        if container.resources is not None and container.resources.requests:
+            names.update(name for name in container.resources.requests if "/" in name and name not in _NO_DEVICES)
+    if overhead:
+        names.update(name for name in overhead if "/" in name and name not in _NO_DEVICES)
+    if not names:
+        return ()
+    counts = ((name, _count(name, containers, init_containers, overhead)) for name in sorted(names))
+    return tuple((name, count) for name, count in counts if count)
+
+
+def _count(
+    name: str, containers: Sequence[Container], init_containers: Sequence[Container], overhead: Quantities | None
+) -> int:
+    needs = sum(_amount(name, container) for container in containers)
+    sidecars = peak = 0
+    for container in init_containers:
+        moment = sidecars + _amount(name, container)
+        if container.restart_policy == "Always":
+            needs += moment - sidecars
+            sidecars = moment
+        peak = max(peak, moment)
+    return max(needs, peak) + parse_count(str((overhead or {}).get(name, 0)))
+
+
+def _amount(name: str, container: Container) -> int:
+    asked = container.resources.requests if container.resources is not None else None
+    return parse_count(str(asked.get(name, 0))) if asked else 0
+
+
+def _with_init(running: tuple[int, int, int], init_containers: Sequence[Container]) -> tuple[int, ...]:
     needs = running
     sidecars = peak = (0, 0, 0)
     for container in init_containers:

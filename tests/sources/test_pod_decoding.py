@@ -150,7 +150,7 @@ def test_pods_without_demand(changes: dict[str, Any]):
                 "resources": {"requests": {"cpu": "5"}},
                 "overhead": {"cpu": "1"},
             },
-            (6_000, MI, 1),
+            (6_000, MI, 0),
             id="what the pod as a whole asks for replaces its containers' sum",
         ),
     ],
