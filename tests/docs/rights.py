@@ -21,13 +21,18 @@ class Rights:
     def __init__(self, namespace: str) -> None:
         files = ["rbac.yaml", "opt-in/rolebinding.yaml"] if namespace else ["rbac.yaml"]
         found = documents(*files)
-        self._namespace = namespace
-        self._everywhere = {each["roleRef"]["name"] for each in found if each["kind"] == "ClusterRoleBinding"}
-        self._there = {each["roleRef"]["name"] for each in found if each["kind"] == "RoleBinding"}
+        #: role -> the namespace in which it holds; "" for everywhere
+        self._holds = {
+            each["roleRef"]["name"]: ""
+            if each["kind"] == "ClusterRoleBinding"
+            else each["metadata"].get("namespace", namespace)
+            for each in found
+            if each["kind"] in {"ClusterRoleBinding", "RoleBinding"}
+        }
         self.granted: set[Right] = {
             (role["metadata"]["name"], f"{resource}.{group}" if group else resource, verb)
             for role in found
-            if role["kind"] == "ClusterRole" and role["metadata"]["name"] in self._everywhere | self._there
+            if role["kind"] in {"ClusterRole", "Role"} and role["metadata"]["name"] in self._holds
             for rule in role["rules"]
             for group in rule["apiGroups"]
             for resource in rule["resources"]
@@ -41,8 +46,8 @@ class Rights:
             return None
         plural, dot, group = info.resource.partition(".")
         resource = (f"{plural}/{info.subresource}" if info.subresource else plural) + dot + group
-        for role in sorted(self._everywhere | (self._there if info.namespace == self._namespace else set())):
-            if (role, resource, info.verb) in self.granted:
+        for role, namespace in sorted(self._holds.items()):
+            if namespace in {"", info.namespace} and (role, resource, info.verb) in self.granted:
                 self.used.add((role, resource, info.verb))
                 return None
         self.refused.add(f"{info.verb} {resource} in {info.namespace or 'the cluster'}")

@@ -12,7 +12,8 @@ from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
 from burster.model.limits import Budget
 from burster.model.pods import Resources
-from burster.sources.policies import RuleSink, _compiled_policy, _policy_gone
+from burster.runtime.wiring import PROVIDERS
+from burster.sources.policies import RuleSink, _compiled_target, _target_gone, _target_refused
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
 from tests.docs.rights import ROOT, Rights
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
@@ -95,13 +96,12 @@ def test_a_vm_that_is_only_reported_keeps_its_burst_open():
     assert [decision.reasons[0].code for decision in engine.decisions[told:]] == ["VmLeftBehind"]
 
 
-def test_a_policy_that_no_longer_compiles_counts_as_deleted():
-    assert "### An invalid edit counts as a deletion" in PAGE
+def test_a_target_that_no_longer_compiles_counts_as_deleted():
+    assert "### An invalid edit of a target counts as its deletion" in PAGE
     posted = []
-    sink = RuleSink(posted.append, "policies", _compiled_policy, _policy_gone)
-    spec = {"workload": {"podNamePattern": "(a"}, "placement": {"targets": ["azure"]}}
-    sink.seen({"kind": "BurstPolicy", "metadata": {"name": "tasks", "namespace": "bank", "uid": "u"}, "spec": spec})
-    assert posted == [s.PolicyGone(key="bank/tasks")]
+    sink = RuleSink(posted.append, "targets", _compiled_target, _target_refused, _target_gone)
+    sink.seen({"kind": "BurstTarget", "metadata": {"name": "azure", "uid": "u"}, "spec": {"provider": "azure"}})
+    assert posted == [s.TargetGone(name="azure")]
 
 
 def test_a_deleted_target_is_forgotten_by_a_restart():
@@ -164,10 +164,21 @@ def test_pods_with_another_controller_wait(kind):
     assert engine.codes() == ["MoveNeedsWebhook"]
 
 
-def test_no_status_of_policies_or_targets_is_written():
-    assert "**Policy and target status.** burster writes none." in PAGE
+def test_no_status_of_targets_is_written():
+    assert "**Target status.** burster writes none." in PAGE
     written = {resource for _, resource, verb in Rights("default").granted if verb in {"patch", "update", "create"}}
-    assert not {resource for resource in written if "polic" in resource or "target" in resource}
+    assert "burstpolicies/status.burster.dev" in written
+    assert not {resource for resource in written if "target" in resource}
+
+
+def test_a_target_of_another_provider_is_refused():
+    assert "**Other clouds.** A BurstTarget whose `provider` is not azure" in PAGE
+    assert frozenset({"azure"}) == PROVIDERS
+
+
+def test_a_signal_has_no_external_scaler():
+    assert "`burster_wanted_replicas`" in PAGE
+    assert "no gRPC external scaler" in PAGE
 
 
 def test_a_vms_name_tells_neither_namespace_nor_cluster():

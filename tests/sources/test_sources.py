@@ -19,6 +19,7 @@ from burster.model.stimuli import (
     PodLeft,
     PodSeen,
     PolicyGone,
+    PolicyRefused,
     PolicySeen,
     SandboxFailed,
     SourceSynced,
@@ -215,7 +216,7 @@ def a_policy(**spec: Any) -> dict[str, Any]:
     }
 
 
-def test_a_policy_that_stops_compiling_is_gone(play: Play):
+def test_a_policy_that_stops_compiling_is_refused_and_only_a_deletion_ends_it(play: Play):
     async def scene(api, kube, clock) -> None:
         api.put(policies.POLICIES_PATH, "p", a_policy())
         api.put(
@@ -226,12 +227,29 @@ def test_a_policy_that_stops_compiling_is_gone(play: Play):
             assert {one.source for one in posted if isinstance(one, SourceSynced)} == {"policies", "targets"}
             assert not any(isinstance(one, TargetSeen) for one in posted)
             before = len(posted)
-            api.put(policies.POLICIES_PATH, "p", a_policy(unknownField=1))
+            broken = a_policy(unknownField=1)
+            broken["metadata"]["generation"] = 4
+            api.put(policies.POLICIES_PATH, "p", broken)
             api.put(policies.POLICIES_PATH, "p", a_policy())
+            api.put(policies.POLICIES_PATH, "p", broken)
             api.remove(policies.POLICIES_PATH, "p")
             await clock.settled()
-            assert [type(one) for one in posted[before:]] == [PolicyGone, PolicySeen, PolicyGone]
-            assert posted[before] == PolicyGone(key="shop/p")
+            told = posted[before:]
+            assert [type(one) for one in told] == [PolicyRefused, PolicySeen, PolicyRefused, PolicyGone]
+            assert (told[0].key, told[0].uid, told[0].generation) == ("shop/p", "uid-p", 4)
+            assert "unknownField" in told[0].message
+            assert told[3] == PolicyGone(key="shop/p")
+
+
+def test_a_policy_that_never_compiled_is_refused_too_and_gone_when_it_is_deleted(play: Play):
+    async def scene(api, kube, clock) -> None:
+        api.put(policies.POLICIES_PATH, "p", a_policy(**{"x" * 5_000: 1}))
+        async with running(policies, kube, clock) as posted:
+            (refused,) = [one for one in posted if isinstance(one, PolicyRefused)]
+            assert len(refused.message) == 1_000
+            api.remove(policies.POLICIES_PATH, "p")
+            await clock.settled()
+            assert posted[-1] == PolicyGone(key="shop/p")
 
     play(scene)
 

@@ -26,9 +26,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     unconditional_update: bool = True  # an update may leave out the resourceVersion
     singular: str = ""
     list_kind: str = ""
+    versions: tuple[str, ...] = ()  # served besides `version`, same shape
     # custom kinds only: what their definition says
     custom: bool = False
-    versions: tuple[str, ...] = ()  # served besides `version`, same shape
     schema: Json | None = None
     scale: Json | None = None
     columns: tuple[Json, ...] = ()
@@ -132,7 +132,8 @@ def _others() -> list[Kind]:
         ),
         Kind(
             plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler", group="autoscaling", version="v2",
-            short_names=("hpa",), categories=ALL, subresources=STATUS,
+            # v1 has fewer fields; what an HPA aims at stands at the same place in both
+            versions=("v1",), short_names=("hpa",), categories=ALL, subresources=STATUS,
         ),
         Kind(
             plural="customresourcedefinitions", kind="CustomResourceDefinition", group="apiextensions.k8s.io",
