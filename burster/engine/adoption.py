@@ -6,7 +6,7 @@ asked for again: every instruction finds its own earlier result.
 
 from typing import Final
 
-from burster.engine import demand, ending
+from burster.engine import budgets, demand, ending, storms
 from burster.engine import lifecycle_actions as actions
 from burster.engine import observe_world as world
 from burster.engine.lifecycle import ANSWERING, ENDING
@@ -27,6 +27,7 @@ def take_in(state: State, burst: Burst) -> None:
     """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
     entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
     state.bursts[burst.key] = entry
+    budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
     if burst.status.phase == "Released":
         _take_in_released(state, burst)
         return
@@ -43,6 +44,7 @@ def take_in(state: State, burst: Burst) -> None:
     entry.maybe_placed = status.phase in {"Reserved", "Placing"}
     actions.count(state, entry, 1)
     actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
+    actions.book_again(state, entry)
     early = state.early_pods.pop(burst.key, None)
     if early is not None and early.burst_uid in {"", burst.uid}:
         entry.pod = early
@@ -145,12 +147,12 @@ def _resume_with_pod(state: State, entry: BurstEntry) -> None:
     if status.phase == "Serving":
         actions.ask(state, entry, MarkVerified(key=f"verify/{burst.key}", burst=burst))
     if not entry.covers and not world.find_other_use(state, entry):
-        state.spares.add(burst.key)
-        state.at(state.now_ms, "cooldown", burst.key)
+        actions.keep_spare(state, entry)
 
 
 def restore_breaker(state: State, entry: BurstEntry) -> None:
     """Open a target's breaker again for a record that says why it was open: a restart asks nobody, so it closes nothing."""
+    storms.restore(state, entry)
     status = entry.burst.status
     target = state.targets.get(entry.burst.spec.target)
     if target is not None and status.reason == "VmMismatch" and target.tripped is None:

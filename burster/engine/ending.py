@@ -7,6 +7,7 @@ moved pod is deleted, its VMs are confirmed gone before it is written anew on-pr
 
 from typing import Final
 
+from burster.engine import budgets, storms
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ANSWERING, ENDING
 from burster.engine.state import BurstEntry, State
@@ -20,16 +21,21 @@ from burster.model.stimuli import Spend
 
 _RETENTION_MS: Final = 3_600_000
 _REST_MS: Final = 5_000
-_BACKOFF_FIRST_MS: Final = 300_000
-_BACKOFF_MAX_MS: Final = 1_800_000
-_BACKOFF_FORGOTTEN_MS: Final = 10_800_000
 _SWEEP_DEADLINE_MS: Final = 600_000
 #: What the executor may add to an instruction's deadline before it says so.
 _ANSWER_SLACK_MS: Final = 60_000
 
 
-def end(state: State, entry: BurstEntry, phase: Phase, reason: Reason, *, verdict: Verdict = "Release") -> None:
-    """End a burst from wherever it is: Draining for a good end, Failed or Lost for a bad one.
+def end(
+    state: State,
+    entry: BurstEntry,
+    phase: Phase,
+    reason: Reason,
+    *,
+    verdict: Verdict = "Release",
+    also: tuple[Reason, ...] = (),
+) -> None:
+    """End a burst from wherever it is: Draining for a good end, Failed or Lost for a bad one. ``also``: what else is to be said.
 
     While it is not known whether there is a pod, the wish is kept and carried out once it is known.
     """
@@ -39,7 +45,7 @@ def end(state: State, entry: BurstEntry, phase: Phase, reason: Reason, *, verdic
     if now in {"Reserved", "Placing"} or not state.ready:
         entry.withdraw = entry.withdraw or reason
         return
-    _say_ended(state, entry, reason, verdict)
+    _say_ended(state, entry, reason, verdict, also)
     entry.ended_by_us = True
     actions.set_phase(state, entry, phase, reason=reason.code, message=reason.sentence, draining_at_ms=state.now_ms)
     carry_on(state, entry)
@@ -66,10 +72,13 @@ def fail_unplaced(state: State, entry: BurstEntry, reason: Reason) -> None:
     carry_on(state, entry)
 
 
-def _say_ended(state: State, entry: BurstEntry, reason: Reason, verdict: Verdict) -> None:
+def _say_ended(
+    state: State, entry: BurstEntry, reason: Reason, verdict: Verdict, also: tuple[Reason, ...] = ()
+) -> None:
     state.decide(
         verdict,
         reason,
+        *also,
         policy=entry.burst.policy_key,
         subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
         burst=entry.burst.key,
@@ -144,6 +153,7 @@ def to_releasing(state: State, entry: BurstEntry, reason: str, message: str) -> 
         entry.pod_gone_at_ms = state.now_ms
     entry.observations = 0
     actions.set_phase(state, entry, "Releasing", reason=reason, message=message)
+    state.releases_open.add(entry.burst.policy_key)  # one less is on its way
     if entry.vms_gone:
         released(state, entry)
     else:
@@ -215,10 +225,8 @@ def begin(state: State, key: str, deadline_ms: int) -> bool:
 
 def released(state: State, entry: BurstEntry) -> None:
     """The pod is gone and no VM is left: settle the money and close the record."""
-    cost = actions.real_cost_micro_usd(state, entry)
     give_back(state, entry)
-    for account in actions.accounts_of(state, entry):
-        account.settle(cost, state.now_ms)
+    cost = actions.settle(state, entry)
     burst = entry.burst
     state.settled_total_micro_usd += cost
     state.settled[burst.uid] = (state.now_ms, cost)
@@ -259,8 +267,8 @@ def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
 def give_back(state: State, entry: BurstEntry) -> None:
     """Let go of everything a burst held: its money, its place in the counts, its pod."""
     held, entry.held_micro_usd = entry.held_micro_usd, 0
-    for account in actions.accounts_of(state, entry):
-        account.release(held)
+    actions.claim(state, entry, 0)
+    budgets.release(state, *actions.where(entry), held)
     actions.count(state, entry, -1)
     actions.count_launch(state, entry, launched=False)
     forget_cover(state, entry)
@@ -268,13 +276,35 @@ def give_back(state: State, entry: BurstEntry) -> None:
         policy.reopened = True
 
 
-def park(state: State, entry: BurstEntry) -> None:
+def fail_launch(
+    state: State, entry: BurstEntry, reason: Reason, *, slow: bool = False, blame_workload: bool = True
+) -> None:
+    """End a burst that could not be brought to serve, let its pod rest, and count it against whoever else fails so.
+
+    ``slow``: what failed may have taken the whole ready deadline, so the rest is longer than that.
+    """
+    launch_failed(state, entry, reason, slow=slow, blame_workload=blame_workload)
+    end(state, entry, "Failed", reason, verdict="Fail")
+
+
+def launch_failed(
+    state: State, entry: BurstEntry, reason: Reason, *, slow: bool = False, blame_workload: bool = True
+) -> None:
+    """Do the same for a burst that somebody else ends."""
+    at_least_ms = entry.burst.spec.ready_deadline_ms + storms.BEYOND_READY_MS if slow else 0
+    park(state, entry, at_least_ms)
+    storms.launch_failed(state, entry, reason, at_least_ms=at_least_ms, blame_workload=blame_workload)
+
+
+def park(state: State, entry: BurstEntry, at_least_ms: int = 0) -> None:
     """Let a pod whose burst failed rest before it is tried again: 5 min, doubling to 30; three quiet hours forgive all."""
-    key = f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}"
+    name = entry.burst.spec.for_pod.name
+    if not name:
+        return  # nobody's pod: it was started for a number
+    key = f"{entry.burst.namespace}/{name}"
     until, failures = state.parked.get(key, (0, 0))
-    failures = 1 if until + _BACKOFF_FORGOTTEN_MS < state.now_ms else failures + 1
-    delay = min(_BACKOFF_FIRST_MS * 2 ** min(failures - 1, 10), _BACKOFF_MAX_MS)
-    state.parked[key] = (state.now_ms + delay, failures)
+    failures = 1 if until + storms.FORGOTTEN_MS < state.now_ms else failures + 1
+    state.parked[key] = (state.now_ms + storms.rest_ms(failures, at_least_ms), failures)
 
 
 def rest(state: State, entry: BurstEntry) -> None:
@@ -289,7 +319,7 @@ def forgiven(state: State) -> dict[str, tuple[int, int]]:
     return {
         key: (until, failures)
         for key, (until, failures) in state.parked.items()
-        if until + (_BACKOFF_FORGOTTEN_MS if failures else 0) >= state.now_ms
+        if until + (storms.FORGOTTEN_MS if failures else 0) >= state.now_ms
     }
 
 

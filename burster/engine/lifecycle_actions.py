@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from burster.engine import budgets
 from burster.engine.answers import Grant
-from burster.engine.money import Account
+from burster.engine.lifecycle import ANSWERING
 from burster.engine.offer_index import quota_keys
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
@@ -24,7 +25,7 @@ from burster.model.instructions import (
     WriteStatus,
 )
 from burster.model.policies import Policy
-from burster.model.quantities import cost_micro_usd, format_duration_ms, format_micro_usd
+from burster.model.quantities import cost_micro_usd
 from burster.model.targets import Target
 
 
@@ -92,6 +93,7 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     pod.verdict = ("Burst", "Reserved")
     hold(state, entry, grant.reserve_micro_usd)
     count(state, entry, 1)
+    budgets.launched(state, *where(entry), state.now_ms)
     count_launch(state, entry, launched=True)
     state.decide("Burst", *grant.reasons, policy=rules.key, subject=pod.pod.key, burst=burst.key, offering=offering.key)
     ask(state, entry, RecordBurst(key=f"record/{burst.key}", burst=burst))
@@ -131,29 +133,31 @@ def retry_later(state: State, entry: BurstEntry, kind: str, retry_after_ms: int 
 
 
 def hold(state: State, entry: BurstEntry, micro_usd: int) -> None:
-    """Book a reservation with the policy and the target."""
+    """Book a reservation in every scope."""
     entry.held_micro_usd += micro_usd
-    for account in accounts_of(state, entry):
-        account.reserve(micro_usd)
+    budgets.reserve(state, *where(entry), micro_usd)
 
 
-def accounts_of(state: State, entry: BurstEntry) -> tuple[Account, Account]:
-    """Return the accounts that a burst's money is in, its policy's and its target's, also where these are gone."""
-    return state.policy_account(entry.burst.policy_key), state.target_account(entry.burst.spec.target)
+def where(entry: BurstEntry) -> tuple[str, str, str]:
+    """Return what a burst counts against: its policy, its namespace, its target."""
+    burst = entry.burst
+    return burst.policy_key, burst.namespace, burst.spec.target
+
+
+def claim(state: State, entry: BurstEntry, micro_usd: int) -> None:
+    """Keep this much for a burst's next renewal, instead of what was kept before."""
+    change, entry.claimed_micro_usd = micro_usd - entry.claimed_micro_usd, micro_usd
+    if change:
+        budgets.claim(state, *where(entry), change)
 
 
 def count(state: State, entry: BurstEntry, step: int) -> None:
-    """Count a burst in (1) or out (-1) of its policy and its target."""
+    """Count a burst in (1) or out (-1) of every scope, and of its place."""
     spec = entry.burst.spec
+    budgets.count(state, *where(entry), provider=spec.provider, bursts=step, vcpus=step * spec.vcpus)
     policy = state.policies.get(entry.burst.policy_key)
     if policy is not None:
-        policy.active += step
-        policy.vcpus += step * spec.vcpus
         policy.count_at((spec.target, spec.region, spec.size), step)
-    target = state.targets.get(spec.target)
-    if target is not None:
-        target.active += step
-        target.vcpus += step * spec.vcpus
 
 
 def count_launch(state: State, entry: BurstEntry, *, launched: bool) -> None:
@@ -173,6 +177,8 @@ def set_phase(
 ) -> None:
     """Take an edge, and have the record say so."""
     check_edge(entry.burst.status.phase, phase, entry.burst.key)
+    if phase not in ANSWERING:
+        claim(state, entry, 0)
     change_status(state, entry, phase=phase, reason=reason, message=message, **changes)
 
 
@@ -256,7 +262,7 @@ def keep_spare(state: State, entry: BurstEntry) -> None:
     """Keep a clone that nothing asks for, in case demand comes back; ``releases`` says for how long."""
     if entry.surplus_since_ms is None:
         entry.surplus_since_ms = state.now_ms
-    entry.going_at_ms = None
+    entry.going_at_ms, entry.passed_over = None, False
     state.spares.add(entry.burst.key)
     state.releases_open.add(entry.burst.policy_key)
 
@@ -267,47 +273,13 @@ def renew_before_ms(entry: BurstEntry) -> int:
 
 
 def watch_lease(state: State, entry: BurstEntry) -> None:
-    """Have the lease looked at in time."""
-    state.at(entry.burst.status.lease_until_ms - renew_before_ms(entry), "lease", entry.burst.key)
+    """Have the lease looked at in time: first to claim the renewal's money, then to renew it."""
+    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry)
+    state.at(due_ms - renew_before_ms(entry) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
 
 
-def renewal_ms(state: State, entry: BurstEntry) -> int:
-    """Return by how much a lease must be extended to hold for a while: one period, or several after a long absence."""
-    lease_ms = max(1, entry.burst.spec.lease_ms)
-    late_ms = state.now_ms + renew_before_ms(entry) - entry.burst.status.lease_until_ms
-    return lease_ms * (max(0, late_ms) // lease_ms + 1)
-
-
-def renew(state: State, entry: BurstEntry, extension_ms: int) -> None:
-    """Extend a lease whose next period's money has been found."""
-    wanted = renewal_micro_usd(entry, extension_ms)
-    hold(state, entry, wanted)
-    state.decide(
-        "Renew",
-        Reason(
-            code="LeaseRenewed",
-            sentence=f"Its lease goes on for {format_duration_ms(extension_ms)}; {format_micro_usd(wanted)} are set aside.",
-            numbers={"reserved_micro_usd": wanted},
-        ),
-        policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
-        burst=entry.burst.key,
-    )
-    change_status(
-        state,
-        entry,
-        lease_until_ms=entry.burst.status.lease_until_ms + extension_ms,
-        reserved_micro_usd=entry.held_micro_usd,
-    )
-    watch_lease(state, entry)
-
-
-def renewal_micro_usd(entry: BurstEntry, extension_ms: int) -> int:
-    """Return what the next lease period costs at most: for each VM that is there, and for one at least."""
-    return _running(entry) * cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
-
-
-def _running(entry: BurstEntry) -> int:
+def running_vms(entry: BurstEntry) -> int:
+    """Return how many VMs are paid for now: one at least, as one is always expected."""
     return max(1, sum(end_ms is None for _, end_ms in entry.vms.values()))
 
 
@@ -323,15 +295,50 @@ def cover_running(state: State, entry: BurstEntry) -> None:
     until_ms = state.now_ms + _OUTLIVING_MS
     if entry.pod_gone_at_ms is None:
         until_ms = entry.burst.status.lease_until_ms + spec.drain_ms
-    ahead = _running(entry) * cost_micro_usd(spec.price_micro_usd_per_hour, max(0, until_ms - state.now_ms))
-    missing = real_cost_micro_usd(state, entry) + ahead - entry.held_micro_usd
+    ahead = running_vms(entry) * cost_micro_usd(spec.price_micro_usd_per_hour, max(0, until_ms - state.now_ms))
+    missing = real_cost_micro_usd(state, entry) - entry.booked_micro_usd + ahead - entry.held_micro_usd
     if missing > 0:
         hold(state, entry, missing)
         change_status(state, entry, reserved_micro_usd=entry.held_micro_usd)
 
 
-def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
-    """Return what the burst's VMs cost until now: each from its creation to its confirmed end, rounded up.
+def book_spent(state: State, entry: BurstEntry) -> None:
+    """Settle what a running burst has cost so far, for the time in which it was spent: it is reserved no more."""
+    spent = real_cost_micro_usd(state, entry) - entry.booked_micro_usd
+    if not entry.vms or spent <= 0:
+        return
+    part = min(spent, entry.held_micro_usd)
+    entry.held_micro_usd -= part
+    since_ms = _unbooked_since_ms(entry)
+    entry.booked_micro_usd += spent
+    entry.booked_until_ms = state.now_ms
+    budgets.release(state, *where(entry), part)
+    budgets.settle(state, *where(entry), spent, state.now_ms, since_ms)
+
+
+def book_again(state: State, entry: BurstEntry) -> None:
+    """Book what a predecessor had booked of a burst that it adopts: leases were renewed, so a part of its cost is reserved no more."""
+    spec, status = entry.burst.spec, entry.burst.status
+    if status.lease_until_ms > spec.decided_at_ms + spec.launch_deadline_ms + spec.lease_ms:
+        book_spent(state, entry)
+        cover_running(state, entry)
+
+
+def settle(state: State, entry: BurstEntry) -> int:
+    """Settle what is not booked yet of what a burst has cost, at its end; return the whole."""
+    cost = max(real_cost_micro_usd(state, entry), entry.booked_micro_usd)
+    budgets.settle(state, *where(entry), cost - entry.booked_micro_usd, state.now_ms, _unbooked_since_ms(entry))
+    entry.booked_micro_usd, entry.booked_until_ms = cost, state.now_ms
+    return cost
+
+
+def _unbooked_since_ms(entry: BurstEntry) -> int | None:
+    starts = [start_ms for start_ms, _ in entry.vms.values() if start_ms is not None]
+    return entry.booked_until_ms or min(starts, default=entry.burst.status.placed_at_ms)
+
+
+def real_cost_micro_usd(state: State, entry: BurstEntry, since_ms: int = 0) -> int:
+    """Return what the burst's VMs cost until now, or from ``since_ms`` until now: each from its creation to its confirmed end, rounded up.
 
     Where the cloud could not be asked while the pod was there, or the pod ran and no VM was ever seen (it came and went while the
     controller was down), the time since the pod was placed is taken: never less than the truth.
@@ -339,8 +346,10 @@ def real_cost_micro_usd(state: State, entry: BurstEntry) -> int:
     price = entry.burst.spec.price_micro_usd_per_hour
     if entry.vms or (entry.vms_known and not entry.ran):
         return sum(
-            cost_micro_usd(price, max(0, (state.now_ms if end_ms is None else end_ms) - (start_ms or state.now_ms)))
+            cost_micro_usd(
+                price, max(0, (state.now_ms if end_ms is None else end_ms) - max(since_ms, start_ms or state.now_ms))
+            )
             for start_ms, end_ms in entry.vms.values()
         )
     placed_at = entry.burst.status.placed_at_ms
-    return 0 if placed_at is None else cost_micro_usd(price, max(0, state.now_ms - placed_at))
+    return 0 if placed_at is None else cost_micro_usd(price, max(0, state.now_ms - max(since_ms, placed_at)))

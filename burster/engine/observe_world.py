@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from burster.engine import capacity, demand, ending, releases
+from burster.engine import budgets, capacity, demand, ending, releases, storms, wait
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ANSWERING
-from burster.engine.money import Account, window_index
 from burster.engine.offer_index import join_offerings, quota_keys
 from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
@@ -50,16 +49,17 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     if entry is not None and entry.policy == policy:
         return
     if entry is None:
-        entry = PolicyEntry(policy=policy, account=state.closed_accounts.pop(policy.key, Account()))
+        entry = PolicyEntry(policy=policy, scope=budgets.scope_of(state, "Policy", policy.key))
         state.policies[policy.key] = entry
         for burst in state.bursts.values():
+            spec = burst.burst.spec
             if burst.burst.policy_key == policy.key and burst.burst.status.phase in ACTIVE:
-                spec = burst.burst.spec
-                entry.active += 1
-                entry.vcpus += spec.vcpus
                 entry.count_at((spec.target, spec.region, spec.size), 1)
     else:
+        if policy.generation != entry.policy.generation:
+            storms.reset_policy(state, entry)
         entry.policy = policy
+    budgets.rules_changed(state, "Policy", policy.key)
     entry.reopened = True
     demand.reassign(state, policy.namespace)
 
@@ -69,7 +69,7 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
     entry = state.policies.pop(stimulus.key, None)
     if entry is None:
         return
-    state.closed_accounts[stimulus.key] = entry.account
+    budgets.rules_changed(state, "Policy", stimulus.key)
     for burst in list(state.bursts.values()):
         if burst.burst.policy_key == stimulus.key:
             ending.end(state, burst, "Draining", POLICY_GONE)
@@ -81,12 +81,8 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
     target = stimulus.target
     entry = state.targets.get(target.name)
     if entry is None:
-        account = state.closed_target_accounts.pop(target.name, Account())
-        entry = state.targets[target.name] = TargetEntry(target=target, account=account)
-        for burst in state.bursts.values():
-            if burst.burst.spec.target == target.name and burst.burst.status.phase in ACTIVE:
-                entry.active += 1
-                entry.vcpus += burst.burst.spec.vcpus
+        scope = budgets.scope_of(state, "Target", target.name)
+        entry = state.targets[target.name] = TargetEntry(target=target, scope=scope)
         if target.name in state.early_offerings:
             entry.listed = state.early_offerings.pop(target.name)
         _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
@@ -94,7 +90,9 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
         if target.generation != entry.target.generation:
             # Whoever edits a target has looked at it: that is what the breaker waits for.
             entry.tripped = None
+            storms.reset_target(state, target.name)
         entry.target = target
+    budgets.rules_changed(state, "Target", target.name)
     entry.offerings = join_offerings(target, entry.listed)
     reopen_all(state)
 
@@ -103,7 +101,7 @@ def target_gone(state: State, stimulus: TargetGone) -> None:
     """Start nothing more at a target that is gone; what runs there keeps its lease and comes home by itself."""
     entry = state.targets.pop(stimulus.name, None)
     if entry is not None:
-        state.closed_target_accounts[stimulus.name] = entry.account
+        budgets.rules_changed(state, "Target", stimulus.name)
         state.early_offerings[stimulus.name] = entry.listed
 
 
@@ -219,6 +217,7 @@ def pod_left(state: State, stimulus: PodLeft) -> None:
     if entry is None or entry.pod.uid != stimulus.uid:
         return
     if stimulus.why == "Bound":
+        wait.note_bound(state, entry.policy)
         reason = Reason(code="RunsOnPrem", sentence="An on-prem node has taken the pod.")
     else:
         reason = Reason(code="PodGone", sentence="The pending pod was deleted.")
@@ -321,8 +320,8 @@ def book_spend(state: State, spend: Spend) -> None:
         return
     state.settled[spend.uid] = (spend.at_ms, spend.micro_usd)
     state.settled_total_micro_usd += spend.micro_usd
-    state.policy_account(spend.policy).settle(spend.micro_usd, spend.at_ms)
-    state.target_account(spend.target).settle(spend.micro_usd, spend.at_ms)
+    namespace = spend.policy.partition("/")[0]
+    budgets.settle(state, spend.policy, namespace, spend.target, spend.micro_usd, spend.at_ms)
 
 
 def ledger_health(state: State, stimulus: LedgerHealth) -> None:
@@ -358,6 +357,8 @@ def drain_cancelled(state: State, _stimulus: DrainCancelled) -> None:
 def prune(state: State) -> None:
     """Keep histories bounded."""
     state.parked = ending.forgiven(state)
+    storms.forget_old(state)
+    wait.forget_old(state)
     capacity.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
@@ -365,12 +366,4 @@ def prune(state: State) -> None:
     state.settled = {
         uid: value for uid, value in state.settled.items() if uid in known or value[0] + _SETTLED_KEPT_MS > state.now_ms
     }
-    for accounts in (state.closed_accounts, state.closed_target_accounts):
-        for key in [key for key, account in accounts.items() if _is_empty(account, state.now_ms)]:
-            del accounts[key]
-
-
-def _is_empty(account: Account, now_ms: int) -> bool:
-    """Say whether nothing in an account can matter to any window any more."""
-    month = ("month", window_index("month", now_ms))
-    return not account.outstanding_micro_usd and month not in account.settled
+    budgets.forget_empty(state)

@@ -8,10 +8,12 @@ from burster.engine.lifecycle import edge_allowed
 from burster.engine.matching import Matcher
 from burster.engine.money import Account
 from burster.engine.offer_index import Narrowing, OfferIndex
+from burster.engine.scopes import NO_LIMITS, Scope
 from burster.engine.shapes import Shape
 from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import Instruction
+from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
@@ -19,7 +21,7 @@ from burster.model.stimuli import CloudPodSeen, PolicyRefused, Spend
 from burster.model.targets import Target
 
 
-TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "release", "lease", "forget", "policy-status"]
+TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "forget", "policy-status"]
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
@@ -74,6 +76,7 @@ class PolicyEntry:
     """A policy and its queue."""
 
     policy: Policy
+    scope: Scope  #: its counts and its money
     #: aged, uncovered pods in the order they are tried; an item that ``queued`` does not confirm is stale and skipped
     queue: list[QueueKey] = field(default_factory=list[QueueKey])
     queued: dict[str, QueueKey] = field(default_factory=dict[str, QueueKey])
@@ -88,11 +91,23 @@ class PolicyEntry:
     cursor: QueueKey | None = None  #: how far it has come
     too_few: bool = False  #: the queue waits for more pods to join it
     fresh: list[str] = field(default_factory=list[str])  #: pods to look at although the queue is not reopened
-    account: Account = field(default_factory=Account)
-    active: int = 0
-    vcpus: int = 0
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
+
+    @property
+    def account(self) -> Account:
+        """Its money."""
+        return self.scope.account
+
+    @property
+    def active(self) -> int:
+        """How many of its bursts are out."""
+        return self.scope.active
+
+    @property
+    def vcpus(self) -> int:
+        """How many vCPUs of its bursts are out."""
+        return self.scope.vcpus
 
     def count_at(self, place: tuple[str, str, str], step: int) -> None:
         """Count a burst in (1) or out (-1) at a target, region and size."""
@@ -121,6 +136,7 @@ class TargetEntry:
     """A target, what it offers, and what is known of its health."""
 
     target: Target
+    scope: Scope  #: its counts and its money
     listed: tuple[Offering, ...] = ()  #: what its cloud says it offers
     offerings: tuple[Offering, ...] = ()  #: that and the target's own catalogue
     indexed: tuple[Target, tuple[Offering, ...]] | None = None  #: what ``indexes`` were made of
@@ -129,11 +145,23 @@ class TargetEntry:
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
     #: (region, family) -> vCPUs that burster launched and the rows may not count yet
     launched: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    account: Account = field(default_factory=Account)
-    active: int = 0
-    vcpus: int = 0
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
     draining: bool = False
+
+    @property
+    def account(self) -> Account:
+        """Its money."""
+        return self.scope.account
+
+    @property
+    def active(self) -> int:
+        """How many bursts are out here."""
+        return self.scope.active
+
+    @property
+    def vcpus(self) -> int:
+        """How many vCPUs are out here."""
+        return self.scope.vcpus
 
 
 @dataclass(slots=True)
@@ -149,12 +177,16 @@ class BurstEntry:
     covers: str = ""  #: key of the pending pod it answers now; empty: surplus
     surplus_since_ms: int | None = None
     going_at_ms: int | None = None  #: chosen to come home then, if nobody wants it until then
+    passed_over: bool = False  #: it could have been chosen, and enough others were on their way
     unwanted: bool = False  #: it comes home for want of demand
     crowded: bool = False  #: on-prem has been without room for its pod while it was out
     room_since_ms: int | None = None  #: since when on-prem has had room for its pod, after there was none
     under_way: dict[str, Instruction] = field(default_factory=dict[str, Instruction])
     attempts: dict[str, int] = field(default_factory=dict[str, int])
     held_micro_usd: int = 0  #: reserved in the accounts now
+    booked_micro_usd: int = 0  #: settled in the accounts while it runs, so not any more reserved
+    booked_until_ms: int = 0  #: for the time until then
+    claimed_micro_usd: int = 0  #: kept in the accounts for its next renewal
     #: VM name -> [first known start, confirmed end or None], in epoch ms: what is billed
     vms: dict[str, list[int | None]] = field(default_factory=dict[str, "list[int | None]"])
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
@@ -207,9 +239,11 @@ class State:
     #: namespaces whose policies changed: who answers for each of their pods is asked anew when the step has heard everything
     reassign: dict[str, None] = field(default_factory=dict[str, None])
     unmatched: list[str] = field(default_factory=list[str])  #: keys of pods to tell that no policy is about them
-    #: accounts of policies and targets that are gone, so that deleting one does not wipe what it spent
-    closed_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
-    closed_target_accounts: dict[str, Account] = field(default_factory=dict[str, Account])
+    #: (kind, key) -> counts and money; also of policies and targets that are gone, so that deleting one does not wipe what it spent
+    scopes: dict[tuple[str, str], Scope] = field(default_factory=dict[tuple[str, str], Scope])
+    #: (policy, target) -> the scopes that a burst of the one at the other is in, the narrowest first
+    chains: dict[tuple[str, str], tuple[Scope, ...]] = field(default_factory=dict[tuple[str, str], tuple[Scope, ...]])
+    cluster_limits: Limits = NO_LIMITS
     #: uid of a burst -> (when, how much): what is settled is never settled again
     settled: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     #: names of records that belong to somebody else
@@ -278,20 +312,6 @@ class State:
                 reasons=reasons,
             )
         )
-
-    def policy_account(self, key: str) -> Account:
-        """Return a policy's account, also where the policy is gone."""
-        entry = self.policies.get(key)
-        if entry is not None:
-            return entry.account
-        return self.closed_accounts.setdefault(key, Account())
-
-    def target_account(self, name: str) -> Account:
-        """Return a target's account, also where the target is gone or not seen yet."""
-        entry = self.targets.get(name)
-        if entry is not None:
-            return entry.account
-        return self.closed_target_accounts.setdefault(name, Account())
 
     def forget(self, key: str) -> None:
         """Take a burst out of everything."""

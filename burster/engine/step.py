@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import demand, outcomes, policy_status, queues, sweeping
+from burster.engine import budgets, demand, outcomes, policy_status, queues, sweeping
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_world as world
@@ -121,6 +121,7 @@ def is_idle(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> bool:
 def _become_ready(state: State) -> None:
     """Every source has spoken: adopt what a predecessor left before anything new is decided."""
     state.ready = True
+    state.learned.since_ms = state.now_ms
     for key in sorted(state.bursts):
         entry = state.bursts[key]
         if entry.burst.status.phase != "Released":
@@ -167,6 +168,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.InstructionFailed: outcomes.instruction_failed,
     s.LedgerRestored: world.ledger_restored,
     s.LedgerHealth: world.ledger_health,
+    s.ClusterLimitsSeen: budgets.cluster_limits_seen,
     s.DrainRequested: world.drain_requested,
     s.DrainCancelled: world.drain_cancelled,
     s.Tick: _tick,

@@ -4,14 +4,11 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-from burster.engine import demand, ending
+from burster.engine import demand, ending, overspend, renewals
 from burster.engine import lifecycle_actions as actions
-from burster.engine.gates import renewal_shortfall
-from burster.engine.lifecycle import ANSWERING
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import ForgetBurst, MarkVerified, PlacePod, RecordBurst
-from burster.model.limits import Budget
 from burster.model.quantities import format_duration_ms
 
 
@@ -43,9 +40,8 @@ def _deadline(state: State, key: str) -> None:
     if placed_at is None or state.now_ms < placed_at + entry.burst.spec.ready_deadline_ms:
         return
     allowed = format_duration_ms(entry.burst.spec.ready_deadline_ms)
-    ending.park(state, entry)
     reason = Reason(code="NotReadyInTime", sentence=f"It was not verified and ready within {allowed}.")
-    ending.end(state, entry, "Failed", reason, verdict="Fail")
+    ending.fail_launch(state, entry, reason, slow=True)
 
 
 def _observe(state: State, key: str) -> None:
@@ -116,46 +112,8 @@ _AGAIN: Final[dict[str, Callable[[State, BurstEntry], None]]] = {
 }
 
 
-def _cooldown(state: State, key: str) -> None:
-    entry = state.bursts.get(key)
-    if entry is None or entry.covers or entry.burst.spec.strategy != "Clone":
-        return
-    if entry.burst.status.phase not in ANSWERING:
-        return
-    policy = state.policies.get(entry.burst.policy_key)
-    cooldown = policy.policy.scaling.cooldown_ms if policy else 0
-    if entry.surplus_since_ms is None:
-        entry.surplus_since_ms = state.now_ms
-    if entry.burst.status.phase == "Serving" and state.now_ms < entry.surplus_since_ms + cooldown:
-        state.at(entry.surplus_since_ms + cooldown, "cooldown", key)
-        return
-    reason = Reason(
-        code="DemandGone",
-        sentence=f"No pod of its workload has been pending for {format_duration_ms(state.now_ms - entry.surplus_since_ms)}.",
-    )
-    ending.end(state, entry, "Draining", reason)
-
-
-def _lease(state: State, key: str) -> None:
-    entry = state.bursts.get(key)
-    if entry is None or entry.burst.status.phase not in ANSWERING:
-        return
-    if state.now_ms < entry.burst.status.lease_until_ms - actions.renew_before_ms(entry):
-        return
-    policy = state.policies.get(entry.burst.policy_key)
-    extension_ms = actions.renewal_ms(state, entry)
-    reason = renewal_shortfall(
-        state,
-        state.policy_account(entry.burst.policy_key),
-        policy.policy.limits.budget if policy else Budget(),
-        state.targets.get(entry.burst.spec.target),
-        actions.renewal_micro_usd(entry, extension_ms),
-    )
-    if reason is None:
-        actions.renew(state, entry, extension_ms)
-        return
-    sentence = f"Its lease is not renewed: {reason.sentence}"
-    ending.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
+def _release(state: State, key: str) -> None:
+    state.releases_open.add(key)
 
 
 def _forget(state: State, key: str) -> None:
@@ -178,8 +136,9 @@ _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "deadline": _deadline,
     "observe": _observe,
     "retry": _retry,
-    "cooldown": _cooldown,
-    "lease": _lease,
+    "release": _release,
+    "lease": renewals.look,
+    "budget": overspend.look,
     "forget": _forget,
     "policy-status": _policy_status,
 }

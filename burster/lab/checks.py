@@ -6,7 +6,7 @@ Called at the end of a demo and by crash tests. Every check says how it was foun
 from collections.abc import Callable, Sequence
 
 from burster.engine import initial_state, step
-from burster.engine.money import limits_of, window_index
+from burster.engine.money import limits_of, window_of
 from burster.engine.vms import stem_of, vm_stem
 from burster.lab.arm.billing import BilledVm
 from burster.lab.cluster.runs import Run
@@ -108,7 +108,8 @@ def _budgets_held(site: Site, policies: Sequence[Policy], ledger: Ledger, now_ms
     for policy in policies:
         vms = [vm for vm in site.arm.billing.vms if owners.get(stem_of(vm.name)) == policy.key]
         for kind, limit in limits_of(policy.limits.budget):
-            spent = _largest_window(vms, now_ms, lambda at_ms, kind=kind: window_index(kind, at_ms))
+            zone = policy.limits.budget.timezone
+            spent = _largest_window(vms, now_ms, lambda at_ms, kind=kind, zone=zone: window_of(kind, at_ms, zone)[0])
             broken = broken or spent > limit
             if limit and spent / limit > share:
                 share = spent / limit
@@ -127,16 +128,16 @@ def _owners(ledger: Ledger) -> dict[str, str]:
     return owners
 
 
-def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_of: Callable[[int], int]) -> int:
+def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_at: Callable[[int], int]) -> int:
     """Return the most that the VMs really cost within one window; a VM over a border counts in both by its time in each."""
     spent: dict[int, int] = {}
     for vm in vms:
         start, end = vm.began_at_ms, vm.ended_at_ms if vm.ended_at_ms is not None else now_ms
         cursor = start
         while cursor < end:
-            # windows are whole hours at the finest
-            border = min(end, (cursor // 3_600_000 + 1) * 3_600_000)
-            window = window_of(cursor)
+            # windows begin at whole quarters of an hour, in every zone
+            border = min(end, (cursor // 900_000 + 1) * 900_000)
+            window = window_at(cursor)
             spent[window] = spent.get(window, 0) + cost_micro_usd(vm.price_micro_usd_per_hour or 0, border - cursor)
             cursor = border
     return max(spent.values(), default=0)

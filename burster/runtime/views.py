@@ -4,7 +4,7 @@ from collections import deque
 
 from burster.engine import ACTIVE, State
 from burster.engine.lifecycle_actions import real_cost_micro_usd
-from burster.engine.money import limits_of, window_index
+from burster.engine.money import limits_of
 from burster.engine.state import BurstEntry
 from burster.model.decisions import Decision
 from burster.model.limits import Budget
@@ -122,7 +122,7 @@ def _budgets(state: State, now_ms: int) -> list[BudgetView]:
                 BudgetView(
                     owner=owner,
                     window=kind,
-                    spent_micro_usd=account.settled.get((kind, window_index(kind, now_ms)), 0),
+                    spent_micro_usd=account.window(kind, now_ms, budget.timezone).settled_micro_usd,
                     reserved_micro_usd=account.outstanding_micro_usd,
                     limit_micro_usd=limit if limit >= 0 else None,
                 )

@@ -73,8 +73,10 @@ def test_a_renewed_lease_reserves_the_next_period_first() -> None:
     burst = engine.to_serving()
     engine.wait(burst.status.lease_until_ms - engine.now - 300_000)
     assert engine.phase() == "Serving"
-    assert engine.burst().status.reserved_micro_usd == 230_000
-    assert engine.state.policies["bank/tasks"].account.outstanding_micro_usd == 230_000
+    account = engine.state.policies["bank/tasks"].account
+    spent = account.settled_total_micro_usd
+    assert spent == -(-120_000 * (engine.now - burst.status.vm_started_at_ms) // 3_600_000)
+    assert engine.burst().status.reserved_micro_usd == account.outstanding_micro_usd == 230_000 - spent
 
 
 def test_nothing_new_while_the_ledger_can_not_be_written() -> None:

@@ -244,8 +244,7 @@ class AdversarialWorld(RuleBasedStateMachine):
             self.world.tell(s.TargetSeen(target=TARGET))
         self.world.settle()
         state = self.world.state
-        accounts = [entry.account for entry in (*state.policies.values(), *state.targets.values())]
-        accounts += [*state.closed_accounts.values(), *state.closed_target_accounts.values()]
+        accounts = [scope.account for scope in state.scopes.values()]
         assert all(account.outstanding_micro_usd == 0 for account in accounts), "money was not given back"
         assert len({spend.uid for spend in self.world.spends}) == len(self.world.spends), "a burst was settled twice"
 

@@ -1,36 +1,42 @@
 """What must hold after every step of the engine, whatever the world did."""
 
-from burster.engine import ACTIVE, State, StepResult, next_due_ms
-from burster.engine.gates import Grant, judge
-from burster.engine.money import Account, limits_of, window_index
+from burster.engine import ACTIVE, ANSWERING, State, StepResult, next_due_ms
+from burster.engine.answers import Grant
+from burster.engine.budgets import scopes_of
+from burster.engine.gates import judge
+from burster.engine.lifecycle_actions import where
+from burster.engine.money import limits_of, window_of
+from burster.engine.scopes import Scope
 from burster.model import instructions as i
-from burster.model.limits import Budget
 
 
 def check_state(state: State) -> None:
-    """Counts and money are what the bursts say."""
+    """Counts and money are what the bursts say, in every scope."""
     active = [entry for entry in state.bursts.values() if entry.burst.status.phase in ACTIVE]
-    for key, policy in state.policies.items():
-        own = [entry for entry in active if entry.burst.policy_key == key]
-        assert policy.active == len(own), f"{key} counts {policy.active} bursts and has {len(own)}"
-        assert policy.vcpus == sum(entry.burst.spec.vcpus for entry in own)
-    for name, target in state.targets.items():
-        own = [entry for entry in active if entry.burst.spec.target == name]
-        assert target.active == len(own), f"{name} counts {target.active} bursts and has {len(own)}"
-        assert target.vcpus == sum(entry.burst.spec.vcpus for entry in own)
-        assert all(vcpus >= 0 for vcpus in target.launched.values())
-    accounts = {
-        key: state.policy_account(key) for key in {entry.burst.policy_key for entry in active} | set(state.policies)
-    }
-    for key, account in accounts.items():
-        held = sum(entry.held_micro_usd for entry in active if entry.burst.policy_key == key)
-        assert account.outstanding_micro_usd == held >= 0, (
-            f"{key}: {account.outstanding_micro_usd} outstanding, {held} held"
+    for scope in state.scopes.values():
+        own = [entry for entry in active if scope in scopes_of(state, *where(entry))]
+        assert scope.active == len(own), f"{scope.called} counts {scope.active} bursts and has {len(own)}"
+        assert scope.vcpus == sum(entry.burst.spec.vcpus for entry in own)
+        assert sum(scope.vcpus_by_provider.values()) == scope.vcpus
+        assert all(vcpus >= 0 for vcpus in scope.vcpus_by_provider.values())
+        held = sum(entry.held_micro_usd for entry in own)
+        assert scope.account.outstanding_micro_usd == held >= 0, (
+            f"{scope.called}: {scope.account.outstanding_micro_usd} outstanding, {held} held"
         )
-    for name in {entry.burst.spec.target for entry in active} | set(state.targets):
-        held = sum(entry.held_micro_usd for entry in active if entry.burst.spec.target == name)
-        assert state.target_account(name).outstanding_micro_usd == held
+        assert scope.claimed_micro_usd == sum(entry.claimed_micro_usd for entry in own) >= 0
+        assert scope.account.recent_micro_usd == sum(scope.account.settled.values()) >= 0
+        for window in scope.account.windows.values():
+            quarters = range(window.start_ms // 900_000, -(-window.end_ms // 900_000))
+            assert window.settled_micro_usd == sum(scope.account.settled.get(quarter, 0) for quarter in quarters)
+    for key, policy in state.policies.items():
+        assert policy.scope is state.scopes["Policy", key]
+    for name, target in state.targets.items():
+        assert target.scope is state.scopes["Target", name]
+        assert all(vcpus >= 0 for vcpus in target.launched.values())
     assert all(entry.held_micro_usd == 0 for entry in state.bursts.values() if entry.burst.status.phase not in ACTIVE)
+    assert all(
+        entry.claimed_micro_usd == 0 for entry in state.bursts.values() if entry.burst.status.phase not in ANSWERING
+    )
 
 
 def check_links(state: State) -> None:
@@ -70,16 +76,18 @@ def check_new_money(result: StepResult) -> None:
     for decision in result.decisions:
         if decision.verdict not in {"Burst", "Renew"} or decision.policy not in state.policies:
             continue
-        policy = state.policies[decision.policy]
-        _check_windows(policy.account, policy.policy.limits.budget, state.now_ms, decision.policy)
-        target = state.targets[state.bursts[decision.burst].burst.spec.target]
-        _check_windows(target.account, target.target.limits.budget, state.now_ms, target.target.name)
+        for scope in scopes_of(state, *where(state.bursts[decision.burst])):
+            _check_windows(scope, state.now_ms)
 
 
-def _check_windows(account: Account, budget: Budget, now_ms: int, whose: str) -> None:
-    for kind, limit in limits_of(budget):
-        used = account.settled.get((kind, window_index(kind, now_ms)), 0) + account.outstanding_micro_usd
-        assert used <= limit, f"{whose}: {used} of {limit} per {kind}"
+def _check_windows(scope: Scope, now_ms: int) -> None:
+    for kind, limit in limits_of(scope.limits.budget):
+        start_ms, end_ms = window_of(kind, now_ms, scope.limits.budget.timezone)
+        settled = sum(
+            amount for quarter, amount in scope.account.settled.items() if start_ms <= quarter * 900_000 < end_ms
+        )
+        used = settled + scope.account.outstanding_micro_usd
+        assert used <= limit, f"{scope.called}: {used} of {limit} per {kind}"
 
 
 def check_starts(result: StepResult, started: set[str]) -> None:
@@ -112,10 +120,14 @@ def check_starts(result: StepResult, started: set[str]) -> None:
         assert burst.spec.price_micro_usd_per_hour == (
             target.assumed_price_micro_usd_per_hour if price is None else price
         )
-        limits = (policy.limits, state.policies[burst.policy_key]), (target.limits, state.targets[target.name])
-        for limit, entry in limits:
-            assert limit.max_bursts is None or entry.active <= limit.max_bursts
-            assert limit.max_vcpus is None or entry.vcpus <= limit.max_vcpus
+        for scope in scopes_of(state, *where(state.bursts[burst.key])):
+            limits = scope.limits
+            assert limits.max_bursts is None or scope.active <= limits.max_bursts
+            assert limits.max_vcpus is None or scope.vcpus <= limits.max_vcpus
+            rate = limits.launch_rate
+            if rate is not None:
+                lately = [at_ms for at_ms in scope.launches if at_ms > state.now_ms - rate.per_ms]
+                assert len(lately) <= rate.count
 
 
 def check_step(result: StepResult, started: set[str]) -> None:
