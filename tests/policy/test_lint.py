@@ -1,0 +1,734 @@
+"""Every rule of the lint, each way: what fires it, and the nearest thing that does not."""
+
+import msgspec
+import pytest
+
+from burster.model.limits import Budget, LaunchRate, Limits
+from burster.model.offerings import Offering
+from burster.model.pods import Resources
+from burster.model.policies import Confidential, InitdataRef, Placement, Policy, Wait, WorkloadSelector
+from burster.model.scaling import Behavior, Direction, Fallback, Scaling, Step
+from burster.model.targets import Target
+from burster.model.triggers import (
+    AuthRef,
+    CronTrigger,
+    ExternalTrigger,
+    HttpAccess,
+    KubernetesWorkloadTrigger,
+    MetricsApiTrigger,
+    PendingPodsTrigger,
+    PrometheusTrigger,
+    ResourceTrigger,
+    WorkloadRef,
+)
+from burster.model.windows import Window
+from burster.policy.compile import compile_documents
+from burster.policy.lint import lint, lint_policy, lint_target, rules
+from burster.policy.lint_base import Known
+from burster.policy.load import load_text
+
+
+AT_MS = 1_799_236_800_000  # 2027-01-06T12:00:00Z, a Wednesday
+USD = 1_000_000
+#: 5m to launch, 50m of lease and 10m of drain at $1.00 an hour
+SIZE, WORST = "Standard_DC2es_v6", 1_083_334
+
+
+def replaced(value, **changes):
+    return msgspec.structs.replace(value, **changes)
+
+
+def a_policy(strategy="Clone", *, placement=None, confidential=None, budget=None, limits=None, **changes):
+    """A policy that no rule has anything against."""
+    own = Policy(
+        namespace="bank",
+        name="web",
+        workload=WorkloadSelector(kind="Deployment"),
+        limits=replaced(
+            Limits(max_bursts=4, budget=replaced(Budget(per_day_micro_usd=20 * USD), **(budget or {}))),
+            **(limits or {}),
+        ),
+        placement=replaced(Placement(strategy=strategy, targets=("east", "west")), **(placement or {})),
+        confidential=replaced(Confidential(), **(confidential or {})),
+    )
+    return replaced(own, **changes)
+
+
+def a_target(name="east", **changes):
+    own = Target(
+        name=name,
+        subscription="00000000-0000-0000-0000-000000000000",
+        resource_group=f"burst-{name}",
+        region="eastus",
+        sizes=(SIZE,),
+        allowed_namespaces=("bank",),
+        limits=Limits(budget=Budget(per_month_micro_usd=1000 * USD)),
+        trustee_url="https://trustee.example",
+        initdata=InitdataRef(config_map="initdata"),
+    )
+    return replaced(own, **changes)
+
+
+def known(*targets, prices=None):
+    targets = targets or (a_target(), a_target("west"))
+    listed = {SIZE.casefold(): USD} if prices is None else prices
+    return Known(
+        at_ms=AT_MS,
+        targets={target.name: target for target in targets},
+        list_prices={target.name: listed for target in targets},
+    )
+
+
+def prometheus(query="up", **changes):
+    own = PrometheusTrigger(name="q", server_address="https://prometheus:9090", query=query)
+    return replaced(own, **changes)
+
+
+def hits(policy, around=None):
+    return [(code, hit) for code, hit in lint_policy(policy, around or known())]
+
+
+def codes(policy, around=None):
+    return [code for code, _ in hits(policy, around)]
+
+
+def test_a_careful_policy_and_target_are_told_nothing():
+    for strategy in ("Clone", "Auto"):
+        assert codes(a_policy(strategy)) == []
+    assert codes(a_policy("Move", workload=WorkloadSelector(kind="Pod"))) == []
+    assert [code for code, _ in lint_target(a_target(), known())] == []
+
+
+def limits_rows():
+    yield "nothing-allowed", a_policy(limits={"max_bursts": 0}), "spec.limits.maxBursts"
+    yield "nothing-allowed", a_policy(limits={"max_vcpus": 0}), "spec.limits.maxVcpus"
+    yield (
+        "nothing-allowed",
+        a_policy(limits={"launch_rate": LaunchRate(count=0, per_ms=1)}),
+        "spec.limits.launchRate.count",
+    )
+    yield "nothing-allowed", a_policy(budget={"per_hour_micro_usd": 0}), "spec.limits.budget.perHour"
+    yield "budget-without-drain", a_policy(placement={"lease_ms": 3_600_001}), "spec.limits.budget"
+    yield "budget-steps", a_policy(budget={"warn_percent": 101}), "spec.limits.budget.warnAtPercent"
+    yield "budget-steps", a_policy(budget={"drain_percent": 99}), "spec.limits.budget.drainAtPercent"
+    yield "no-count-limit", a_policy(limits={"max_bursts": None}), "spec.limits"
+    yield (
+        "launch-rate-without-effect",
+        a_policy(limits={"launch_rate": LaunchRate(count=5, per_ms=60_000)}),
+        ("spec.limits.launchRate.count"),
+    )
+
+
+@pytest.mark.parametrize(("code", "policy", "path"), list(limits_rows()))
+def test_limits_that_are_regretted(code, policy, path):
+    found = hits(policy, known(prices={}))
+    assert [one for one, _ in found] == [code]
+    assert path_text(found[0][1].path) == path
+
+
+def path_text(path):
+    from burster.policy.problems import path_text as text
+
+    return text(path)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        a_policy(limits={"max_bursts": 1}),
+        a_policy(limits={"max_bursts": None, "max_vcpus": 8}),
+        a_policy(limits={"launch_rate": LaunchRate(count=4, per_ms=60_000)}),
+        a_policy(placement={"lease_ms": 3_600_000}),
+        a_policy(placement={"lease_ms": 3_600_001}, budget={"drain_percent": 100}),
+        a_policy(budget={"warn_percent": 100}),
+        a_policy(budget={"drain_percent": 100}),
+        a_policy(budget={"per_day_micro_usd": None, "warn_percent": 101}),
+    ],
+)
+def test_limits_that_are_fine(policy):
+    assert codes(policy, known(prices={})) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "want"),
+    [
+        (WORST - 1, ["budget-too-small", "budget-too-small"]),
+        (WORST, ["lease-above-day-budget", "lease-above-day-budget"]),
+        (2 * WORST - 1, ["lease-above-day-budget", "lease-above-day-budget"]),
+        (2 * WORST, []),
+    ],
+)
+def test_a_days_budget_against_the_worst_case_of_one_burst(day, want):
+    assert codes(a_policy(budget={"per_day_micro_usd": day})) == want
+
+
+def test_a_budget_too_small_says_the_numbers():
+    (_, hit), *_ = hits(a_policy(budget={"per_day_micro_usd": USD, "stop_percent": 50, "warn_percent": 40}))
+    assert hit.path == ("spec", "limits", "budget")
+    assert hit.message == (
+        "$0.5000 per day is less than one burst at east may cost: Standard_DC2es_v6, the cheapest, sets $1.0833 aside, so"
+        " nothing ever starts there"
+    )
+    assert hit.advice == "raise perDay, or shorten lease and drain"
+
+
+def test_a_targets_budget_too_small_is_said_at_the_targets():
+    poor = a_target(limits=Limits(budget=Budget(per_hour_micro_usd=USD)))
+    (code, hit), *rest = hits(a_policy(), known(poor, a_target("west")))
+    assert (code, hit.path, rest) == ("budget-too-small", ("spec", "placement", "targets"), [])
+    assert hit.message.startswith("$1.0000 per hour of target east is less than one burst at east may cost")
+
+
+def test_one_burst_needs_no_second_ones_budget():
+    assert codes(a_policy(budget={"per_day_micro_usd": WORST}, limits={"max_bursts": 1})) == []
+
+
+def test_a_size_above_the_budget_is_named():
+    target = a_target(sizes=(SIZE, "Standard_DC64es_v6"))
+    prices = {SIZE.casefold(): USD, "standard_dc64es_v6": 32 * USD}
+    ((code, hit),) = hits(
+        a_policy(placement={"targets": ("east", "west")}), known(target, a_target("west"), prices=prices)
+    )
+    assert code == "size-above-budget"
+    assert hit.message.startswith("Standard_DC64es_v6 at east can never be had: one burst sets $34.6667 or more aside")
+    rich = a_policy(budget={"per_day_micro_usd": 32 * WORST})
+    assert codes(rich, known(target, a_target("west"), prices=prices)) == []
+
+
+def test_prices_as_negotiated_discounted_or_assumed():
+    around = known()
+    assert around.price(a_target(), SIZE) == USD
+    assert around.price(a_target(discount_milli_percent=12_500), SIZE) == 875_000
+    assert around.price(a_target(negotiated_micro_usd_per_hour={SIZE: 7}, discount_milli_percent=50_000), SIZE) == 7
+    assert around.price(a_target(), "Standard_DC4es_v6") is None
+    assert around.price(a_target(assumed_price_micro_usd_per_hour=9), "Standard_DC4es_v6") == 9
+    declared = Offering(
+        target="east",
+        provider="onprem",
+        region="",
+        size="rack",
+        family="",
+        resources=Resources(),
+        tee="TDX",
+        price_micro_usd_per_hour=3,
+    )
+    assert around.price(a_target(catalogue=(declared,)), "rack") == 3
+    assert around.price(a_target(discount_milli_percent=1), SIZE) == 999_990
+
+
+def test_no_budget_at_all_or_the_targets_alone():
+    free = a_policy(budget={"per_day_micro_usd": None})
+    assert codes(free) == []
+    assert codes(free, known(a_target(), a_target("west", limits=Limits()))) == ["no-budget"]
+    assert codes(free, known(a_target())) == ["no-budget"]
+    assert codes(free, Known(at_ms=AT_MS)) == ["no-budget"]
+
+
+def test_a_limit_above_the_only_targets():
+    narrow = a_target(limits=Limits(max_bursts=3, budget=Budget(per_month_micro_usd=1000 * USD)))
+    single = {"targets": ("east",)}
+    assert codes(a_policy(placement=single), known(narrow)) == ["limit-above-target", "fall-back"]
+    assert codes(a_policy(placement=single, limits={"max_bursts": 3}), known(narrow)) == ["fall-back"]
+    assert codes(a_policy(), known(narrow, a_target("west"))) == []
+
+
+NIGHT = Window(timezone="Europe/Berlin", start="0 20 * * *", end="0 6 * * *")
+OVER = Window(timezone="Europe/Berlin", first_day="2026-01-01", last_day="2026-12-31")
+LATER = Window(timezone="Europe/Berlin", first_day="2027-02-01", last_day="2027-02-02")
+
+
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        ({"windows": (OVER,)}, ["never-open"]),
+        ({"windows": (OVER, NIGHT)}, []),
+        ({"windows": (LATER,)}, []),
+        ({"blackouts": (Window(timezone="UTC", first_day="2027-01-06"),)}, ["never-open"]),
+        ({"blackouts": (NIGHT,)}, []),
+        ({"blackouts": (OVER,)}, ["past-blackout"]),
+        ({"when": "1 > 2"}, ["when-never"]),
+        ({"when": "true"}, ["when-always"]),
+        ({"when": "pending.count > 2"}, []),
+        ({"scaling": Scaling(cooldown_ms=119_999)}, ["cooldown-below-start"]),
+        ({"scaling": Scaling(cooldown_ms=120_000)}, []),
+        ({"triggers": (PendingPodsTrigger(pending_for_ms=0),)}, ["no-pending-for"]),
+        ({"wait": Wait(mode="AtOnce")}, ["no-pending-for"]),
+        ({"triggers": (PendingPodsTrigger(pending_for_ms=1),)}, []),
+        (
+            {
+                "triggers": (PendingPodsTrigger(pending_for_ms=0),),
+                "wait": Wait(mode="BuyOrWait", value_micro_usd_per_hour=1),
+            },
+            [],
+        ),
+        ({"wait": Wait(mode="BuyOrWait")}, ["wait-without-effect"]),
+        ({"wait": Wait(mode="BuyOrWait", value_micro_usd_per_hour=1, max_wait_ms=29_999)}, ["wait-without-effect"]),
+        ({"wait": Wait(mode="BuyOrWait", value_micro_usd_per_hour=1, max_wait_ms=30_000)}, []),
+        (
+            {"triggers": (prometheus(),), "scaling": Scaling(polling_ms=4_999)},
+            ["polling-too-fast", "endpoint-not-allowed"],
+        ),
+        ({"triggers": (prometheus(),), "scaling": Scaling(polling_ms=5_000)}, ["endpoint-not-allowed"]),
+        ({"scaling": Scaling(polling_ms=1_000)}, []),
+        ({"triggers": (PendingPodsTrigger(min_count=5),)}, ["min-count-above-limit"]),
+        ({"triggers": (PendingPodsTrigger(min_count=4),)}, []),
+    ],
+)
+def test_time(changes, want):
+    assert codes(a_policy(**changes)) == want
+
+
+def test_what_is_always_true_is_worse_without_a_budget():
+    (_, with_budget), *_ = hits(a_policy(when="true"))
+    (_, without), *_ = [
+        one for one in hits(a_policy(when="true", budget={"per_day_micro_usd": None})) if "when" in one[0]
+    ]
+    assert with_budget.message == "'true' is always true: it holds nothing back"
+    assert without.message == "'true' is always true: it holds nothing back, and there is no budget either"
+
+
+def test_a_lease_shorter_than_the_start_of_a_pod():
+    assert codes(a_policy(placement={"lease_ms": 899_999})) == ["lease-below-start", "lease-below-start"]
+    assert codes(a_policy(placement={"lease_ms": 900_000})) == []
+
+
+def test_no_pending_for_is_worded_by_strategy():
+    at_once = {"triggers": (PendingPodsTrigger(pending_for_ms=0),)}
+    (_, move), *_ = hits(a_policy("Move", workload=WorkloadSelector(kind="Pod"), **at_once))
+    (_, clone), *_ = hits(a_policy("Clone", **at_once))
+    (_, mode), *_ = hits(a_policy("Clone", wait=Wait(mode="AtOnce")))
+    assert "what has moved stays until it ends" in move.message
+    assert clone.message == "with pendingFor 0 every roll-out and every restart of a node buys VMs"
+    assert clone.path == ("spec", "triggers", 0, "metadata", "pendingFor")
+    assert mode.path == ("spec", "wait", "mode")
+    assert mode.message.startswith("with wait.mode AtOnce")
+
+
+#: targets that allow the endpoint of ``prometheus()``
+OPEN = known(
+    a_target(allowed_metric_endpoints=("https://prometheus:9090",)),
+    a_target("west", allowed_metric_endpoints=("https://prometheus:9090/", "http://plain:80")),
+)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "want"),
+    [
+        (prometheus(activation_milli=-1), ["always-active"]),
+        (prometheus(activation_milli=0), []),
+        (prometheus(threshold_milli=0), ["always-active"]),
+        (prometheus(threshold_milli=1), []),
+        (prometheus(activation_milli=100_000), ["activation-unreachable"]),
+        (prometheus(activation_milli=99_999), []),
+        (
+            CronTrigger(name="c", start="0 8 * * *", end="0 8 * * *", timezone="UTC", desired_replicas=2),
+            ["cron-without-effect"],
+        ),
+        (
+            CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=0),
+            ["cron-without-effect"],
+        ),
+        (
+            CronTrigger(name="c", start="0 8 30 2 *", end="0 9 30 2 *", timezone="UTC", desired_replicas=1),
+            ["cron-without-effect"],
+        ),
+        (CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1), []),
+        (KubernetesWorkloadTrigger(name="k", pod_selector="app=web"), ["feeds-itself"]),
+        (KubernetesWorkloadTrigger(name="k", pod_selector="app=web,!burster.dev/burst"), []),
+        (prometheus(access=HttpAccess(unsafe_ssl=True)), ["unsafe-ssl"]),
+        (
+            prometheus(server_address="http://plain", access=HttpAccess(auth_modes=("bearer",))),
+            ["plain-http", "endpoint-not-allowed"],
+        ),
+        (
+            prometheus(server_address="http://plain", access=HttpAccess(auth=AuthRef(name="a"))),
+            ["plain-http", "endpoint-not-allowed"],
+        ),
+        (prometheus(server_address="http://plain", access=HttpAccess(auth_modes=("tls",))), ["endpoint-not-allowed"]),
+        (MetricsApiTrigger(name="m", url="https://prometheus:9090/v1", value_location="n"), []),
+        (MetricsApiTrigger(name="m", url="https://prometheus:9091/v1", value_location="n"), ["endpoint-not-allowed"]),
+        (ExternalTrigger(name="e"), []),
+    ],
+)
+def test_triggers(trigger, want):
+    assert codes(a_policy(triggers=(trigger,)), OPEN) == want
+
+
+def test_an_endpoint_that_no_target_allows_is_an_error_and_one_that_some_do_is_a_warning():
+    closed = hits(a_policy(triggers=(prometheus(),)), known())
+    assert [(code, hit.severity) for code, hit in closed] == [("endpoint-not-allowed", "error")]
+    assert closed[0][1].path == ("spec", "triggers", 0, "metadata", "serverAddress")
+    assert closed[0][1].message == (
+        "https://prometheus:9090 is not among the allowedMetricEndpoints of target east or west: it is never asked for"
+        " bursts there"
+    )
+    half = known(a_target(allowed_metric_endpoints=("https://prometheus:9090",)), a_target("west"))
+    assert [hit.severity for _, hit in hits(a_policy(triggers=(prometheus(),)), half)] == ["warning"]
+    elsewhere = known(a_target())
+    assert [hit.severity for _, hit in hits(a_policy(triggers=(prometheus(),)), elsewhere)] == ["warning"]
+    assert codes(a_policy(triggers=(prometheus(),)), Known(at_ms=AT_MS)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "feeds"),
+    [
+        ('sum(kube_pod_status_phase{phase="Pending", namespace="bank",pod=~"on-prem-deployment.*"})', False),
+        ('sum(kube_pod_status_phase{phase="Pending", namespace="bank",pod=~".*on-prem-deployment.*"})', True),
+        ('sum(kube_pod_status_phase{phase="Pending", namespace="bank"})', True),
+        ("sum(kube_pod_status_phase)", True),
+        ('sum(kube_pod_status_phase{namespace="other"})', False),
+        ('sum(kube_pod_status_phase{namespace=~"ba.*"})', True),
+        ('sum(kube_pod_status_phase{pod!~"burst-.*"})', False),
+        ('sum(kube_pod_status_phase{pod="web-0"})', False),
+        ('sum(kube_pod_status_phase{pod!="web-0"})', True),
+        ("sum({__name__='kube_pod_info'})", True),
+        ('sum(kube_pod_info unless on(pod) kube_pod_labels{label_burster_dev_burst!=""})', False),
+        ('sum(http_requests_total{namespace="bank"})', False),
+        ('label_replace(up, "a", "kube_pod_info", "b", "c")', False),
+        ("up # kube_pod_info", False),
+        ("sum(container_memory_working_set_bytes{pod=~`web.+`})", False),
+        ("sum(container_memory_working_set_bytes)", True),
+        ('sum(kube_pod_info{pod=~"(a+)+"})', False),
+        ('sum(kube_pod_info{pod=~"(burst|web).*"})', True),
+        ('count(kube_pod_info{pod=~""})', False),
+        ('count(kube_pod_info{pod="a\\"b"}) + count(kube_pod_info)', True),
+        ("count(kube_pod_info{", True),
+    ],
+)
+def test_a_query_that_counts_the_pods_it_causes(query, feeds):
+    assert codes(a_policy(triggers=(prometheus(query),)), OPEN) == (["feeds-itself"] if feeds else [])
+
+
+def test_feeding_itself_by_strategy():
+    query = 'sum(kube_pod_info{pod=~".*deployment-.*"})'
+    scaled = Scaling(target=WorkloadRef(name="cloud-deployment"))
+    by_scale = a_policy("Scale", triggers=(prometheus(query),), scaling=scaled)
+    ((code, hit),) = hits(by_scale, OPEN)
+    assert code == "feeds-itself"
+    assert hit.message.startswith(
+        "kube_pod_info counts the replicas it asks for too (a name like cloud-deployment-5d4f8c7b9-x2x4q passes its selector)"
+    )
+    on_prem = a_policy("Scale", triggers=(prometheus('sum(kube_pod_info{pod=~"on-prem-.*"})'),), scaling=scaled)
+    assert codes(on_prem, OPEN) == []
+    assert "feeds-itself" not in codes(a_policy("Move", triggers=(prometheus(query),)), OPEN)
+    assert codes(a_policy("Scale", triggers=(KubernetesWorkloadTrigger(name="k", pod_selector="a=b"),)), OPEN) == []
+
+
+def test_measuring_what_is_scaled():
+    web, cloud = WorkloadRef(name="web"), WorkloadRef(name="cloud")
+    trigger = ResourceTrigger(name="m", resource="memory", source=web)
+    assert codes(a_policy("Scale", triggers=(trigger,), scaling=Scaling(target=web)), OPEN) == ["measures-itself"]
+    assert codes(a_policy("Scale", triggers=(trigger,), scaling=Scaling(target=cloud)), OPEN) == []
+    assert codes(a_policy("Scale", triggers=(trigger,)), OPEN) == []
+
+
+def test_move_uses_no_metrics_but_in_its_condition():
+    bare = WorkloadSelector(kind="Pod")
+    pending = PendingPodsTrigger()
+    assert codes(a_policy("Move", workload=bare, triggers=(pending, prometheus())), OPEN) == ["metrics-unused"]
+    used = a_policy("Move", workload=bare, triggers=(pending, prometheus()), when='metrics["q"] > 1.0')
+    assert codes(used, OPEN) == []
+    assert codes(a_policy("Move", workload=bare, triggers=(prometheus(),), when='metrics["q"] > 1.0'), OPEN) == [
+        "metrics-unused"
+    ]
+
+
+def scaling_policy(**scaling):
+    return a_policy("Scale", triggers=(prometheus(),), scaling=Scaling(target=WorkloadRef(name="cloud"), **scaling))
+
+
+DOWN = Direction(stabilization_ms=0, select="Disabled", steps=())
+UP = Direction(stabilization_ms=0, steps=(Step(type="Pods", value=4, period_ms=15_000),))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "want"),
+    [
+        ({"min_replicas": 1}, ["always-some"]),
+        ({"min_replicas": 1, "idle_replicas": 0}, []),
+        ({"min_replicas": 2, "idle_replicas": 1}, ["always-some"]),
+        ({"max_replicas": 0}, ["no-replicas"]),
+        ({"max_replicas": 5}, ["max-above-bursts"]),
+        ({"max_replicas": 4}, []),
+        ({"max_replicas": 4, "fallback": Fallback(failure_threshold=3, replicas=4)}, ["fallback-buys"]),
+        ({"max_replicas": 4, "fallback": Fallback(failure_threshold=3, replicas=4, behavior="currentReplicas")}, []),
+        ({"max_replicas": 4, "fallback": Fallback(failure_threshold=3, replicas=3)}, []),
+        ({"max_replicas": 4, "fallback": Fallback(failure_threshold=0, replicas=3)}, ["fallback-buys"]),
+        ({"behavior": Behavior(scale_up=UP, scale_down=DOWN)}, ["one-way"]),
+        ({"behavior": Behavior(scale_up=DOWN, scale_down=UP)}, ["one-way"]),
+        ({"behavior": Behavior(scale_up=UP, scale_down=UP)}, []),
+        ({"restore_to_original": True}, []),
+    ],
+)
+def test_numbers_of_replicas(scaling, want):
+    assert codes(scaling_policy(**scaling), OPEN) == want
+
+
+def test_restoring_where_nothing_is_set():
+    assert codes(a_policy(scaling=Scaling(restore_to_original=True))) == ["restore-without-effect"]
+
+
+def asking(*resources, **changes):
+    return a_policy(triggers=(PendingPodsTrigger(resources=resources),), **changes)
+
+
+H100 = "Standard_NCC40ads_H100_v5"
+
+
+def test_a_gpu_and_a_tee_that_nothing_joins():
+    ((code, hit),) = hits(asking("nvidia.com/gpu"))
+    assert code == "device-without-tee"
+    assert hit.path == ("spec", "triggers", 0, "metadata", "resources", 0)
+    assert hit.message == (
+        "no VM joins nvidia.com/gpu with TDX at east or west; what exists: of Azure's sizes only Standard_NCC40ads_H100_v5"
+        " joins a GPU with a TEE, and that is SEV-SNP (SNP)"
+    )
+    with_size = known(a_target(sizes=(SIZE, H100)), a_target("west"))
+    ((_, hit),) = hits(asking("nvidia.com/gpu"), with_size)
+    assert hit.message.endswith("what exists: Standard_NCC40ads_H100_v5 with SEV-SNP (SNP)")
+    assert hit.advice == "set confidential.tees to SNP if that proof will do, and have the target allow it"
+    snp = asking("nvidia.com/gpu", confidential={"tees": ("SNP",)})
+    snp_targets = known(a_target(sizes=(H100,), tees=("SNP",)), a_target("west", sizes=(H100,), tees=("SNP",)))
+    assert codes(snp, snp_targets) == []
+
+
+def test_a_gpu_where_the_targets_are_not_at_hand():
+    nowhere = Known(at_ms=AT_MS)
+    ((code, hit),) = hits(asking("nvidia.com/gpu"), nowhere)
+    assert (code, hit.message) == (
+        "device-without-tee",
+        "no VM joins nvidia.com/gpu with TDX on Azure; what exists: Standard_NCC40ads_H100_v5 with SEV-SNP (SNP)",
+    )
+    assert codes(asking("nvidia.com/gpu", confidential={"tees": ("SNP",)}), nowhere) == []
+    ((code, hit),) = hits(a_policy(placement={"sizes": (H100,)}), nowhere)
+    assert (code, hit.path) == ("device-without-tee", ("spec", "placement", "sizes", 0))
+
+
+def test_a_declared_place_may_have_any_device():
+    npu = Offering(
+        target="rack",
+        provider="onprem",
+        region="",
+        size="npu-1",
+        family="",
+        tee="TDX",
+        price_micro_usd_per_hour=1,
+        resources=Resources(devices=(("huawei.com/Ascend910", 8), ("vendor.example/thing", 1))),
+    )
+    rack = a_target("east", provider="onprem", catalogue=(npu,), sizes=("npu-1",))
+    around = known(rack, a_target("west"))
+    assert codes(asking("huawei.com/Ascend910"), around) == []
+    assert codes(asking("vendor.example/thing"), around) == []
+    assert codes(asking("huawei.com/Ascend910")) == ["device-without-tee"]
+    plain = known(replaced(rack, catalogue=(replaced(npu, tee="None"),)), a_target("west"))
+    ((_, hit),) = hits(asking("huawei.com/Ascend910"), plain)
+    assert hit.message.endswith("what exists: npu-1 with no TEE")
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("nvidia.com/gpus", ["unknown-device"]),
+        ("example.com/other", ["unknown-device"]),
+        ("nvidia.com/mig-1g.5gb", []),
+        ("nvidia.com/gpu", []),
+        ("cpu", []),
+        ("hugepages-2Mi", []),
+    ],
+)
+def test_names_of_devices(name, want):
+    assert [code for code in codes(asking(name), Known(at_ms=AT_MS)) if code != "device-without-tee"] == want
+
+
+def test_a_slip_in_a_devices_name_is_answered_by_the_right_one():
+    found = dict(hits(asking("nvidia.com/gpus"), Known(at_ms=AT_MS)))
+    assert found["unknown-device"].message == "no known device is called nvidia.com/gpus; did you mean nvidia.com/gpu?"
+
+
+@pytest.mark.parametrize(
+    ("size", "tees", "want"),
+    [
+        ("Standard_DC4es_v6", ("TDX",), []),
+        ("Standard_DC4es_v6", ("SNP",), ["size-without-tee"]),
+        ("Standard_DC4as_v5", ("TDX",), ["size-without-tee"]),
+        ("Standard_EC4ads_v5", ("SNP",), []),
+        ("Standard_D4s_v5", ("TDX", "SNP"), ["size-without-tee"]),
+        ("rack-1", ("TDX",), []),
+    ],
+)
+def test_sizes_and_what_their_names_say(size, tees, want):
+    around = known(a_target(tees=("TDX", "SNP"), sizes=(size,)), a_target("west", tees=("TDX", "SNP"), sizes=(size,)))
+    assert codes(a_policy(placement={"sizes": (size,)}, confidential={"tees": tees}), around) == want
+
+
+def placement_rows():
+    yield a_policy("Machine"), ["strategy-not-available"]
+    yield a_policy("Move", workload=WorkloadSelector(kind="Job")), ["move-needs-webhook"]
+    yield a_policy("Move", workload=WorkloadSelector(kind="Pod")), []
+    yield a_policy("Move", workload=WorkloadSelector(name_pattern="a")), []
+    yield a_policy(placement={"targets": ("east",)}), ["fall-back"]
+    yield a_policy("Signal", triggers=(CRON,), placement={"targets": ("east",)}), []
+    yield a_policy(placement={"targets": tuple(f"t{n}" for n in range(8))}), []
+    yield a_policy(placement={"targets": tuple(f"t{n}" for n in range(9))}), ["fall-back"]
+    yield a_policy(placement={"spot": "Only"}), ["spot-not-available"]
+    yield a_policy(placement={"spot": "Prefer"}), ["spot-not-available"]
+    yield a_policy(limits={"provider_shares": {"azure": 60}}), ["provider-share"]
+    yield a_policy(limits={"provider_shares": {"azure": 100}}), []
+    yield a_policy(limits={"provider_shares": {"gcp": 60}}), ["provider-share"]
+    yield a_policy(limits={"provider_shares": {"azure": 0}}), ["nothing-allowed", "provider-share"]
+    yield a_policy(confidential={"tees": ("SNP",)}), ["target-without-tee", "target-without-tee"]
+
+
+CRON = CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1)
+
+
+@pytest.mark.parametrize(("policy", "want"), list(placement_rows()))
+def test_placement(policy, want):
+    assert codes(policy) == want
+
+
+def test_spot_is_worded_by_what_it_does():
+    (_, only), *_ = hits(a_policy(placement={"spot": "Only"}))
+    (_, prefer), *_ = hits(a_policy(placement={"spot": "Prefer"}))
+    assert only.message == "cloud-api-adaptor makes no spot VMs: with Only nothing ever starts"
+    assert prefer.message == "cloud-api-adaptor makes no spot VMs: with Prefer what starts is never spot"
+
+
+@pytest.mark.parametrize(
+    ("confidential", "want"),
+    [
+        ({"attestation": "VmOnly"}, ["attestation-vm-only"]),
+        ({"exec_forbidden": False}, ["exec-not-forbidden"]),
+        ({"data_class": "secret"}, ["images-by-tag", "secrets-not-sealed", "target-closed", "target-closed"]),
+        ({"secrets": "Sealed"}, ["sealed-names"]),
+        ({"secrets": "Sealed", "sealed_secrets": ("a",)}, []),
+        ({"sealed_secrets": ("a",)}, ["sealed-names"]),
+        ({"secure_boot": False}, ["secure-boot-off"]),
+        ({"jurisdictions": ("EU",)}, ["target-closed", "target-closed"]),
+    ],
+)
+def test_confidentiality(confidential, want):
+    assert codes(a_policy(confidential=confidential)) == want
+
+
+def test_a_classified_policy_where_everything_is_in_order():
+    closed = {
+        "data_class": "secret",
+        "images_by_digest": True,
+        "secrets": "Sealed",
+        "sealed_secrets": ("a",),
+        "jurisdictions": ("EU",),
+    }
+    place = {"data_classes": ("secret",), "jurisdiction": "EU"}
+    assert codes(a_policy(confidential=closed), known(a_target(**place), a_target("west", **place))) == []
+
+
+def test_trustee_and_initdata_of_the_targets():
+    bare = known(a_target(trustee_url="", initdata=None), a_target("west"))
+    assert codes(a_policy(), bare) == ["trustee-missing", "exec-not-forbidden"]
+    own = {"initdata": InitdataRef(config_map="mine"), "attestation": "VmOnly"}
+    assert codes(a_policy(confidential=own), bare) == ["attestation-vm-only"]
+    assert codes(a_policy(), known(a_target(initdata=None))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        ({"allowed_namespaces": ("*",)}, ["every-namespace"]),
+        ({"allowed_namespaces": ("*",), "required_namespace_labels": {"burst": "ok"}}, []),
+        ({"allowed_namespaces": ()}, ["no-namespace"]),
+        ({"limits": Limits()}, ["target-without-budget"]),
+        (
+            {"namespace_limits": {"bank": Limits(budget=Budget(per_month_micro_usd=1000 * USD + 1))}},
+            ["namespace-above-target"],
+        ),
+        ({"namespace_limits": {"bank": Limits(budget=Budget(per_month_micro_usd=1000 * USD))}}, []),
+        ({"namespace_limits": {"bank": Limits(budget=Budget(per_day_micro_usd=10**12))}}, []),
+        ({"sweep": "Delete", "resource_group": "BURST-west"}, ["sweep-shared-group"]),
+        ({"sweep": "Delete"}, []),
+        ({"sweep": "Report", "resource_group": "burst-west"}, []),
+        ({"tees": ("TDX", "SNP")}, ["both-tees"]),
+        ({"tees": ("SNP",)}, []),
+        ({"assumed_price_micro_usd_per_hour": USD - 1}, ["assumed-price-too-low"]),
+        ({"assumed_price_micro_usd_per_hour": USD}, []),
+        ({"negotiated_micro_usd_per_hour": {"Standard_DC4es_v6": 1}}, ["price-of-no-size"]),
+        ({"negotiated_micro_usd_per_hour": {SIZE: 1}}, []),
+    ],
+)
+def test_targets(changes, want):
+    target = a_target(**changes)
+    assert [code for code, _ in lint_target(target, known(target, a_target("west")))] == want
+
+
+def test_every_rule_has_a_code_of_its_own_and_a_sentence():
+    told = rules()
+    assert len(told) > 45
+    assert all(code == code.lower() and about and not about.endswith(".") for code, about in told.items())
+
+
+POLICY = """\
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: web, namespace: bank}
+spec:
+  workload: {kind: Deployment}
+  limits:
+    maxBursts: 0
+    budget: {perDay: "5"}
+  placement:
+    strategy: Clone
+    targets: [east, west]
+"""
+
+
+def findings(text):
+    documents = load_text(text, "web.yaml")
+    return lint(documents, compile_documents(documents), Known(at_ms=AT_MS), {"web.yaml": text})
+
+
+def test_a_finding_has_its_place_and_is_told_in_one_line():
+    (found,) = findings(POLICY)
+    assert (found.rule, found.severity, found.object) == ("nothing-allowed", "warning", "BurstPolicy bank/web")
+    assert str(found) == (
+        "web.yaml:7:16: warning: spec.limits.maxBursts: 0 allows nothing, so this policy never starts anything: raise it; to"
+        " switch a policy off use the annotation burster.dev/paused, which says so in its status [nothing-allowed]"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow nothing-allowed"),
+        POLICY.replace("maxBursts: 0", "maxBursts: 0 # on purpose # burster: allow no-budget,nothing-allowed"),
+        POLICY.replace("    maxBursts: 0", "    # burster: allow nothing-allowed\n    maxBursts: 0"),
+        POLICY.replace("namespace: bank", "namespace: bank, annotations: {burster.dev/lint-allow: nothing-allowed}"),
+        POLICY.replace(
+            "namespace: bank", 'namespace: bank, annotations: {burster.dev/lint-allow: "no-budget , nothing-allowed"}'
+        ),
+    ],
+)
+def test_who_has_thought_about_it_is_not_told_again(text):
+    assert findings(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POLICY.replace("  limits:", "  limits: # burster: allow nothing-allowed"),
+        POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow no-budget"),
+        POLICY.replace("    budget", "    # burster: allow nothing-allowed\n    budget"),
+    ],
+)
+def test_a_permission_holds_for_its_line_and_rule_only(text):
+    assert [found.rule for found in findings(text)] == ["nothing-allowed"]
+
+
+def test_a_permission_for_no_rule_is_told():
+    by_comment = findings(POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow nothing-alowed"))
+    assert [(found.rule, found.line) for found in by_comment] == [("unknown-rule", 7), ("nothing-allowed", 7)]
+    assert by_comment[0].message == "'nothing-alowed' is no rule; did you mean nothing-allowed?"
+    by_annotation = findings(
+        POLICY.replace("namespace: bank", "namespace: bank, annotations: {burster.dev/lint-allow: x9}")
+    )
+    assert [(found.rule, found.line) for found in by_annotation] == [("unknown-rule", 3), ("nothing-allowed", 7)]
+    assert by_annotation[0].path == 'metadata.annotations["burster.dev/lint-allow"]'
