@@ -7,7 +7,7 @@ server and have none. It decides nothing: no other room reads what is kept here.
 
 from typing import Final, Literal
 
-from burster.engine.money import WindowKind, window_end_ms, window_index
+from burster.engine.money import Account
 from burster.engine.state import PolicyEntry, State, StatusBook
 from burster.model.instructions import PolicyCondition, WritePolicyStatus
 from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatusWritten
@@ -16,8 +16,6 @@ from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatus
 ConditionStatus = Literal["True", "False"]
 #: type, status, reason, message
 _Told = tuple[Literal["Accepted", "Active", "Fallback", "Paused"], ConditionStatus, str, str]
-_Month = tuple[WindowKind, int]
-
 APART_MS: Final = 5_000
 _UNANSWERED_MS: Final = 60_000
 _PAUSE_MAX_MS: Final = 900_000
@@ -26,7 +24,6 @@ _PAUSE_MAX_MS: Final = 900_000
 def explain(state: State) -> None:
     """Ask for the statuses that say something new."""
     books = state.policy_statuses
-    month: _Month = ("month", window_index("month", state.now_ms))
     for key in [key for key in books if key not in state.policies and key not in state.refused]:
         del books[key]
     for key in sorted({*state.policies, *state.refused} if state.refused else state.policies):
@@ -36,14 +33,14 @@ def explain(state: State) -> None:
         book = books.get(key)
         if book is None:
             book = books[key] = StatusBook()
-        facts = _facts(entry, refused, month)
+        facts = _facts(state, entry, refused)
         if facts == book.facts:
             continue
         due_ms = _due_ms(state, book)
         if due_ms > state.now_ms:
             state.at(due_ms, "policy-status", key)
         else:
-            _ask(state, key, book, facts, month)
+            _ask(state, key, book, facts)
 
 
 def written(state: State, stimulus: PolicyStatusWritten) -> None:
@@ -70,39 +67,55 @@ def _due_ms(state: State, book: StatusBook) -> int:
     return max(book.asked_at_ms + apart_ms, book.again_at_ms)
 
 
-def _facts(entry: PolicyEntry | None, refused: PolicyRefused | None, month: _Month) -> tuple[object, ...]:
+def _account(entry: PolicyEntry) -> Account:
+    return entry.account
+
+
+def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> tuple[object, ...]:
     """Return all that a status is made from; cheap, as every policy is asked in every step."""
     if entry is None:
         return (refused,)
+    account = _account(entry)
+    month = account.window("month", state.now_ms, entry.policy.limits.budget.timezone)
     return (
         refused,
         entry.policy.generation,
         entry.policy.paused,
         len(entry.queued),
         entry.active,
-        entry.account.outstanding_micro_usd,
-        entry.account.settled.get(month, 0),
+        account.outstanding_micro_usd,
+        month.settled_micro_usd,
     )
 
 
-def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...], month: _Month) -> None:
+def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) -> None:
     entry, refused = state.policies.get(key), state.refused.get(key)
     generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
     book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
-    spent_micro_usd = entry.account.settled.get(month, 0) if entry is not None else 0
-    if spent_micro_usd:
+    conditions = tuple(
+        _since(state, book, told) for told in (_accepted(entry, refused), _active(entry), _paused(entry))
+    )
+    written_key = f"policy-status/{key}"
+    if entry is None:
+        state.instructions.append(
+            WritePolicyStatus(key=written_key, policy=key, generation=generation, conditions=conditions)
+        )
+        return
+    account = _account(entry)
+    month = account.window("month", state.now_ms, entry.policy.limits.budget.timezone)
+    if month.settled_micro_usd:
         # Next month nothing is spent yet, and nobody may come by to notice.
-        state.at(window_end_ms("month", state.now_ms), "policy-status", key)
+        state.at(month.end_ms, "policy-status", key)
     state.instructions.append(
         WritePolicyStatus(
-            key=f"policy-status/{key}",
+            key=written_key,
             policy=key,
             generation=generation,
-            conditions=tuple(_since(state, book, told) for told in _conditions(entry, refused)),
-            pending=len(entry.queued) if entry is not None else 0,
-            bursts=entry.active if entry is not None else 0,
-            reserved_micro_usd=entry.account.outstanding_micro_usd if entry is not None else 0,
-            spent_micro_usd=spent_micro_usd,
+            conditions=conditions,
+            pending=len(entry.queued),
+            bursts=entry.active,
+            reserved_micro_usd=account.outstanding_micro_usd,
+            spent_micro_usd=month.settled_micro_usd,
         )
     )
 
@@ -113,10 +126,6 @@ def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
     if before is None or before[0] != status:
         before = book.since[kind] = (status, state.now_ms)
     return PolicyCondition(type=kind, status=status, since_ms=before[1], reason=reason, message=message)
-
-
-def _conditions(entry: PolicyEntry | None, refused: PolicyRefused | None) -> tuple[_Told, ...]:
-    return _accepted(entry, refused), _active(entry), _paused(entry)
 
 
 def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
