@@ -9,6 +9,7 @@ from bisect import insort
 from functools import lru_cache
 from typing import Final
 
+from burster.engine import storms
 from burster.engine.matching import Matcher
 from burster.engine.offerings import could_hold
 from burster.engine.shapes import excluded_by, has_filters, shape_of
@@ -84,7 +85,13 @@ def admit(state: State, entry: PodEntry) -> None:
     rested_at, failures = state.parked.get(pod.key, (0, 0))
     due = max(aged_at, rested_at)
     if due <= state.now_ms:
-        _enqueue(state, policy, entry)
+        held = storms.held(state, pod)
+        if held is None:
+            _enqueue(state, policy, entry)
+            return
+        dequeue(state, pod, entry.policy)
+        say(state, entry, "Wait", held[1])
+        state.at(held[0], "age", pod.key)
         return
     if entry.verdict is None and aged_at > state.now_ms:
         _say_too_young(state, entry, policy.policy, due)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from burster.engine import ending
+from burster.engine import cooling, ending, storms, wait
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ENDING
 from burster.engine.state import BurstEntry, State
@@ -11,19 +11,6 @@ from burster.model.errors import RemoteKind
 from burster.model.stimuli import CloudPodGone, CloudPodSeen, SandboxFailed
 
 
-#: A pod whose sandbox failed this often costs more than it brings: the kubelet makes another VM each time.
-_SANDBOX_FAILURES_MAX: Final = 3
-_COOL_DEFAULT_MS: Final = 180_000
-#: How long a refused size is left alone, by the cloud's own code (Karpenter on Azure's measured choices).
-_COOL_MS: Final[dict[str, int]] = {
-    "SkuNotAvailable": 23 * 3_600_000,
-    "AllocationFailed": 3_600_000,
-    "ZonalAllocationFailed": 3_600_000,
-    "OverconstrainedAllocationRequest": 3_600_000,
-    "OverconstrainedZonalAllocationRequest": 3_600_000,
-    "OperationNotAllowed": 600_000,
-    "QuotaExceeded": 600_000,
-}
 #: Failures after which the very same request can only fail again.
 FINAL: Final[frozenset[RemoteKind]] = frozenset({"Invalid", "Unauthorized"})
 
@@ -58,9 +45,7 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
             f"The admission chain made it {pod.size or 'no size'} with RuntimeClass {pod.runtime_class or 'none'}; "
             f"{spec.size} with {spec.runtime_class} was asked for."
         )
-        ending.park(state, entry)
-        reason = Reason(code="AdmissionMismatch", sentence=sentence)
-        ending.end(state, entry, "Failed", reason, verdict="Fail")
+        ending.fail_launch(state, entry, Reason(code="AdmissionMismatch", sentence=sentence))
     elif phase == "Provisioning" and pod.phase == "Running":
         actions.attest(state, entry)
 
@@ -91,6 +76,8 @@ def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
         burst=entry.burst.key,
     )
+    if phase == "Serving" and pod.phase == "Succeeded":
+        wait.note_run(state, entry.burst.policy_key, state.now_ms - (entry.burst.status.serving_at_ms or state.now_ms))
     ending.forget_cover(state, entry)
     actions.change_status(state, entry, outcome=pod.phase)
     ending.to_releasing(state, entry, reason.code, sentence)
@@ -142,7 +129,8 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
     if stimulus.pod_uid not in {"", entry.burst.status.pod_uid}:
         return
     refused = stimulus.kind in {"Capacity", "Quota"}
-    if not refused and stimulus.kind not in FINAL and stimulus.count < _SANDBOX_FAILURES_MAX:
+    final = stimulus.kind in FINAL
+    if not refused and not final and stimulus.count < storms.sandbox_failures_allowed(state, entry.burst):
         # The kubelet tries again with another VM; the one it gave up costs until it is gone, so it is noted while it is there.
         actions.observe(state, entry)
         return
@@ -152,28 +140,21 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
         numbers={"count": stimulus.count},
     )
     if refused:
-        _cool(state, entry, stimulus.code)
+        cooling.refused(state, entry, stimulus)
+        ending.end(state, entry, "Failed", reason, verdict="Fail")
+    elif final:
+        # What burster itself may not do is no workload's fault.
+        ending.fail_launch(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
     else:
-        ending.park(state, entry)
-    ending.end(state, entry, "Failed", reason, verdict="Fail")
+        ending.fail_launch(state, entry, storm(entry, stimulus.count, stimulus.message), slow=True)
 
 
-def _cool(state: State, entry: BurstEntry, code: str) -> None:
-    """Leave a refused size alone for a while, and with it every larger one of its family in that region."""
-    spec = entry.burst.spec
-    target = state.targets.get(spec.target)
-    if target is None:
-        return
-    until = state.now_ms + _COOL_MS.get(code, _COOL_DEFAULT_MS)
-    family = next((o.family for o in target.offerings if (o.size, o.region) == (spec.size, spec.region)), "")
-    reason = Reason(
-        code=code or "Capacity", sentence=f"{spec.region} refused {spec.size} ({code or 'capacity'}) lately."
+def storm(entry: BurstEntry, failures: int, message: str = "") -> Reason:
+    """Return the reason that ends a burst whose sandbox does not come up, each time with another VM."""
+    vms = len(entry.vms)
+    last = f": {message[:300]}" if message else "."
+    return Reason(
+        code="SandboxStorm",
+        sentence=f"Its sandbox has failed {failures} times and {vms} VMs were seen for it; the next would be one more{last}",
+        numbers={"failures": failures, "vms": vms},
     )
-    for offering in target.offerings:
-        larger = offering.family == family and offering.resources.cpu_millicores >= spec.vcpus * 1000
-        if offering.region == spec.region and (offering.size == spec.size or larger):
-            known = state.cooling.get(offering.key)
-            if known is None or known[0] < until:
-                state.cooling[offering.key] = (until, reason)
-    for key in state.policies:
-        state.at(until, "reopen", key)

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from burster.engine import ending, policy_status
+from burster.engine import ending, policy_status, storms, wait
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ENDING
-from burster.engine.observe_pods import FINAL, follow_pod, pod_vanished
+from burster.engine.observe_pods import FINAL, follow_pod, pod_vanished, storm
 from burster.engine.state import BurstEntry, State
 from burster.engine.vms import find_mismatch
 from burster.model.decisions import Reason
@@ -105,7 +105,9 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
     vms = tuple(vm for vm in stimulus.vms if not _is_anothers(state, entry, vm))
     _note_vms(state, entry, vms)
     actions.cover_running(state, entry)
-    if phase == "Attesting":
+    if phase in {"Provisioning", "Attesting"} and len(entry.vms) > storms.VMS_MAX:
+        ending.fail_launch(state, entry, storm(entry, len(entry.vms) - 1), slow=True)
+    elif phase == "Attesting":
         _verify(state, entry, vms)
     elif phase == "Provisioning" and vms:
         actions.observe_again(state, entry)
@@ -168,6 +170,8 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
         f"VM {up[-1].name} is a confidential {entry.burst.spec.size}, {format_duration_ms(took)} after the decision."
     )
     actions.serve(state, entry, Reason(code="Verified", sentence=sentence, numbers={"took_ms": took}))
+    storms.served(state, entry)
+    wait.note_start(state, entry.burst.spec.target, took)
 
 
 def status_written(state: State, stimulus: StatusWritten) -> None:
@@ -261,7 +265,7 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
         (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
         ending.withdraw(state, entry, entry.withdraw or reason)
     elif stimulus.kind in FINAL:
-        ending.park(state, entry)
+        ending.launch_failed(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
         ending.fail_unplaced(state, entry, reason)
     else:
         entry.maybe_placed = True

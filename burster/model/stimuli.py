@@ -232,6 +232,7 @@ class SandboxFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     kind: RemoteKind
     code: str
     message: str
+    limit_vcpus: int | None = None  #: the quota, where the refusal states it
 
 
 class BurstRecorded(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from burster.clients.arm_errors import classify_text
+from burster.clients.arm_errors import classify_event
 from burster.clients.kube import Kube
 from burster.model.stimuli import SandboxFailed, Stimulus
 from burster.sources.cloud_pods import CloudPods
@@ -85,10 +85,18 @@ class EventSink:
         if burst_key is None:
             return
         message = self._messages[pod_uid]
-        kind, code = classify_text(message)
+        found = classify_event(message)
         count = sum(self._counts[pod_uid].values())
         self._post(
-            SandboxFailed(burst_key=burst_key, pod_uid=pod_uid, count=count, kind=kind, code=code, message=message)
+            SandboxFailed(
+                burst_key=burst_key,
+                pod_uid=pod_uid,
+                count=count,
+                kind=found.kind,
+                code=found.code,
+                message=message,
+                limit_vcpus=found.limit_vcpus,
+            )
         )
 
 

@@ -64,7 +64,7 @@ _REFUSALS_HEAD: Final = (
 )
 
 _REFUSALS: Final = (
-    "TooYoung", "TooFew", "BackingOff", "LedgerNotWritable", "ComingHome", "Paused", "PolicyMaxBursts", "CloneWouldRunTwice",
+    "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem", "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "Paused", "PolicyMaxBursts", "CloneWouldRunTwice",
     "MoveNeedsWebhook", "AlreadyPeerPod",
     "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
@@ -91,6 +91,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "Replaced": ("Resolved or Release", "The same; the new pod is judged by itself."),
     "NoLongerPending": ("Release", "Its clone goes, at once or after its cool-down."),
     "DemandGone": ("Release", "The clone is drained."),
+    "ReleaseOrder": ("Release", "Follows the first reason: why this one, how many are on their way, and why others are kept."),
     "LeaseRenewed": ("Renew", "The next period's worst case is set aside."),
     "LeaseNotRenewed": ("Release", "The burst is drained before its lease ends. Finite work comes home and starts again."),
     "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
@@ -104,6 +105,9 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "AdmissionMismatch": ("Fail", "What came out of admission is not what was asked for: the burst comes home; its pod backs off."),
     "NotReadyInTime": ("Fail", "The burst comes home; its pod backs off."),
     "Sandbox…": ("Fail", _SANDBOX),
+    "SandboxStorm": ("Fail", "The kubelet would make one VM after the other: the burst comes home; its pod backs off for longer."),
+    "TooManyUnhealthy": ("Warn", "The breaker of the target or the policy opens: nothing new until somebody edits it."),
+    "LaunchesFail": ("Warn", "The same, for many failures over a longer time with nothing that serves."),
     "VmLost": ("Fail", "Cloud and cluster disagree: the pod is deleted; a moved one comes home."),
     "(the refusal's own code)": (
         "Fail or Release",
