@@ -108,6 +108,7 @@ class ExternalTrigger(_Trigger, frozen=True, kw_only=True, omit_defaults=True):
 
     scaler_address: str = ""
     metadata: dict[str, str] = {}
+    auth: AuthRef | None = None
 
 
 class CronTrigger(_Trigger, frozen=True, kw_only=True, omit_defaults=True):

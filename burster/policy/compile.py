@@ -11,16 +11,14 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from burster.model.limits import Budget, Limits
-from burster.model.policies import Confidential, Placement, Policy, WorkloadSelector
-from burster.model.quantities import MILLIS_PER_SECOND, parse_duration_ms, parse_micro_usd
-from burster.model.scaling import Scaling
+from burster.model.policies import Policy
 from burster.model.targets import Target
-from burster.model.triggers import PendingPodsTrigger
+from burster.policy.compile_policy import policy_of
+from burster.policy.compile_target import target_of
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import Document, model_of
 from burster.policy.problems import null_problems, schema_problems
-from burster.policy.schema import BurstPolicy, BurstTarget, LimitsSpec
+from burster.policy.schema import BurstPolicy, BurstTarget
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +35,7 @@ def compile_policy(obj: Mapping[str, Any]) -> Policy:
         raise PolicyErrors(
             [Problem(source=_source(obj), path="kind", message="expected BurstPolicy, found BurstTarget")]
         )
-    return _policy(model)
+    return policy_of(model)
 
 
 def compile_target(obj: Mapping[str, Any]) -> Target:
@@ -47,7 +45,7 @@ def compile_target(obj: Mapping[str, Any]) -> Target:
         raise PolicyErrors(
             [Problem(source=_source(obj), path="kind", message="expected BurstTarget, found BurstPolicy")]
         )
-    return _target(model)
+    return target_of(model)
 
 
 def compile_documents(documents: Iterable[Document]) -> Compiled:
@@ -57,13 +55,13 @@ def compile_documents(documents: Iterable[Document]) -> Compiled:
     """
     documents = tuple(documents)
     targets = {
-        document.key: _target(document.model) for document in documents if isinstance(document.model, BurstTarget)
+        document.key: target_of(document.model) for document in documents if isinstance(document.model, BurstTarget)
     }
     policies: list[Policy] = []
     problems: list[Problem] = []
     for document in documents:
         if isinstance(document.model, BurstPolicy):
-            policy = _policy(document.model)
+            policy = policy_of(document.model)
             policies.append(policy)
             problems += _contradictions(document, policy, targets)
     if problems:
@@ -117,81 +115,3 @@ def _validated(obj: Mapping[str, Any]) -> BurstPolicy | BurstTarget:
     if problems:
         raise PolicyErrors(problems)
     return parsed
-
-
-def _limits(spec: LimitsSpec) -> Limits:
-    budget = spec.budget
-    return Limits(
-        max_bursts=spec.max_bursts,
-        max_vcpus=spec.max_vcpus,
-        budget=Budget(
-            per_hour_micro_usd=_money(budget.per_hour),
-            per_day_micro_usd=_money(budget.per_day),
-            per_month_micro_usd=_money(budget.per_month),
-        ),
-    )
-
-
-def _money(text: str | None) -> int | None:
-    return None if text is None else parse_micro_usd(text)
-
-
-def _policy(model: BurstPolicy) -> Policy:
-    metadata, spec = model.metadata, model.spec
-    workload, placement, trigger = spec.workload, spec.placement, spec.triggers[0]
-    return Policy(
-        namespace=metadata.namespace or "default",
-        name=metadata.name,
-        uid=metadata.uid,
-        generation=metadata.generation,
-        priority=spec.priority,
-        paused=metadata.paused,
-        workload=WorkloadSelector(
-            kind=workload.kind or "",
-            name_pattern=workload.name_pattern or "",
-            pod_name_pattern=workload.pod_name_pattern or "",
-            match_labels=dict(workload.selector.match_labels) if workload.selector else {},
-        ),
-        triggers=(
-            PendingPodsTrigger(
-                name=trigger.name,
-                pending_for_ms=parse_duration_ms(trigger.metadata.pending_for),
-                min_count=trigger.metadata.min_count,
-            ),
-        ),
-        scaling=Scaling(cooldown_ms=placement.cooldown_period * MILLIS_PER_SECOND),
-        limits=_limits(spec.limits),
-        placement=Placement(
-            strategy=placement.strategy,
-            targets=placement.targets,
-            sizes=placement.sizes,
-            lease_ms=parse_duration_ms(placement.lease),
-            drain_ms=parse_duration_ms(placement.drain),
-        ),
-        confidential=Confidential(tees=spec.confidential.tees, secure_boot=spec.confidential.secure_boot),
-    )
-
-
-def _target(model: BurstTarget) -> Target:
-    metadata, spec = model.metadata, model.spec
-    return Target(
-        name=metadata.name,
-        uid=metadata.uid,
-        generation=metadata.generation,
-        provider=spec.provider,
-        subscription=spec.azure.subscription_id,
-        resource_group=spec.azure.resource_group,
-        region=spec.azure.region,
-        runtime_class=spec.runtime_class_name,
-        image=spec.image or "",
-        subnet=spec.subnet or "",
-        sizes=spec.sizes,
-        tees=spec.tees,
-        allowed_namespaces=spec.allowed_namespaces,
-        limits=_limits(spec.limits),
-        assumed_price_micro_usd_per_hour=_money(spec.assumed_price_per_hour),
-        launch_deadline_ms=parse_duration_ms(spec.launch_deadline),
-        ready_deadline_ms=parse_duration_ms(spec.ready_deadline),
-        sweep=spec.sweep.mode,
-        sweep_grace_ms=parse_duration_ms(spec.sweep.grace),
-    )

@@ -7,9 +7,8 @@ here decides what is allowed: the models do.
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel
@@ -25,28 +24,10 @@ from burster.policy.schema import (
     BurstTargetSpec,
 )
 from burster.policy.statuses import BurstRecordSpec, BurstRecordStatus, PolicyStatus, TargetStatus
+from burster.policy.structural import inlined
 
 
 DIRECTORY: Final = Path("deploy/crds")
-_KEPT: Final = (
-    "type",
-    "format",
-    "description",
-    "enum",
-    "pattern",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-    "minimum",
-    "maximum",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys",
-)
 _HEADER: Final = "# Made by `python -m burster.policy.crds` from burster/policy; edit the models, not this file.\n"
 
 
@@ -80,10 +61,12 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"burster {API_VERSION}",
-        "oneOf": [_inlined(BurstPolicy, closed=True), _inlined(BurstTarget, closed=True)],
+        "oneOf": [inlined(BurstPolicy, closed=True), inlined(BurstTarget, closed=True)],
     }
 
 
+# A policy has no scale subresource: its numbers are bounds and not wishes, so whatever writes a /scale (an HPA, a disruption controller,
+# kubectl scale) would be raising a limit. What a policy scales has a /scale of its own, and each Burst keeps one, to be counted by.
 def _policies() -> dict[str, Any]:
     return _crd(
         "BurstPolicy",
@@ -95,12 +78,16 @@ def _policies() -> dict[str, Any]:
         columns=(
             ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status', 0),
             ("Strategy", "string", ".spec.placement.strategy", 0),
+            ("Target", "string", ".spec.placement.targets[0]", 0),
             ("Pending", "integer", ".status.pending", 0),
             ("Bursts", "integer", ".status.bursts", 0),
             ("Max", "integer", ".spec.limits.maxBursts", 0),
             ("Spent", "string", ".status.spentUsd", 0),
             ("Age", "date", ".metadata.creationTimestamp", 0),
             ("Reason", "string", '.status.conditions[?(@.type=="Accepted")].message', 1),
+            ("Priority", "integer", ".spec.priority", 1),
+            ("MinReplicas", "integer", ".spec.minReplicaCount", 1),
+            ("MaxReplicas", "integer", ".spec.maxReplicaCount", 1),
         ),
     )
 
@@ -118,6 +105,7 @@ def _targets() -> dict[str, Any]:
             ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status', 0),
             ("Provider", "string", ".spec.provider", 0),
             ("Region", "string", ".spec.azure.region", 0),
+            ("Site", "string", ".spec.region", 1),
             ("Offerings", "integer", ".status.offerings", 0),
             ("Bursts", "integer", ".status.bursts", 0),
             ("Spent", "string", ".status.spentUsd", 0),
@@ -181,8 +169,8 @@ def _crd(  # noqa: PLR0913 (a CRD has that many parts)
             "kind": {"type": "string", "description": kind},
             # the one thing of metadata that a CRD may restrict: names become values of labels
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": LABEL_LENGTH_MAX}}},
-            "spec": _inlined(spec),
-            "status": _inlined(status),
+            "spec": inlined(spec),
+            "status": inlined(status),
         },
     }
     version = {
@@ -216,68 +204,6 @@ def _crd(  # noqa: PLR0913 (a CRD has that many parts)
 def _column(name: str, kind: str, path: str, priority: int) -> dict[str, Any]:
     column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
     return {**column, "priority": priority} if priority else column
-
-
-def _inlined(model: type[BaseModel], *, closed: bool = False) -> dict[str, Any]:
-    """Return a model's schema without references; ``closed`` forbids unknown fields (an API server prunes them instead)."""
-    schema = model.model_json_schema(by_alias=True)
-    definitions = cast("dict[str, Any]", schema.get("$defs", {}))
-    return _structural(schema, definitions, closed=closed)
-
-
-def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any], *, closed: bool) -> dict[str, Any]:
-    node = _dereferenced(node, definitions)
-    made: dict[str, Any] = {key: node[key] for key in _KEPT if key in node}
-    if "const" in node:
-        made |= {"type": "string", "enum": [node["const"]]}
-    if "properties" in node:
-        made["properties"] = {
-            name: _structural(inner, definitions, closed=closed) for name, inner in node["properties"].items()
-        }
-        if node.get("required"):
-            made["required"] = list(node["required"])
-        if closed:
-            made["additionalProperties"] = False
-    elif isinstance(node.get("additionalProperties"), dict):
-        made["additionalProperties"] = _structural(node["additionalProperties"], definitions, closed=closed)
-    if "items" in node:
-        made["items"] = _structural(node["items"], definitions, closed=closed)
-    default = _default(node, made)
-    if default is not None:
-        made["default"] = default
-    return _for_editors(made) if closed else made
-
-
-def _for_editors(made: dict[str, Any]) -> dict[str, Any]:
-    """Say in plain JSON Schema what an API server has own words for."""
-    if made.get("x-kubernetes-int-or-string"):
-        made["type"] = ["integer", "string"]
-    elif made.get("x-kubernetes-preserve-unknown-fields") and "type" not in made:
-        made["type"] = ["number", "string"]
-    return {key: value for key, value in made.items() if not key.startswith("x-kubernetes-")}
-
-
-def _dereferenced(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """Follow a reference, and take the one real form of an optional value; what is said outside wins."""
-    merged = dict(node)
-    while "$ref" in merged or "anyOf" in merged:
-        if "$ref" in merged:
-            inner = definitions[str(merged.pop("$ref")).rsplit("/", 1)[-1]]
-        else:
-            (inner,) = (option for option in merged.pop("anyOf") if option.get("type") != "null")
-        merged = {**inner, **merged}
-    return merged
-
-
-def _default(node: Mapping[str, Any], made: Mapping[str, Any]) -> Any:
-    """Return the default to state: none for what is merely absent, ``{}`` for a mapping whose fields have defaults of their own."""
-    default = node.get("default")
-    if default is None or default in ("", [], {}):
-        return None
-    if made.get("type") == "object":
-        has_defaults = any("default" in inner for inner in made.get("properties", {}).values())
-        return {} if has_defaults else None
-    return default
 
 
 def main(arguments: list[str]) -> int:

@@ -27,14 +27,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     column: int = 0
     path: str = ""  #: the field, as in ``spec.placement.targets[0]``
     message: str
+    excerpt: str = ""  #: the part of the text that is wrong, with a caret below; some lines, told after the sentence
     unreadable: bool = False  #: nothing could be judged at all: no such file, no UTF-8, no YAML
 
     def __str__(self) -> str:
-        """Return ``file:line:column: field: sentence``."""
+        """Return ``file:line:column: field: sentence``, and below it the excerpt where there is one."""
         place = self.source
         if self.line:
             place += f":{self.line}:{self.column}"
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        told = ": ".join(part for part in (place, self.path, self.message) if part)
+        return "\n".join([told, *(f"    {line}" for line in self.excerpt.splitlines())])
 
 
 class PolicyErrors(InputError):  # noqa: N818 (it holds several)
@@ -53,7 +55,7 @@ class PolicyErrors(InputError):  # noqa: N818 (it holds several)
 def _text(problems: tuple[Problem, ...]) -> str:
     if len(problems) == 1:
         return str(problems[0])
-    shown = [f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN_MAX]]
+    shown = ["\n  ".join(["", *str(problem).split("\n")])[1:] for problem in problems[:_PROBLEMS_SHOWN_MAX]]
     if len(problems) > _PROBLEMS_SHOWN_MAX:
         shown.append(f"  and {len(problems) - _PROBLEMS_SHOWN_MAX} more")
     return "\n".join([f"{len(problems)} problems:", *shown])

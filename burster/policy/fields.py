@@ -28,14 +28,18 @@ LABEL_LENGTH_MAX: Final = 63
 SUBDOMAIN_LENGTH_MAX: Final = 253
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    """A kind of text: ``_check`` takes what was written and returns the text to keep, or raises ValueError."""
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of value: ``_check`` takes what was written and returns what to keep, or raises ValueError."""
 
     def _check(self, value: Any) -> Any:
         raise NotImplementedError
 
     def _json_schema(self) -> JsonSchemaValue:
         raise NotImplementedError
+
+    def checked(self, value: Any) -> Any:
+        """Return what to keep of a value. Raises ValueError, for the caller's validator."""
+        return self._check(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._check, handler(source))
@@ -45,7 +49,7 @@ class _Kind(msgspec.Struct, frozen=True):
         return self._json_schema()
 
 
-class DurationBetween(_Kind, frozen=True):
+class DurationBetween(Kind, frozen=True):
     """A duration such as ``30s`` or ``1h30m``, within bounds."""
 
     least: str
@@ -60,21 +64,21 @@ class DurationBetween(_Kind, frozen=True):
             return value
         duration_ms = parse_duration_ms(value)
         if not parse_duration_ms(self.least) <= duration_ms <= parse_duration_ms(self.most):
-            shown = format_duration_ms(duration_ms)
-            raise ValueError(f"{shown} is out of bounds: write a duration from {self.least} to {self.most}")
+            found = format_duration_ms(duration_ms)
+            raise ValueError(f"{found} is out of bounds: write a duration from {self.least} to {self.most}")
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
         return {"type": "string", "pattern": _DURATION_PATTERN, "maxLength": 32}
 
 
-class Money(_Kind, frozen=True):
+class Money(Kind, frozen=True):
     """An amount in USD, as a number or as text; kept as text."""
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(  # noqa: TRY004 (pydantic reports ValueError)
-                f'{_shown(value)} is no amount of money: write USD as a number, for example "12.50"'
+                f'{shown(value)} is no amount of money: write USD as a number, for example "12.50"'
             )
         text = value if isinstance(value, str) else repr(value)
         parse_micro_usd(text)
@@ -82,43 +86,62 @@ class Money(_Kind, frozen=True):
 
     def _json_schema(self) -> JsonSchemaValue:
         # Structural schemas can't say "number or string" by type; pattern binds only strings and minimum only numbers.
-        return {"pattern": _MONEY_PATTERN, "minimum": 0, "x-kubernetes-preserve-unknown-fields": True}
+        return {
+            "pattern": _MONEY_PATTERN,
+            "minimum": 0,
+            "x-kubernetes-preserve-unknown-fields": True,
+            "x-editor-type": ["number", "string"],
+        }
 
 
-class WholeNumber(_Kind, frozen=True):
+class WholeNumber(Kind, frozen=True):
     """A whole number, also as text (KEDA's trigger metadata is text); kept as a number."""
 
     least: int
     most: int
 
     def _check(self, value: Any) -> Any:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value):
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value):
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and not self.least <= value <= self.most:
             raise ValueError(f"{value} is out of bounds: write a whole number from {self.least} to {self.most}")
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {"x-kubernetes-int-or-string": True, "minimum": self.least, "maximum": self.most, "pattern": "^[0-9]+$"}
+        return {
+            "x-kubernetes-int-or-string": True,
+            "minimum": self.least,
+            "maximum": self.most,
+            "pattern": "^-?[0-9]+$",
+        }
 
 
-class Matching(_Kind, frozen=True):
-    """Text of a given form; ``expected`` says in words which."""
+class Matching(Kind, frozen=True):
+    """Text of a given form; ``expected`` says in words which. With ``numbers`` a number or boolean is taken for the text it reads as."""
 
     pattern: str
     length: int
     expected: str
+    numbers: bool = False
 
     def _check(self, value: Any) -> Any:
+        if self.numbers and isinstance(value, bool | int | float):
+            value = str(value).lower() if isinstance(value, bool) else repr(value)
         if isinstance(value, str) and (len(value) > self.length or not re.fullmatch(self.pattern, value, re.ASCII)):
-            raise ValueError(f"{_shown(value)} is not {self.expected}")
+            raise ValueError(f"{shown(value)} is not {self.expected}")
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
+        if self.numbers:
+            return {
+                "pattern": f"^{self.pattern}$",
+                "x-kubernetes-preserve-unknown-fields": True,
+                "x-editor-type": ["number", "boolean", "string"],
+            }
         return {"type": "string", "pattern": f"^{self.pattern}$", "maxLength": self.length, "minLength": 1}
 
 
-class SafePattern(_Kind, frozen=True):
+class SafePattern(Kind, frozen=True):
     """A regular expression that is cheap on every name."""
 
     def _check(self, value: Any) -> Any:
@@ -130,7 +153,8 @@ class SafePattern(_Kind, frozen=True):
         return {"type": "string", "minLength": 1, "maxLength": PATTERN_LENGTH_MAX}
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as an error shows it: never longer than a line."""
     text = repr(value)
     return text if len(text) <= LABEL_LENGTH_MAX else f"{text[:LABEL_LENGTH_MAX]}…"
 
@@ -143,15 +167,25 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def label_key(text: str) -> bool:
+    """Say whether a text is a label's key."""
+    return _LABEL_KEY.fullmatch(text) is not None
+
+
+def label_value(text: str) -> bool:
+    """Say whether a text can be a label's value."""
+    return _LABEL_VALUE.fullmatch(text) is not None
+
+
 def _label_map(values: dict[str, str]) -> dict[str, str]:
     for key, value in values.items():
-        if not _LABEL_KEY.fullmatch(key):
+        if not label_key(key):
             raise ValueError(
-                f'{_shown(key)} is no label key: write it as Kubernetes does, for example "app.kubernetes.io/name"'
+                f'{shown(key)} is no label key: write it as Kubernetes does, for example "app.kubernetes.io/name"'
             )
-        if not _LABEL_VALUE.fullmatch(value):
+        if not label_value(value):
             raise ValueError(
-                f"{_shown(value)} is no value for label {key}: at most 63 letters, digits, '-', '_' and '.', alphanumeric at both ends"
+                f"{shown(value)} is no value for label {key}: at most 63 letters, digits, '-', '_' and '.', alphanumeric at both ends"
             )
     return values
 

@@ -5,6 +5,7 @@ PolicyErrors with every problem of every file. Called by the command line, the s
 instead and goes straight to ``compile``.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,8 @@ FILE_BYTES_MAX: Final = 1 << 20
 FILES_MAX: Final = 2_000
 STDIN: Final = "-"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
+#: tests of policies stand beside them, and are no rules
+_CASES: Final = re.compile(r"\.cases\.(ya?ml|json)$", re.IGNORECASE)
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -124,7 +127,7 @@ def _expand(paths: Iterable[str | Path], problems: list[Problem]) -> list[Path]:
 def _rule_files(folder: Path) -> Iterator[Path]:
     for entry in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in entry.relative_to(folder).parts)
-        if entry.suffix.lower() in SUFFIXES and not hidden and entry.is_file():
+        if entry.suffix.lower() in SUFFIXES and not hidden and not _CASES.search(entry.name) and entry.is_file():
             yield entry
 
 

@@ -8,16 +8,21 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from burster.policy.errors import Problem
+from burster.policy.refusals import FieldErrors, Finding, PlacedError
+from burster.policy.schema_base import Strict
+from burster.policy.schema_triggers import SUPPORTED_TRIGGERS
 from burster.policy.yaml_nodes import Mark, Path, YamlDocument
 
 
 _SHOWN_MAX: Final = 60
-_KNOWN_SHOWN_MAX: Final = 16
+_KNOWN_SHOWN_MAX: Final = 24
+_UNION_TAGS: Final = ("union_tag_invalid", "union_tag_not_found")
 
 
 def path_text(path: Path) -> str:
@@ -75,11 +80,49 @@ def schema_problems(
     for details in error.errors(include_url=False):
         if _is_echo(details):
             continue
-        path: Path = tuple(details["loc"])
-        raw = document.values[path].raw if document is not None and path in document.values else ""
-        message = _sentence(details, model, raw)
-        found.append(problem_at(source, path, message, document, key=details["type"] == "extra_forbidden"))
+        path = _written(details["loc"])
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, FieldErrors):
+            found += [_found(source, path, finding, document) for finding in cause.found]
+        elif isinstance(cause, PlacedError):
+            found.append(_found(source, path, Finding((), str(cause), cause), document))
+        else:
+            raw = document.values[path].raw if document is not None and path in document.values else ""
+            message = _sentence(details, model, raw)
+            if details["type"] in _UNION_TAGS:
+                path = (*path, "type")
+            found.append(problem_at(source, path, message, document, key=details["type"] == "extra_forbidden"))
     return sorted(found, key=lambda problem: (problem.line, problem.column))
+
+
+def _written(location: tuple[int | str, ...]) -> Path:
+    """Return a location without what pydantic adds to it: which form an item of a list has."""
+    return tuple(
+        part
+        for index, part in enumerate(location)
+        if not (index and isinstance(location[index - 1], int) and _is_form(part))
+    )
+
+
+def _is_form(part: int | str) -> bool:
+    return isinstance(part, str) and (part in SUPPORTED_TRIGGERS or part.startswith("<"))
+
+
+def _found(source: str, path: Path, finding: Finding, document: YamlDocument | None) -> Problem:
+    here = (*path, *finding.path)
+    cause = finding.cause
+    if document is None or cause is None or not cause.line:
+        problem = problem_at(source, here, finding.message, document)
+        return msgspec.structs.replace(problem, excerpt=cause.excerpt) if cause else problem
+    mark = document.inside(here, cause.line, cause.column)
+    return Problem(
+        source=source,
+        line=mark.line,
+        column=mark.column,
+        path=path_text(here),
+        message=finding.message,
+        excerpt=cause.excerpt,
+    )
 
 
 def _is_echo(details: ErrorDetails) -> bool:
@@ -95,10 +138,13 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], raw: str) -> str:
     path: Path = tuple(details["loc"])
     if kind == "value_error":
         return str(context["error"])
+    if kind in _UNION_TAGS:
+        return _trigger_sentence(context.get("tag"))
     if kind == "missing":
         return f"is required: {_description(model, path)}".removesuffix(": ")
     if kind == "extra_forbidden":
-        return _unknown(str(path[-1]), _siblings(model, path))
+        owner = _model_at(model, path[:-1])
+        return _hint(owner, str(path[-1])) or _unknown(str(path[-1]), _siblings(owner))
     if kind == "literal_error":
         allowed = [option.strip("'") for option in context["expected"].replace(" or ", ", ").split(", ")]
         hint = _suggestion(str(value), allowed)
@@ -191,9 +237,26 @@ def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _siblings(model: type[BaseModel], path: Path) -> list[str]:
-    owner = _model_at(model, path[:-1])
+def _siblings(owner: type[BaseModel] | None) -> list[str]:
     return [name for name, field in fields_of(owner).items() if field.description] if owner else []
+
+
+def _hint(owner: type[BaseModel] | None, name: str) -> str:
+    return owner.hint(name) if owner is not None and issubclass(owner, Strict) else ""
+
+
+def _trigger_sentence(kind: object) -> str:
+    listed = ", ".join(SUPPORTED_TRIGGERS)
+    if kind is None:
+        return f"is required: write one of {listed}"
+    name = str(kind).strip("'")
+    if name == "external-push":
+        return "'external-push' is not supported: use external, to which anybody may push a number"
+    hint = _suggestion(name, list(SUPPORTED_TRIGGERS))
+    return (
+        f"type {name!r:.60} is not supported{hint or ''}: use one of {listed}; for any other of KEDA's scalers let its ScaledObject stay with"
+        " KEDA and push the value to a trigger of type external"
+    )
 
 
 def _description(model: type[BaseModel], path: Path) -> str:
@@ -204,13 +267,21 @@ def _description(model: type[BaseModel], path: Path) -> str:
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    current: type[BaseModel] | None = model
+    options: list[type[BaseModel]] = [model]
     for part in path:
-        if current is None or isinstance(part, int):
+        if isinstance(part, int) or not options:
             continue
-        field = fields_of(current).get(part)
-        current = next(models_in(field.annotation), None) if field else None
-    return current
+        if len(options) > 1 and _is_form(part):
+            options = [option for option in options if _has_form(option, part)]
+            continue
+        field = fields_of(options[0]).get(part)
+        options = list(models_in(field.annotation)) if field else []
+    return options[0] if options else None
+
+
+def _has_form(option: type[BaseModel], part: str) -> bool:
+    field = option.model_fields.get("type")
+    return field is not None and part in get_args(field.annotation)
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

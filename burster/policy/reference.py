@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from burster.policy.crds import crds
+from burster.policy.schema import BurstPolicySpec, BurstTargetSpec
+from burster.policy.structural import inlined
 
 
 PAGE: Final = Path("docs/reference/policy.md")
+_SPECS: Final = {"BurstPolicy": BurstPolicySpec, "BurstTarget": BurstTargetSpec}
 _INTRODUCTION: Final = """\
 # Policies, targets and bursts
 
@@ -24,6 +27,8 @@ JSON Schema for editors.
 
 - A **duration** is text such as `30s`, `5m` or `1h30m`.
 - **Money** is USD, as a number or as text: `2.5` or `"2.50"`.
+- A **quantity** of cpu or memory is Kubernetes': `500m`, `4Gi`. A **percentage** is a number from 0 to 100, also as text: `"12.5"`.
+- A **number** of a metric is one above 0 (thresholds) or from 0 on (activation), with three decimals, also as text, as KEDA has it.
 - A **pattern** is a regular expression for the whole name, of what RE2 and Python have in common, with at most three
   open repetitions in a row.
 - The annotation `burster.dev/paused: "true"` pauses a policy: what runs goes on, nothing new starts.
@@ -39,7 +44,10 @@ def reference() -> str:
         names = crd["spec"]["names"]
         parts.append(f"## {names['kind']}\n\n{schema['description']}\n")
         for part in ("spec", "status"):
-            rows = "\n".join(_rows(schema["properties"][part], part))
+            written = (
+                inlined(_SPECS[names["kind"]], closed=True) if part == "spec" and names["kind"] in _SPECS else None
+            )
+            rows = "\n".join(_rows(written or schema["properties"][part], part))
             parts.append(
                 f"### {names['kind']} {part}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
             )
@@ -53,10 +61,18 @@ def _rows(node: Mapping[str, Any], path: str) -> Iterator[str]:
         default = "required" if name in required else _code(inner.get("default"))
         meaning = _escaped(inner.get("description", ""))
         yield f"| `{here}` | {_escaped(_type(inner))} | {default} | {meaning} |"
-        if inner.get("type") == "array" and "properties" in inner["items"]:
-            yield from _rows(inner["items"], f"{here}[]")
-        else:
-            yield from _rows(inner, here)
+        yield from _inner_rows(inner, here)
+
+
+def _inner_rows(node: Mapping[str, Any], path: str) -> Iterator[str]:
+    if node.get("type") != "array":
+        yield from _rows(node, path)
+    elif "oneOf" not in node["items"]:
+        yield from _rows(node["items"], f"{path}[]")
+    else:
+        for form in node["items"]["oneOf"]:
+            kinds = form.get("properties", {}).get("type", {}).get("enum")
+            yield from _rows(form, f"{path}[{', '.join(kinds)}]" if kinds else f"{path}[]")
 
 
 def _code(default: Any) -> str:
@@ -68,17 +84,37 @@ def _code(default: Any) -> str:
 
 def _type(node: Mapping[str, Any]) -> str:
     kind = node.get("type")
+    if "oneOf" in node:
+        return " or ".join(dict.fromkeys(_type(form) for form in node["oneOf"]))
     if node.get("enum"):
         return " or ".join(f"`{option}`" for option in node["enum"])
+    if isinstance(kind, list):
+        return _loose_type(node)
     if kind == "array":
         return f"list of {_type(node['items'])}" + _between(node, "minItems", "maxItems", "items")
     if kind == "object":
-        return "labels" if "additionalProperties" in node else "mapping"
+        return "mapping" if "properties" in node else "labels or other names with a value each"
     if kind == "string":
         return _text_type(node)
-    if node.get("x-kubernetes-int-or-string") or kind == "integer":
+    if kind == "integer":
         return "whole number" + _between(node, "minimum", "maximum", "")
-    return "boolean" if kind == "boolean" else "money"
+    return "boolean" if kind == "boolean" else "any"
+
+
+def _loose_type(node: Mapping[str, Any]) -> str:
+    if "boolean" in node["type"]:
+        return "text" if "number" in node["type"] else "boolean"
+    if "integer" in node["type"]:
+        return (
+            "milliseconds or duration"
+            if "ms" in node["pattern"]
+            else "whole number" + _between(node, "minimum", "maximum", "")
+        )
+    if "[KMGTPE]i" in node["pattern"]:
+        return "quantity"
+    if "maximum" in node:
+        return "percentage"
+    return "money" if node["pattern"].startswith("^[0-9]+(") else "number"
 
 
 def _text_type(node: Mapping[str, Any]) -> str:

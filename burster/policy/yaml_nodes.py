@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from burster.policy import scalars
+
 
 DEPTH_MAX: Final = 40
 VALUES_MAX: Final = 20_000
@@ -46,6 +48,20 @@ class YamlDocument(msgspec.Struct):
     keys: dict[Path, Mark]
     values: dict[Path, Mark]
     problems: list[YamlProblem]
+    text: str = ""  #: of the whole file
+
+    def inside(self, path: Path, line: int, column: int) -> Mark:
+        """Return where a place within a text value stands in the file; the value's own place where that can't be told."""
+        mark = self.values.get(path)
+        value: Any = self.value
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                value = None
+        if mark is None or not isinstance(value, str):
+            return mark or self.mark
+        return _inside(self.text, value, mark, line, column)
 
 
 class _Scalar(msgspec.Struct):
@@ -80,6 +96,11 @@ _INT_DIGITS_MAX: Final = 30
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def _inside(text: str, value: str, mark: Mark, line: int, column: int) -> Mark:
+    found = scalars.place_inside(text, value, (mark.line, mark.column), (line, column))
+    return Mark(*found) if found else mark
+
+
 def parse_yaml(text: str) -> Iterator[YamlDocument]:
     """Yield the documents of a text, empty ones left out. Raises YamlProblem where the text is no YAML."""
     documents = 0
@@ -89,7 +110,7 @@ def parse_yaml(text: str) -> Iterator[YamlDocument]:
             raise YamlProblem(f"more than {DOCUMENTS_MAX} documents in one file: split it", root.mark)
         if isinstance(root, _Scalar) and root.plain and _NULL.fullmatch(root.text):
             continue
-        document = YamlDocument(None, root.mark, {}, {}, [])
+        document = YamlDocument(None, root.mark, {}, {}, [], text)
         document.value = _Builder(document).build(root, ())
         yield document
 

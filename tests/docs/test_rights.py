@@ -28,7 +28,8 @@ metadata: {name: everything, namespace: default}
 spec:
   workload: {podNamePattern: "(web|set|task).*"}
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
-  placement: {targets: [azure-westeurope-tdx], cooldownPeriod: 30, drain: 10s}
+  cooldownPeriod: 30
+  placement: {targets: [azure-westeurope-tdx], drain: 10s}
 """
 
 

@@ -27,7 +27,8 @@ spec:
   workload: {kind: Deployment, namePattern: web}
   triggers: [{type: pending-pods, metadata: {pendingFor: 1s}}]
   limits: {maxBursts: 3}
-  placement: {strategy: Clone, targets: [azure-westeurope-tdx], lease: 30m, cooldownPeriod: 2, drain: 2s}
+  cooldownPeriod: 2
+  placement: {strategy: Clone, targets: [azure-westeurope-tdx], lease: 30m, drain: 2s}
 """
 _IMAGE = "registry.bank.example/work@sha256:" + "1" * 64
 _VMS = (

@@ -65,11 +65,11 @@ def test_every_field_arrives_in_the_engines_units():
             "targets": ["azure", "other"],
             "sizes": ["Standard_DC2es_v6"],
             "lease": "1h",
-            "cooldownPeriod": 0,
             "drain": "0",
         },
         confidential={"tees": ["SNP", "TDX"], "secureBoot": False},
         priority=-5,
+        cooldownPeriod=0,
     )
     obj["metadata"] |= {"uid": "u-1", "generation": 7, "annotations": {"burster.dev/paused": "true"}}
     assert compile_policy(obj) == Policy(

@@ -35,8 +35,15 @@ def a_policy(**spec):
 
 def test_the_servers_defaults_mean_the_same_as_ours(store):
     stored = store.create(POLICIES, "bank", a_policy(limits={"budget": {"perHour": 2.5, "perDay": "20"}}))
-    assert stored["spec"]["placement"]["cooldownPeriod"] == 300
-    assert stored["spec"]["confidential"] == {"tees": ["TDX"], "secureBoot": True}
+    assert stored["spec"]["cooldownPeriod"] == 300
+    assert stored["spec"]["confidential"] == {
+        "tees": ["TDX"],
+        "secureBoot": True,
+        "attestation": "Required",
+        "exec": "Forbidden",
+        "images": {"digestOnly": False},
+        "secrets": {"mode": "Any"},
+    }
     ours = compile_policy(a_policy(limits={"budget": {"perHour": 2.5, "perDay": "20"}}))
     assert msgspec.structs.replace(compile_policy(stored), uid="", generation=0) == ours
 
@@ -48,7 +55,7 @@ def test_the_servers_defaults_mean_the_same_as_ours(store):
         {"limits": {"budget": {"perHour": -1}}},
         {"limits": {"maxBursts": -1}},
         {"limits": {"maxBursts": "4"}},
-        {"triggers": [{"type": "prometheus"}]},
+        {"triggers": [{"type": "kafka"}]},
         {"triggers": []},
         {"workload": {}},
         {"placement": {"targets": []}},
