@@ -4,7 +4,9 @@ from typing import Final
 
 from burster.engine import budgets, capacity, demand, ending, releases, storms, wait
 from burster.engine import lifecycle_actions as actions
+from burster.engine.eligibility import reopen_for
 from burster.engine.lifecycle import ACTIVE, ANSWERING
+from burster.engine.observe_rules import policy_accepted
 from burster.engine.offer_index import join_offerings, quota_keys
 from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
@@ -45,6 +47,7 @@ def reopen_all(state: State) -> None:
 def policy_seen(state: State, stimulus: PolicySeen) -> None:
     """Take a policy in; what it spent before it changed stays spent."""
     policy = stimulus.policy
+    policy_accepted(state, policy.key)
     entry = state.policies.get(policy.key)
     if entry is not None and entry.policy == policy:
         return
@@ -66,6 +69,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
 
 def policy_gone(state: State, stimulus: PolicyGone) -> None:
     """Bring a deleted policy's bursts home; its account is kept."""
+    policy_accepted(state, stimulus.key)
     entry = state.policies.pop(stimulus.key, None)
     if entry is None:
         return
@@ -306,6 +310,7 @@ def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
     state.capacity_requested = stimulus.requested
     state.capacity_nodes = stimulus.nodes
     releases.note_room(state)
+    reopen_for(state, "onprem")
 
 
 def ledger_restored(state: State, stimulus: LedgerRestored) -> None:

@@ -4,10 +4,12 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Literal
 
+from burster.engine.answers import Refusal
 from burster.engine.lifecycle import edge_allowed
 from burster.engine.matching import Matcher
 from burster.engine.money import Account
 from burster.engine.offer_index import Narrowing, OfferIndex
+from burster.engine.scaler import Reading, ScaleBook, Scaler
 from burster.engine.scopes import NO_LIMITS, Scope
 from burster.engine.shapes import Shape
 from burster.model.bursts import Burst, Phase
@@ -17,11 +19,13 @@ from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
-from burster.model.stimuli import CloudPodSeen, PolicyRefused, Spend
+from burster.model.stimuli import CloudPodSeen, PolicyRefused, Spend, WorkloadSeen
 from burster.model.targets import Target
 
 
-TimerKind = Literal["age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "forget", "policy-status"]
+TimerKind = Literal[
+    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "forget", "policy-status"
+]
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
@@ -72,6 +76,16 @@ class Learned:
 
 
 @dataclass(slots=True)
+class Looked:
+    """What a policy's ``when`` saw, or what came of it, in one step: once for all its pods."""
+
+    turn: int
+    refusal: Refusal | None = None
+    values: dict[str, object] = field(default_factory=dict[str, object])
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(slots=True)
 class PolicyEntry:
     """A policy and its queue."""
 
@@ -91,8 +105,12 @@ class PolicyEntry:
     cursor: QueueKey | None = None  #: how far it has come
     too_few: bool = False  #: the queue waits for more pods to join it
     fresh: list[str] = field(default_factory=list[str])  #: pods to look at although the queue is not reopened
+    #: trigger -> the latest word on it
+    readings: dict[str, Reading] = field(default_factory=dict[str, Reading])
+    scaler: Scaler | None = None  #: where demand is a number: how it came to be what it is
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
+    looked: Looked | None = None  #: what its condition saw last
 
     @property
     def account(self) -> Account:
@@ -141,6 +159,7 @@ class TargetEntry:
     offerings: tuple[Offering, ...] = ()  #: that and the target's own catalogue
     indexed: tuple[Target, tuple[Offering, ...]] | None = None  #: what ``indexes`` were made of
     indexes: dict[Narrowing, OfferIndex] = field(default_factory=dict[Narrowing, OfferIndex])
+    families: dict[str, str] = field(default_factory=dict[str, str])  #: of its sizes
     #: (region, family) -> row, both in lower case
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
     #: (region, family) -> vCPUs that burster launched and the rows may not count yet
@@ -164,6 +183,23 @@ class TargetEntry:
         return self.scope.vcpus
 
 
+# A burst's containers are made by plain functions, as ``dict[str, int]()`` takes several times as long.
+def _no_instructions() -> dict[str, Instruction]:
+    return {}
+
+
+def _no_attempts() -> dict[str, int]:
+    return {}
+
+
+def _no_vms() -> dict[str, list[int | None]]:
+    return {}
+
+
+def _no_names() -> set[str]:
+    return set()
+
+
 @dataclass(slots=True)
 class BurstEntry:
     """A burst and what is under way for it."""
@@ -181,20 +217,20 @@ class BurstEntry:
     unwanted: bool = False  #: it comes home for want of demand
     crowded: bool = False  #: on-prem has been without room for its pod while it was out
     room_since_ms: int | None = None  #: since when on-prem has had room for its pod, after there was none
-    under_way: dict[str, Instruction] = field(default_factory=dict[str, Instruction])
-    attempts: dict[str, int] = field(default_factory=dict[str, int])
+    under_way: dict[str, Instruction] = field(default_factory=_no_instructions)
+    attempts: dict[str, int] = field(default_factory=_no_attempts)
     held_micro_usd: int = 0  #: reserved in the accounts now
     booked_micro_usd: int = 0  #: settled in the accounts while it runs, so not any more reserved
     booked_until_ms: int = 0  #: for the time until then
     claimed_micro_usd: int = 0  #: kept in the accounts for its next renewal
     #: VM name -> [first known start, confirmed end or None], in epoch ms: what is billed
-    vms: dict[str, list[int | None]] = field(default_factory=dict[str, "list[int | None]"])
+    vms: dict[str, list[int | None]] = field(default_factory=_no_vms)
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
     vms_known: bool = False  #: the cloud has answered since the pod was placed
     looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
     vms_gone: bool = False  #: no VM was left after the pod had gone
     reported_vms: set[str] = field(
-        default_factory=set[str]
+        default_factory=_no_names
     )  #: left-behind VMs that were told once, where nothing is swept
     observations: int = 0
     observing_gone: bool = (
@@ -224,6 +260,9 @@ class State:
     policies: dict[str, PolicyEntry] = field(default_factory=dict[str, PolicyEntry])
     #: policies whose latest version is not valid, whether or not an earlier one is in force
     refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
+    turn: int = 0  #: how many steps there have been
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels
+    trustees_down: dict[str, str] = field(default_factory=dict[str, str])  #: target -> why its Trustee does not answer
     policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
     #: offerings and quotas that came before their target did
@@ -261,6 +300,12 @@ class State:
     #: pod key -> (until, what it asks for, why): pods that were given back to on-prem and are left to it for a while
     held_off: dict[str, tuple[int, Resources, Reason]] = field(default_factory=dict[str, tuple[int, Resources, Reason]])
     learned: Learned = field(default_factory=Learned)
+    #: ``namespace/kind/name`` -> a workload that policies name, as it is now
+    workloads: dict[str, WorkloadSeen] = field(default_factory=dict[str, WorkloadSeen])
+    workloads_changed: set[str] = field(default_factory=set[str])  #: in this step
+    scaling_open: set[str] = field(default_factory=set[str])  #: policies that heard of a trigger in this step
+    #: policy -> the workload that it scales, and the money of its replicas; also while a policy that is gone still has some
+    scale_books: dict[str, ScaleBook] = field(default_factory=dict[str, ScaleBook])
     #: policies whose releases are to be looked at in this step
     releases_open: set[str] = field(default_factory=set[str])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going

@@ -24,6 +24,7 @@ from typing import Any, Final
 from burster.engine import budgets, demand, outcomes, policy_status, queues, sweeping
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
+from burster.engine import observe_rules as rules
 from burster.engine import observe_world as world
 from burster.engine.adoption import restore_breaker, resume
 from burster.engine.releases import release
@@ -57,6 +58,7 @@ def initial_state() -> State:
 def step(state: State, stimuli: Sequence[Stimulus], now_ms: int) -> StepResult:
     """Take facts in and return what follows from them. ``now_ms`` never runs backwards: an earlier time counts as the last one."""
     state.now_ms = max(state.now_ms, now_ms)
+    state.turn += 1
     _absorb(state, stimuli)  # 1
     if state.ready:
         _decide(state)  # 2 to 9
@@ -84,7 +86,7 @@ def _absorb(state: State, stimuli: Sequence[Stimulus]) -> None:
 def _decide(state: State) -> None:
     """Let what is due fall due, start what may go, bring home what is not needed, and say why."""
     fire_due(state)  # 2: who has become old enough waits in its policy's queue
-    queues.serve(state, sorted(state.policies))  # 3 to 7
+    queues.serve(state)  # 3 to 7
     release(state)  # 8
     fire_due(state)  # what the decisions above made due at once
     demand.say_unmatched(state)  # 9
@@ -143,6 +145,10 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.SourceSynced: _synced,
     s.PolicySeen: world.policy_seen,
     s.PolicyGone: world.policy_gone,
+    s.PolicyRefused: rules.policy_refused,
+    s.NamespaceSeen: rules.namespace_seen,
+    s.NamespaceGone: rules.namespace_gone,
+    s.TrusteeHealth: rules.trustee_health,
     s.TargetSeen: world.target_seen,
     s.TargetGone: world.target_gone,
     s.OfferingsSeen: world.offerings_seen,
