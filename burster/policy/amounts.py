@@ -39,7 +39,7 @@ class MetricNumber(Kind, frozen=True):
     def _check(self, value: Any) -> Any:
         what = "0 or more" if self.zero else "more than 0"
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f'{shown(value)} is no number: write a number that is {what}, for example "1.5"')
+            raise ValueError(f'{shown(value)} is no number: write a number that is {what}, for example "1.5"')  # noqa: TRY004 (pydantic reports ValueError)
         text = value if isinstance(value, str) else repr(value)
         if len(text) > _NUMBER_LENGTH_MAX or not _NUMBER.fullmatch(text):
             raise ValueError(f'{shown(text)} is no number: write a finite number that is {what}, for example "1.5"')
@@ -79,7 +79,7 @@ class Percentage(Kind, frozen=True):
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f'{shown(value)} is no percentage: write a number from 0 to 100, for example "12.5"')
+            raise ValueError(f'{shown(value)} is no percentage: write a number from 0 to 100, for example "12.5"')  # noqa: TRY004 (pydantic reports ValueError)
         text = value if isinstance(value, str) else repr(value)
         if not _PERCENT.fullmatch(text) or percent_milli(text) > _HUNDRED_PERCENT_MILLI:
             raise ValueError(
@@ -115,7 +115,7 @@ class Quantity(Kind, frozen=True):
             value = str(value)
         if not isinstance(value, str):
             example = "500m" if self.of == "cpu" else "4Gi"
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 (pydantic reports ValueError)
                 f'{shown(value)} is no amount of {self.of}: write it as Kubernetes does, for example "{example}"'
             )
         if self.parse(value) < self.least:
@@ -143,7 +143,7 @@ class Switch(Kind, frozen=True):
         if isinstance(value, str) and value in (*_TRUE, *_FALSE):
             return value in _TRUE
         if not isinstance(value, bool):
-            raise ValueError(f'{shown(value)} is neither true nor false: write "true" or "false"')
+            raise ValueError(f'{shown(value)} is neither true nor false: write "true" or "false"')  # noqa: TRY004 (pydantic reports ValueError)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:

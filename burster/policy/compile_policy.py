@@ -12,7 +12,8 @@ from burster.model.policies import (
 )
 from burster.model.quantities import parse_duration_ms, parse_micro_usd
 from burster.policy.compile_limits import compile_limits, compile_window
-from burster.policy.compile_triggers import compile_scaling, compile_triggers
+from burster.policy.compile_scaling import compile_scaling
+from burster.policy.compile_triggers import compile_triggers
 from burster.policy.schema_policy import BurstPolicy, ConfidentialSpec, InitdataSpec, PlacementSpec, WaitSpec
 from burster.policy.schema_workload import PodSelector, Workload
 

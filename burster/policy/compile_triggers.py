@@ -1,10 +1,9 @@
-"""Triggers and their arithmetic as the engine counts them: milli-units, milliseconds, the HPA's defaults filled in.
+"""Triggers as the engine counts them: milli-units and milliseconds.
 
 Called by ``compile_policy``. Rounds as KEDA does.
 """
 
-from burster.model.quantities import MILLIS_PER_SECOND, parse_cpu_millicores, parse_duration_ms, parse_memory_bytes
-from burster.model.scaling import Behavior, Direction, Fallback, Scaling, ScalingModifiers, Step
+from burster.model.quantities import parse_cpu_millicores, parse_duration_ms, parse_memory_bytes
 from burster.model.triggers import (
     AuthMode,
     AuthRef,
@@ -22,17 +21,8 @@ from burster.model.triggers import (
 from burster.policy import schema_triggers as written
 from burster.policy.amounts import MILLI, activation_milli, threshold_milli
 from burster.policy.policy_rules import trigger_names
-from burster.policy.schema_policy import BurstPolicySpec
-from burster.policy.schema_scaling import BehaviorSpec, DirectionSpec, FallbackSpec, ScalingModifiersSpec
 from burster.policy.schema_workload import WorkloadRefSpec
 from burster.policy.texts import pairs_of
-
-
-#: what the API server writes into an HPA whose behavior leaves them out
-_UP_STEPS = (Step(type="Pods", value=4, period_ms=15_000), Step(type="Percent", value=100, period_ms=15_000))
-_DOWN_STEPS = (Step(type="Percent", value=100, period_ms=15_000),)
-_UP_STABILIZATION_S = 0
-_DOWN_STABILIZATION_S = 300
 
 
 def compile_triggers(triggers: tuple[written.Trigger, ...]) -> tuple[Trigger, ...]:
@@ -43,43 +33,59 @@ def compile_triggers(triggers: tuple[written.Trigger, ...]) -> tuple[Trigger, ..
 def _trigger(trigger: written.Trigger, name: str) -> Trigger:
     match trigger:
         case written.PendingPodsSpec():
-            return _pending(trigger, name)
+            made = _pending(trigger, name)
         case written.PrometheusSpec():
-            return _prometheus(trigger, name)
+            made = _prometheus(trigger, name)
         case written.MetricsApiSpec():
-            return _metrics_api(trigger, name)
-        case written.KubernetesWorkloadSpec(metadata=metadata):
-            return KubernetesWorkloadTrigger(
-                name=name,
-                metric_type=trigger.metric_type,
-                use_cached_metrics=trigger.use_cached_metrics,
-                threshold_milli=threshold_milli(metadata.value),
-                activation_milli=activation_milli(metadata.activation_value),
-                pod_selector=metadata.pod_selector,
-                group_by_node=metadata.group_by_node,
-            )
-        case written.ExternalSpec(metadata=metadata):
-            return ExternalTrigger(
-                name=name,
-                metric_type=trigger.metric_type,
-                use_cached_metrics=trigger.use_cached_metrics,
-                threshold_milli=threshold_milli(metadata.target_value),
-                activation_milli=activation_milli(metadata.activation_target_value),
-                scaler_address=metadata.scaler_address or "",
-                metadata=dict(metadata.model_extra or {}),
-                auth=_auth(trigger.authentication_ref),
-            )
-        case written.CronSpec(metadata=metadata):
-            return CronTrigger(
-                name=name,
-                metric_type=trigger.metric_type,
-                start=metadata.start,
-                end=metadata.end,
-                timezone=metadata.timezone,
-                desired_replicas=metadata.desired_replicas,
-            )
+            made = _metrics_api(trigger, name)
+        case written.KubernetesWorkloadSpec():
+            made = _kubernetes_workload(trigger, name)
+        case written.ExternalSpec():
+            made = _external(trigger, name)
+        case written.CronSpec():
+            made = _cron(trigger, name)
         case written.ResourceSpec():
-            return _resource(trigger, name)
+            made = _resource(trigger, name)
+    return made
+
+
+def _kubernetes_workload(trigger: written.KubernetesWorkloadSpec, name: str) -> KubernetesWorkloadTrigger:
+    metadata = trigger.metadata
+    return KubernetesWorkloadTrigger(
+        name=name,
+        metric_type=trigger.metric_type,
+        use_cached_metrics=trigger.use_cached_metrics,
+        threshold_milli=threshold_milli(metadata.value),
+        activation_milli=activation_milli(metadata.activation_value),
+        pod_selector=metadata.pod_selector,
+        group_by_node=metadata.group_by_node,
+    )
+
+
+def _external(trigger: written.ExternalSpec, name: str) -> ExternalTrigger:
+    metadata = trigger.metadata
+    return ExternalTrigger(
+        name=name,
+        metric_type=trigger.metric_type,
+        use_cached_metrics=trigger.use_cached_metrics,
+        threshold_milli=threshold_milli(metadata.target_value),
+        activation_milli=activation_milli(metadata.activation_target_value),
+        scaler_address=metadata.scaler_address or "",
+        metadata=dict(metadata.model_extra or {}),
+        auth=_auth(trigger.authentication_ref),
+    )
+
+
+def _cron(trigger: written.CronSpec, name: str) -> CronTrigger:
+    metadata = trigger.metadata
+    return CronTrigger(
+        name=name,
+        metric_type=trigger.metric_type,
+        start=metadata.start,
+        end=metadata.end,
+        timezone=metadata.timezone,
+        desired_replicas=metadata.desired_replicas,
+    )
 
 
 def _pending(trigger: written.PendingPodsSpec, name: str) -> PendingPodsTrigger:
@@ -184,60 +190,3 @@ def _auth(ref: written.AuthRefSpec | None) -> AuthRef | None:
 def workload_ref(spec: WorkloadRefSpec) -> WorkloadRef:
     """Return the name of a workload."""
     return WorkloadRef(kind=spec.kind, name=spec.name, api_version=spec.api_version)
-
-
-def compile_scaling(spec: BurstPolicySpec) -> Scaling:
-    """Return how values become a number of replicas."""
-    advanced = spec.advanced
-    hpa = advanced.horizontal_pod_autoscaler_config
-    return Scaling(
-        target=workload_ref(spec.scale_target_ref) if spec.scale_target_ref else None,
-        min_replicas=spec.min_replica_count,
-        max_replicas=spec.max_replica_count,
-        idle_replicas=spec.idle_replica_count,
-        polling_ms=spec.polling_interval * MILLIS_PER_SECOND,
-        cooldown_ms=spec.cooldown_period * MILLIS_PER_SECOND,
-        initial_cooldown_ms=spec.initial_cooldown_period * MILLIS_PER_SECOND,
-        behavior=_behavior(hpa.behavior) if hpa and hpa.behavior else None,
-        fallback=_fallback(spec.fallback) if spec.fallback else None,
-        modifiers=_modifiers(advanced.scaling_modifiers) if advanced.scaling_modifiers else None,
-        restore_to_original=advanced.restore_to_original_replica_count,
-    )
-
-
-def _behavior(spec: BehaviorSpec) -> Behavior:
-    return Behavior(
-        scale_up=_direction(spec.scale_up, _UP_STABILIZATION_S, _UP_STEPS),
-        scale_down=_direction(spec.scale_down, _DOWN_STABILIZATION_S, _DOWN_STEPS),
-    )
-
-
-def _direction(spec: DirectionSpec | None, stabilization_s: int, steps: tuple[Step, ...]) -> Direction:
-    if spec is None:
-        return Direction(stabilization_ms=stabilization_s * MILLIS_PER_SECOND, steps=steps)
-    if spec.stabilization_window_seconds is not None:
-        stabilization_s = spec.stabilization_window_seconds
-    if spec.policies is not None:
-        steps = tuple(
-            Step(type=one.type, value=one.value, period_ms=one.period_seconds * MILLIS_PER_SECOND)
-            for one in spec.policies
-        )
-    return Direction(
-        stabilization_ms=stabilization_s * MILLIS_PER_SECOND,
-        select=spec.select_policy,
-        steps=steps,
-        tolerance_milli=100 if spec.tolerance is None else parse_cpu_millicores(spec.tolerance),
-    )
-
-
-def _fallback(spec: FallbackSpec) -> Fallback:
-    return Fallback(failure_threshold=spec.failure_threshold, replicas=spec.replicas, behavior=spec.behavior)
-
-
-def _modifiers(spec: ScalingModifiersSpec) -> ScalingModifiers:
-    return ScalingModifiers(
-        formula=spec.formula,
-        target_milli=threshold_milli(spec.target),
-        activation_milli=activation_milli(spec.activation_target),
-        metric_type=spec.metric_type,
-    )

@@ -117,7 +117,8 @@ def _check_strategy(spec: "BurstPolicySpec", wrong: Findings) -> None:
         wrong.at(
             "workload",
             "ownerRef",
-            message="is required where metrics say how many clones there are (or scaleTargetRef): name the one workload whose template is taken",
+            message="is required where metrics say how many clones there are (or scaleTargetRef):"
+            " name the one workload whose template is taken",
         )
     if strategy not in {"Scale", "Signal"}:
         for index, trigger in enumerate(spec.triggers):

@@ -145,6 +145,11 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], raw: str) -> str:
     if kind == "extra_forbidden":
         owner = _model_at(model, path[:-1])
         return _hint(owner, str(path[-1])) or _unknown(str(path[-1]), _siblings(owner))
+    return _type_sentence(details, value, model, raw)
+
+
+def _type_sentence(details: ErrorDetails, value: object, model: type[BaseModel], raw: str) -> str:
+    kind, context = details["type"], details.get("ctx", {})
     if kind == "literal_error":
         allowed = [option.strip("'") for option in context["expected"].replace(" or ", ", ").split(", ")]
         hint = _suggestion(str(value), allowed)
@@ -152,10 +157,10 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], raw: str) -> str:
     expected = _expected(kind, context)
     if expected is None:
         return f"{details['msg']}, found {_described(value)}"
-    what = _description(model, path)
-    return f"expected {expected}, found {_described(value)}{_quoting(value, raw) if kind == 'string_type' else ''}" + (
-        f" ({what.rstrip('.')})" if what and kind != "string_type" else ""
-    )
+    if kind == "string_type":
+        return f"expected {expected}, found {_described(value)}{_quoting(value, raw)}"
+    what = _description(model, tuple(details["loc"])).rstrip(".")
+    return f"expected {expected}, found {_described(value)}" + (f" ({what})" if what else "")
 
 
 def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
@@ -254,8 +259,8 @@ def _trigger_sentence(kind: object) -> str:
         return "'external-push' is not supported: use external, to which anybody may push a number"
     hint = _suggestion(name, list(SUPPORTED_TRIGGERS))
     return (
-        f"type {name!r:.60} is not supported{hint or ''}: use one of {listed}; for any other of KEDA's scalers let its ScaledObject stay with"
-        " KEDA and push the value to a trigger of type external"
+        f"type {name!r:.60} is not supported{hint or ''}: use one of {listed}; for any other of KEDA's scalers let its ScaledObject"
+        " stay with KEDA and push the value to a trigger of type external"
     )
 
 

@@ -91,14 +91,20 @@ def _type(node: Mapping[str, Any]) -> str:
     if isinstance(kind, list):
         return _loose_type(node)
     if kind == "array":
-        return f"list of {_type(node['items'])}" + _between(node, "minItems", "maxItems", "items")
-    if kind == "object":
-        return "mapping" if "properties" in node else "labels or other names with a value each"
-    if kind == "string":
-        return _text_type(node)
-    if kind == "integer":
+        return _list_type(node)
+    return _text_type(node) if kind == "string" else _plain_type(node)
+
+
+def _plain_type(node: Mapping[str, Any]) -> str:
+    if node.get("type") == "object":
+        return "mapping" if "properties" in node else "names with a value each"
+    if node.get("type") == "integer":
         return "whole number" + _between(node, "minimum", "maximum", "")
-    return "boolean" if kind == "boolean" else "any"
+    return str(node.get("type", "any"))
+
+
+def _list_type(node: Mapping[str, Any]) -> str:
+    return f"list of {_type(node['items'])}" + _between(node, "minItems", "maxItems", "items")
 
 
 def _loose_type(node: Mapping[str, Any]) -> str:

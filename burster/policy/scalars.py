@@ -14,8 +14,6 @@ _PROPERTY: Final = re.compile(r"\S+\s+")
 _BLANKS: Final = " \t\r\n"
 _ESCAPED_BLANKS: Final = (" ", "t", "n", "r", "\n", "\r\n", "\t")
 _ESCAPED: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|\r?\n|.)", re.DOTALL)
-_ESCAPED_PROPERTY: Final = re.compile(r"\S+\s+")
-_BLANKS: Final = (" ", "t", "n", "r", "\n", "\r\n", "\t")
 
 
 def place_inside(text: str, value: str, start: Place, place: Place) -> Place | None:

@@ -5,7 +5,7 @@ Everything else of the schema builds on this. Nothing here knows a field of a po
 
 from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from burster.policy.fields import DnsLabel, DnsShortName
@@ -32,14 +32,14 @@ class Strict(BaseModel):
         return cls.hints.get(name, "")
 
 
-def ruled(*rules: tuple[str, str], **more: Any) -> ConfigDict:
+def ruled(*rules: tuple[str, str], **more: JsonValue) -> ConfigDict:
     """Return a model's configuration that states rules for API servers, each a CEL expression over ``self`` and its message.
 
     The model's own validators state the same in Python; a test holds the two to the same verdicts. ``more`` are further keywords of its
     JSON Schema.
     """
-    stated = [{"rule": rule, "message": message} for rule, message in rules]
-    return ConfigDict(json_schema_extra={**more, **({RULES: stated} if stated else {})})
+    stated: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]
+    return ConfigDict(json_schema_extra={**more, RULES: stated})
 
 
 class Metadata(Strict):

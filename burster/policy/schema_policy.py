@@ -105,7 +105,7 @@ class PlacementSpec(Strict):
     )
     return_home: Literal["WhenStarted", "WhenRoom"] = Field(
         default="WhenStarted",
-        description="WhenStarted: a clone goes when its pod runs on-prem. WhenRoom: also when on-prem has had room for it for as long as idle.",
+        description="WhenStarted: a clone goes when its pod runs on-prem. WhenRoom: also when on-prem has had room for it as long as idle.",
     )
     max_disrupted_percent: int = Field(
         default=10,

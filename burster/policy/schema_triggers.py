@@ -9,80 +9,19 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from burster.policy.amounts import Activation, Cpu, Memory, Millis, Quantity, Threshold, TrueOrFalse
-from burster.policy.fields import DnsLabel, DnsName, DurationBetween, Matching, WholeNumber, unique
+from burster.policy.amounts import Activation, Cpu, Memory, Quantity, Threshold, TrueOrFalse
+from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, unique
 from burster.policy.refusals import Findings
-from burster.policy.schema_base import RULES, Strict
+from burster.policy.schema_base import RULES
+from burster.policy.schema_http_triggers import MetricsApiSpec, PrometheusSpec
+from burster.policy.schema_trigger_base import AnyTrigger, AuthRefSpec, PodMetricType, PolledTrigger, TriggerMetadata
 from burster.policy.schema_workload import WorkloadRefSpec
-from burster.policy.texts import Cron, DnsNames, Headers, Pairs, ResourceName, SelectorWords, Url, Zone
+from burster.policy.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone
+from burster.policy.trigger_rules import TRIGGER_RULES
 
 
 PRIORITY_MAX: Final = 2**31 - 1
 PERCENT_MAX: Final = 100_000
-#: parameters that KEDA takes from authentication objects
-CREDENTIALS: Final = (
-    "ca", "cert", "key", "keyPassword", "username", "password", "bearerToken", "token", "apiKey", "customAuthHeader",
-    "customAuthValue", "caCert", "tlsClientCert", "tlsClientKey", "clientID", "clientSecret", "oauthTokenURI", "scope", "endpointParams",
-)  # fmt: skip
-_CREDENTIAL: Final = (
-    "is a credential: put it into a TriggerAuthentication, which authenticationRef names, and remove it here"
-)
-_FROM_ENV: Final = (
-    "burster reads no container's environment: write the value itself, or put a credential into a TriggerAuthentication"
-)
-_EXCLUSIVE_MODES: Final = ("bearer", "basic", "oauth")
-
-TriggerName = Annotated[
-    str,
-    Matching(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", 63, "a trigger's name: letters, digits, '_', '-' and '.'"),
-]
-PodMetricType = Literal["AverageValue", "Value"]
-
-
-class AuthRefSpec(Strict):
-    """KEDA's object that holds the credentials."""
-
-    name: DnsName = Field(description="The object's name; a TriggerAuthentication is in the policy's namespace.")
-    kind: Literal["TriggerAuthentication", "ClusterTriggerAuthentication"] = Field(
-        default="TriggerAuthentication", description="Its kind."
-    )
-
-
-class TriggerMetadata(Strict):
-    """Base of the triggers' settings: says what to do about credentials and KEDA's other ways to pass them."""
-
-    @classmethod
-    def hint(cls, name: str) -> str:
-        """Return what to do about a credential, and about what only KEDA can read."""
-        if name in CREDENTIALS:
-            return _CREDENTIAL
-        return _FROM_ENV if name.endswith("FromEnv") else super().hint(name)
-
-
-class _AnyTrigger(Strict):
-    """What triggers of every type have."""
-
-    hints: ClassVar[dict[str, str]] = {
-        "authenticationRef": "triggers of this type need no credentials: remove it",
-        "useCachedMetrics": "triggers of this type are never cached, as in KEDA: remove it",
-        "sourceRef": "only cpu and memory triggers measure a workload: remove it",
-    }
-
-    name: TriggerName | None = Field(
-        default=None,
-        description="What reasons, conditions and formulas call this trigger; its type (or s, its place and its type) where it is left out.",
-    )
-
-
-class _PolledTrigger(_AnyTrigger):
-    """What triggers have whose value is asked for."""
-
-    metric_type: PodMetricType = Field(
-        default="AverageValue", description="AverageValue: the threshold is per replica. Value: it is for all together."
-    )
-    use_cached_metrics: bool = Field(
-        default=False, description="Whether the number of replicas is made of the latest poll's value."
-    )
 
 
 class PendingPodsMetadata(TriggerMetadata):
@@ -141,7 +80,7 @@ def _parsed(parse: Any, text: str | None) -> int | None:
     return None if text is None else parse(text)
 
 
-class PendingPodsSpec(_AnyTrigger):
+class PendingPodsSpec(AnyTrigger):
     """On-prem pods that no node takes."""
 
     type: Literal["pending-pods"] = Field(description="Which trigger.")
@@ -149,143 +88,6 @@ class PendingPodsSpec(_AnyTrigger):
     metric_type: PodMetricType = Field(
         default="AverageValue", description="AverageValue: the threshold is per replica. Value: it is for all together."
     )
-
-
-def _modes(value: str) -> str:
-    modes = [mode.strip() for mode in value.split(",")]
-    known = ("apiKey", "basic", "bearer", "custom", "oauth", "tls")
-    for mode in modes:
-        if mode not in known:
-            raise ValueError(
-                f"{mode!r} is no mode of authentication: use one or more of {', '.join(known)}, with commas between"
-            )
-    unique(tuple(modes))
-    exclusive = [mode for mode in modes if mode in _EXCLUSIVE_MODES]
-    if len(exclusive) > 1:
-        raise ValueError(f"{' and '.join(exclusive)} exclude each other: keep one of them")
-    return ",".join(modes)
-
-
-AuthModes = Annotated[str, Field(max_length=60), AfterValidator(_modes)]
-
-
-class _HttpMetadata(TriggerMetadata):
-    """Settings of what is read over HTTP."""
-
-    auth_modes: AuthModes | None = Field(
-        default=None,
-        description="How to authenticate, with commas between: apiKey, basic, bearer, custom, oauth, tls. bearer, basic and oauth exclude each"
-        " other.",
-    )
-    auth_mode: AuthModes | None = Field(default=None, description="KEDA's older name of authModes.")
-    unsafe_ssl: TrueOrFalse = Field(default=False, description="Whether a certificate that can't be verified will do.")
-    timeout: Millis = Field(default=3_000, description="How long an answer may take: milliseconds, or a duration.")
-
-    @model_validator(mode="after")
-    def _one_name(self) -> "_HttpMetadata":
-        wrong = Findings()
-        if self.auth_modes is not None and self.auth_mode is not None:
-            wrong.at("authMode", message="is the older name of authModes, which is given too: remove it")
-        wrong.raise_any()
-        return self
-
-    @property
-    def modes(self) -> str:
-        """The modes of authentication, by whichever name they were given."""
-        return self.auth_modes or self.auth_mode or ""
-
-
-class _HttpTrigger(_PolledTrigger):
-    """What triggers have that are read over HTTP."""
-
-    authentication_ref: AuthRefSpec | None = Field(default=None, description="Where the credentials are.")
-
-    def _check_access(self, metadata: _HttpMetadata) -> None:
-        wrong = Findings()
-        if metadata.modes and self.authentication_ref is None:
-            name = "authModes" if metadata.auth_modes else "authMode"
-            wrong.at(
-                "metadata", name, message="needs credentials: name their TriggerAuthentication by authenticationRef"
-            )
-        wrong.raise_any()
-
-
-class PrometheusMetadata(_HttpMetadata):
-    """The settings of a prometheus trigger: KEDA's."""
-
-    server_address: Url = Field(description="The server; the target's allowedMetricEndpoints must list it.")
-    query: Annotated[str, Field(min_length=1, max_length=8_192)] = Field(description="PromQL that yields one number.")
-    threshold: Threshold = Field(description="The value per replica.")
-    activation_threshold: Activation = Field(
-        default="0", description="The trigger is active where the value is above this."
-    )
-    namespace: DnsLabel | None = Field(default=None, description="Sent as namespace, for servers with many tenants.")
-    custom_headers: Headers | None = Field(
-        default=None, description="Headers to send: name=value, with commas between."
-    )
-    query_parameters: Pairs | None = Field(
-        default=None, description="Parameters to send: name=value, with commas between."
-    )
-    ignore_null_values: TrueOrFalse = Field(default=True, description="Whether no result is 0; else it is an error.")
-    aws_region: (
-        Annotated[str, Matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", 30, "an AWS region, for example eu-west-1")] | None
-    ) = Field(default=None, description="The region of an Amazon Managed Prometheus.")
-    identity_owner: Literal["pod", "operator"] | None = Field(
-        default=None, description="KEDA's identityOwner, for Amazon Managed Prometheus."
-    )
-    metric_name: Annotated[str, Field(max_length=256)] | None = Field(
-        default=None, description="Taken and not used, as by KEDA: a name it once gave the metric."
-    )
-
-
-class PrometheusSpec(_HttpTrigger):
-    """One number by a query to a Prometheus or a Thanos."""
-
-    type: Literal["prometheus"] = Field(description="Which trigger.")
-    metadata: PrometheusMetadata = Field(description="The trigger's settings.")
-
-    @model_validator(mode="after")
-    def _access(self) -> "PrometheusSpec":
-        self._check_access(self.metadata)
-        return self
-
-
-class MetricsApiMetadata(_HttpMetadata):
-    """The settings of a metrics-api trigger: KEDA's."""
-
-    url: Url = Field(description="What to read; the target's allowedMetricEndpoints must list its server.")
-    value_location: Annotated[str, Field(min_length=1, max_length=1_024)] = Field(
-        description="Where in the answer the number is: a GJSON path, a path, or a metric with labels."
-    )
-    target_value: Threshold = Field(description="The value per replica.")
-    activation_target_value: Activation = Field(
-        default="0", description="The trigger is active where the value is above this."
-    )
-    format: Literal["json", "prometheus", "xml", "yaml"] = Field(
-        default="json", description="What the answer is written in."
-    )
-    method: Literal["header", "query"] = Field(default="header", description="Where an API key goes.")
-    key_param_name: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="The name under which an API key is sent."
-    )
-    aggregate_from_kube_service_endpoints: TrueOrFalse = Field(
-        default=False, description="Whether every endpoint of the Service in the url is read."
-    )
-    aggregation_type: Literal["average", "sum", "max", "min"] = Field(
-        default="average", description="What is made of the endpoints' numbers."
-    )
-
-
-class MetricsApiSpec(_HttpTrigger):
-    """One number out of an HTTP answer."""
-
-    type: Literal["metrics-api"] = Field(description="Which trigger.")
-    metadata: MetricsApiMetadata = Field(description="The trigger's settings.")
-
-    @model_validator(mode="after")
-    def _access(self) -> "MetricsApiSpec":
-        self._check_access(self.metadata)
-        return self
 
 
 class KubernetesWorkloadMetadata(TriggerMetadata):
@@ -299,7 +101,7 @@ class KubernetesWorkloadMetadata(TriggerMetadata):
     group_by_node: TrueOrFalse = Field(default=False, description="Whether the nodes they are on are counted instead.")
 
 
-class KubernetesWorkloadSpec(_PolledTrigger):
+class KubernetesWorkloadSpec(PolledTrigger):
     """The number of pods with certain labels in the policy's namespace that have not ended."""
 
     type: Literal["kubernetes-workload"] = Field(description="Which trigger.")
@@ -325,7 +127,7 @@ class CronMetadata(TriggerMetadata):
         return self
 
 
-class CronSpec(_AnyTrigger):
+class CronSpec(AnyTrigger):
     """A number of replicas at certain times."""
 
     type: Literal["cron"] = Field(description="Which trigger.")
@@ -354,7 +156,7 @@ class ResourceMetadata(TriggerMetadata):
     )
 
 
-class ResourceSpec(_AnyTrigger):
+class ResourceSpec(AnyTrigger):
     """How much cpu or memory the pods of an on-prem workload use. That workload is measured and stays as it is."""
 
     type: Literal["cpu", "memory"] = Field(description="Which trigger.")
@@ -414,7 +216,7 @@ class ExternalMetadata(TriggerMetadata):
         return self
 
 
-class ExternalSpec(_PolledTrigger):
+class ExternalSpec(PolledTrigger):
     """A number that others push, or that a KEDA external scaler is asked for."""
 
     type: Literal["external"] = Field(description="Which trigger.")
@@ -422,65 +224,14 @@ class ExternalSpec(_PolledTrigger):
     authentication_ref: AuthRefSpec | None = Field(default=None, description="Where the credentials are.")
 
 
-def _needs(kind: str, *names: str) -> tuple[str, str]:
-    there = " && ".join(f"has(self.metadata.{name})" for name in names)
-    return (
-        f"self.type != '{kind}' || (has(self.metadata) && {there})",
-        f"a {kind} trigger needs {', '.join(names)} in its metadata",
-    )
-
-
-#: of one trigger, for API servers, whose schema has the fields of all types at once
-_RULES: Final = (
-    ("self.type == 'pending-pods' || has(self.metadata)", "metadata is required"),
-    _needs("prometheus", "serverAddress", "query"),
-    _needs("cron", "start", "end", "timezone"),
-    _needs("kubernetes-workload", "podSelector"),
-    _needs("metrics-api", "url", "valueLocation"),
-    (
-        "(self.type in ['cpu', 'memory']) == has(self.sourceRef)",
-        "sourceRef is for cpu and memory triggers, and required there",
-    ),
-    (
-        "!has(self.metricType) || (self.type in ['cpu', 'memory'] ? self.metricType != 'Value' : self.metricType != 'Utilization')",
-        "metricType is Utilization or AverageValue for cpu and memory, AverageValue or Value for all others",
-    ),
-    (
-        "!has(self.useCachedMetrics) || self.type in ['prometheus', 'kubernetes-workload', 'metrics-api', 'external']",
-        "useCachedMetrics is for triggers whose value is asked for",
-    ),
-    (
-        "!has(self.authenticationRef) || self.type in ['prometheus', 'metrics-api', 'external']",
-        "authenticationRef is for prometheus, metrics-api and external triggers",
-    ),
-    (
-        (
-            "!has(self.metadata) || !(has(self.metadata.authModes) || has(self.metadata.authMode)) || has(self.authenticationRef)"
-            " || self.type == 'external'"
-        ),
-        "authModes needs credentials: name their TriggerAuthentication by authenticationRef",
-    ),
-    (
-        "!has(self.metadata) || !has(self.metadata.authModes) || !has(self.metadata.authMode) || self.type == 'external'",
-        "authMode is the older name of authModes: both can't be given",
-    ),
-    (
-        (
-            "self.type != 'cron' || !has(self.metadata) || !has(self.metadata.start) || !has(self.metadata.end) ||"
-            " self.metadata.start != self.metadata.end"
-        ),
-        "start and end of a cron trigger must differ",
-    ),
-)
-
 Trigger = Annotated[
     PendingPodsSpec | PrometheusSpec | CronSpec | ResourceSpec | KubernetesWorkloadSpec | MetricsApiSpec | ExternalSpec,
     Field(
         discriminator="type",
-        json_schema_extra={RULES: [{"rule": rule, "message": message} for rule, message in _RULES]},
+        json_schema_extra={RULES: [{"rule": rule, "message": message} for rule, message in TRIGGER_RULES]},
     ),
 ]
-TRIGGERS: Final[tuple[type[_AnyTrigger], ...]] = (
+TRIGGERS: Final[tuple[type[AnyTrigger], ...]] = (
     PendingPodsSpec, PrometheusSpec, CronSpec, ResourceSpec, KubernetesWorkloadSpec, MetricsApiSpec, ExternalSpec,
 )  # fmt: skip
 SUPPORTED_TRIGGERS: Final = (

@@ -72,19 +72,19 @@ def _made(node: Mapping[str, Any], definitions: Mapping[str, Any], *, closed: bo
 
 def _values(node: Mapping[str, Any]) -> Json | None:
     """Return what the values of a mapping with free keys must be. What its keys must be has no structural form."""
-    patterns = cast("Json", node.get("patternProperties", {}))
-    free = node.get("additionalProperties")
-    return next(iter(patterns.values()), free if isinstance(free, dict) else None)
+    patterns = cast("dict[str, Json]", node.get("patternProperties", {}))
+    free = cast("Json | bool", node.get("additionalProperties", False))
+    return next(iter(patterns.values()), None if isinstance(free, bool) else free)
 
 
 def _add_fields(made: Json, node: Mapping[str, Any], definitions: Mapping[str, Any], *, closed: bool) -> None:
     made["properties"] = {name: _made(inner, definitions, closed=closed) for name, inner in node["properties"].items()}
     if node.get("required"):
         made["required"] = list(node["required"])
-    free = node.get("additionalProperties")
+    free = _values(node)
     if closed:
-        made["additionalProperties"] = _made(free, definitions, closed=closed) if isinstance(free, dict) else False
-    elif free:
+        made["additionalProperties"] = False if free is None else _made(free, definitions, closed=closed)
+    elif free is not None:
         made[PRESERVED] = True
 
 

@@ -140,10 +140,9 @@ class IsoDate(Kind, frozen=True):
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, str):
+            fits = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
             try:
-                fits = (
-                    bool(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)) and date.fromisoformat(value) is not None
-                )
+                date.fromisoformat(value if fits else "")
             except ValueError:
                 fits = False
             if not fits:
