@@ -4,6 +4,7 @@ Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). 
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from burster.engine import budgets
 from burster.engine.answers import Grant
 from burster.engine.lifecycle import ANSWERING
 from burster.engine.offer_index import quota_keys
+from burster.engine.offerings import family_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
 from burster.model.decisions import Reason
@@ -24,6 +26,7 @@ from burster.model.instructions import (
     RecordBurst,
     WriteStatus,
 )
+from burster.model.pods import Owner
 from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd
 from burster.model.targets import Target
@@ -51,60 +54,65 @@ def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
 
 def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
     """Set the money aside and ask for the record: the first thing that happens to a burst."""
-    rules, offering = policy.policy, grant.offering
-    target = state.targets[grant.target]
-    name = _burst_name(state, pod)
-    workload = pod.pod.workload
+    rules, offering, wanted = policy.policy, grant.offering, pod.pod
+    target = state.targets[grant.target].target
+    pod_key = wanted.key
+    name = _burst_name(state, pod, pod_key)
     spec = BurstSpec(
         policy=rules.name,
         target=grant.target,
         strategy=grant.strategy,
-        pod_name=name if grant.strategy == "Clone" else pod.pod.name,
-        for_pod=PodRef(name=pod.pod.name, uid=pod.pod.uid, resource_version=pod.pod.resource_version),
-        workload=WorkloadRef(api_version=workload.api_version, kind=workload.kind, name=workload.name)
-        if workload
-        else None,
-        initdata=initdata_of(rules, target.target),
+        pod_name=name if grant.strategy == "Clone" else wanted.name,
+        for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
+        workload=_workload_of(wanted.workload),
+        initdata=initdata_of(rules, target),
         provider=offering.provider,
         region=offering.region,
         size=offering.size,
-        runtime_class=target.target.runtime_class,
-        cpu_millicores=pod.pod.requests.cpu_millicores,
-        memory_bytes=pod.pod.requests.memory_bytes,
+        runtime_class=target.runtime_class,
+        cpu_millicores=wanted.requests.cpu_millicores,
+        memory_bytes=wanted.requests.memory_bytes,
         vcpus=offering.resources.cpu_millicores // 1000,
         price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
         reserved_micro_usd=grant.reserve_micro_usd,
         decided_at_ms=state.now_ms,
         lease_ms=rules.placement.lease_ms,
         drain_ms=rules.placement.drain_ms,
-        launch_deadline_ms=target.target.launch_deadline_ms,
-        ready_deadline_ms=target.target.ready_deadline_ms,
+        launch_deadline_ms=target.launch_deadline_ms,
+        ready_deadline_ms=target.ready_deadline_ms,
     )
     status = BurstStatus(
         phase="Reserved",
         reserved_micro_usd=grant.reserve_micro_usd,
         lease_until_ms=state.now_ms + spec.launch_deadline_ms + spec.lease_ms,
     )
-    burst = Burst(namespace=pod.pod.namespace, name=name, spec=spec, status=status)
-    entry = BurstEntry(burst=burst, covers=pod.pod.key)
-    state.bursts[burst.key] = entry
-    state.burst_for[pod.pod.uid] = burst.key
-    pod.burst = burst.key
+    burst = Burst(namespace=wanted.namespace, name=name, spec=spec, status=status)
+    key = burst.key
+    entry = BurstEntry(burst=burst, covers=pod_key)
+    state.bursts[key] = entry
+    state.burst_for[wanted.uid] = key
+    pod.burst = key
     pod.verdict = ("Burst", "Reserved")
     hold(state, entry, grant.reserve_micro_usd)
     count(state, entry, 1)
     budgets.launched(state, *where(entry), state.now_ms)
     count_launch(state, entry, launched=True)
-    state.decide("Burst", *grant.reasons, policy=rules.key, subject=pod.pod.key, burst=burst.key, offering=offering.key)
-    ask(state, entry, RecordBurst(key=f"record/{burst.key}", burst=burst))
-    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for pod {pod.pod.name}")
+    state.decide("Burst", *grant.reasons, policy=pod.policy, subject=pod_key, burst=key, offering=offering.key)
+    ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
+    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for pod {wanted.name}")
 
 
-def _burst_name(state: State, pod: PodEntry) -> str:
+@lru_cache(maxsize=4_096)
+def _workload_of(owner: Owner | None) -> WorkloadRef | None:
+    """Return one object for all bursts of a workload."""
+    return None if owner is None else WorkloadRef(api_version=owner.api_version, kind=owner.kind, name=owner.name)
+
+
+def _burst_name(state: State, pod: PodEntry, pod_key: str) -> str:
     base = pod.pod.name[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
     attempt = 0
     while True:
-        seed = f"{pod.policy}/{pod.pod.key}/{pod.pod.uid}/{attempt}"
+        seed = f"{pod.policy}/{pod_key}/{pod.pod.uid}/{attempt}"
         name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
         key = f"{pod.pod.namespace}/{name}"
         if key not in state.bursts and key not in state.taken_names:
@@ -167,8 +175,7 @@ def count_launch(state: State, entry: BurstEntry, *, launched: bool) -> None:
         return
     entry.launch_counted = launched
     spec = entry.burst.spec
-    family = next((offering.family for offering in target.offerings if offering.size == spec.size), "")
-    for key in quota_keys(spec.region, family):
+    for key in quota_keys(spec.region, family_of(target, spec.size)):
         target.launched[key] = max(0, target.launched.get(key, 0) + (spec.vcpus if launched else -spec.vcpus))
 
 

@@ -4,6 +4,7 @@ Made by ``offerings`` from a target, its offerings and the few fields of a polic
 changes. Knows nothing that changes from minute to minute: refusals, quota and spread are looked at during the walk.
 """
 
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from burster.model.offerings import Offering, Tee
@@ -175,6 +176,7 @@ def price_of(target: Target, offering: Offering) -> int | None:
     return -(-listed * (_WHOLE - target.discount_milli_percent) // _WHOLE)
 
 
+@lru_cache(maxsize=4_096)
 def quota_keys(region: str, family: str) -> tuple[QuotaKey, QuotaKey]:
     """Return the two quota rows that a size counts against: its family's and the region's total."""
     where = region.strip().lower()

@@ -107,9 +107,7 @@ def _objection_now(state: State, target: TargetEntry, row: Row) -> Objection | N
 
 def index_of(target: TargetEntry, policy: Policy) -> OfferIndex:
     """Return what a target offers under a policy's rules, made anew only where the target, its offerings or the rules have changed."""
-    if target.indexed is None or target.indexed[0] is not target.target or target.indexed[1] is not target.offerings:
-        target.indexed = (target.target, target.offerings)
-        target.indexes.clear()
+    _check_indexed(target)
     narrowing = narrowing_of(policy)
     index = target.indexes.get(narrowing)
     if index is None:
@@ -117,6 +115,22 @@ def index_of(target: TargetEntry, policy: Policy) -> OfferIndex:
             target.indexes.clear()
         index = target.indexes[narrowing] = OfferIndex(target.target, target.offerings, narrowing)
     return index
+
+
+def family_of(target: TargetEntry, size: str) -> str:
+    """Return the family of a size that a target offers; "" for one that it does not."""
+    _check_indexed(target)
+    if not target.families:
+        target.families = {offering.size: offering.family for offering in reversed(target.offerings)}
+    return target.families.get(size, "")
+
+
+def _check_indexed(target: TargetEntry) -> None:
+    """Drop what was made of a target's former rules or offerings."""
+    if target.indexed is None or target.indexed[0] is not target.target or target.indexed[1] is not target.offerings:
+        target.indexed = (target.target, target.offerings)
+        target.indexes.clear()
+        target.families = {}
 
 
 def could_hold(state: State, policy: Policy, requests: Resources) -> bool:

@@ -190,7 +190,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def pending(self) -> PendingPodsTrigger | None:
         """Its pending-pods trigger, or None."""
-        return next((one for one in self.triggers if isinstance(one, PendingPodsTrigger)), None)
+        for one in self.triggers:  # plainly, as it is asked for every pod
+            if isinstance(one, PendingPodsTrigger):
+                return one
+        return None
 
     @property
     def numeric(self) -> bool:
@@ -207,6 +210,5 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def pending_for_ms(self) -> int:
         """How long a pod must have been unschedulable before it counts."""
-        if self.wait.mode == "AtOnce" or self.pending is None:
-            return 0
-        return self.pending.pending_for_ms
+        pending = self.pending
+        return 0 if pending is None or self.wait.mode == "AtOnce" else pending.pending_for_ms
