@@ -64,14 +64,21 @@ _REFUSALS_HEAD: Final = (
 )
 
 _REFUSALS: Final = (
-    "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem", "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "Paused", "PolicyMaxBursts", "CloneWouldRunTwice",
-    "MoveNeedsWebhook", "AlreadyPeerPod",
+    "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem",
+    "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
+    "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "CloneWouldRunTwice",
+    "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
+    "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed", "TrusteeMissing", "TrusteeDown",
+    "AlreadyPeerPod",
     "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
     "PolicyMaxVcpus", "TargetMaxVcpus", "PolicyBudget", "TargetBudget",
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {
+        "PolicyRefused", "StrategyNotAvailable", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
+        "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
+        "TrusteeMissing",
         "LedgerNotWritable", "ComingHome", "Paused", "CloneWouldRunTwice", "MoveNeedsWebhook", "AlreadyPeerPod",
     "TargetMissing", "BreakerOpen",
         "TargetEvacuated", "NamespaceNotAllowed", "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted",
