@@ -14,13 +14,22 @@ This room never ends a burst and never decides on one: it says what is left, and
 from typing import Final
 
 from burster.engine.answers import Refusal
+from burster.engine.budget_reasons import (
+    WHOLE,
+    claimed_reason,
+    drain_reason,
+    reached,
+    shortfall_reason,
+    stop_reason,
+    warning_reason,
+)
 from burster.engine.money import Shortfall, WindowKind
 from burster.engine.scopes import NO_LIMITS, Scope, ScopeKind
 from burster.engine.state import State
+from burster.engine.turns import fair_order as fair_order  # noqa: PLC0414 - asked for here: it is about budgets
 from burster.model.decisions import Reason
 from burster.model.instructions import EmitEvent
 from burster.model.limits import Limits
-from burster.model.quantities import format_micro_usd
 from burster.model.stimuli import ClusterLimitsSeen
 
 
@@ -141,8 +150,8 @@ def _refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
         if budget.drain_percent is not None and reached(settled, limit, budget.drain_percent) and settled:
             reason = drain_reason(scope, kind, limit, settled)
             return Refusal(verdict="Wait", reason=reason, whole_policy=True, again_at_ms=window.end_ms)
-        if budget.stop_percent < _ALL and reached(used, limit, budget.stop_percent):
-            reason = _stop_reason(scope, kind, limit, used)
+        if budget.stop_percent < WHOLE and reached(used, limit, budget.stop_percent):
+            reason = stop_reason(scope, kind, limit, used)
             return Refusal(verdict="Wait", reason=reason, whole_policy=True, again_at_ms=window.end_ms)
         if used + wanted > limit:
             short = Shortfall(
@@ -154,75 +163,9 @@ def _refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
             )
             return Refusal(verdict="Wait", reason=shortfall_reason(scope, short), again_at_ms=window.end_ms)
         if used + wanted + scope.claimed_micro_usd > limit:
-            reason = _claimed_reason(scope, kind, limit, used, wanted)
+            reason = claimed_reason(scope, kind, limit, used, wanted)
             return Refusal(verdict="Wait", reason=reason, again_at_ms=window.end_ms)
     return None
-
-
-_ALL: Final = 100
-
-
-def reached(amount: int, limit: int, percent: int) -> bool:
-    """Say whether an amount is a percentage of a limit, or more."""
-    return amount * _ALL >= limit * percent
-
-
-def shortfall_reason(scope: Scope, short: Shortfall) -> Reason:
-    """Return the sentence that tells a reservation that does not fit."""
-    return Reason(
-        code=f"{scope.kind}Budget",
-        sentence=(
-            f"{format_micro_usd(short.wanted_micro_usd)} would have to be reserved, {format_micro_usd(short.used_micro_usd)} of "
-            f"{format_micro_usd(short.limit_micro_usd)} per {short.window} are spent or reserved for {scope.called}."
-        ),
-        numbers={
-            "wanted_micro_usd": short.wanted_micro_usd,
-            "used_micro_usd": short.used_micro_usd,
-            "limit_micro_usd": short.limit_micro_usd,
-        },
-    )
-
-
-def _stop_reason(scope: Scope, kind: WindowKind, limit: int, used: int) -> Reason:
-    percent = scope.budget.stop_percent
-    return Reason(
-        code="BudgetStop",
-        sentence=(
-            f"{format_micro_usd(used)} of {format_micro_usd(limit)} per {kind} are spent or reserved for {scope.called}, "
-            f"and nothing new starts from {percent} % on."
-        ),
-        numbers={"used_micro_usd": used, "limit_micro_usd": limit, "stop_percent": percent},
-    )
-
-
-def _claimed_reason(scope: Scope, kind: WindowKind, limit: int, used: int, wanted: int) -> Reason:
-    claimed = scope.claimed_micro_usd
-    return Reason(
-        code="RenewalsFirst",
-        sentence=(
-            f"{format_micro_usd(wanted)} would leave too little for the leases of {scope.called} that are renewed within minutes: they "
-            f"need {format_micro_usd(claimed)}, and {format_micro_usd(used)} of {format_micro_usd(limit)} per {kind} are spent or reserved."
-        ),
-        numbers={
-            "wanted_micro_usd": wanted,
-            "claimed_micro_usd": claimed,
-            "used_micro_usd": used,
-            "limit_micro_usd": limit,
-        },
-    )
-
-
-def drain_reason(scope: Scope, kind: WindowKind, limit: int, spent: int) -> Reason:
-    """Return the sentence that tells why everything of a scope comes home."""
-    percent = scope.budget.drain_percent or 0
-    return Reason(
-        code="BudgetDrain",
-        sentence=(
-            f"{format_micro_usd(spent)} of {format_micro_usd(limit)} per {kind} are spent by {scope.called}, "
-            f"and everything of it comes home from {percent} % on."
-        ),
-        numbers={"spent_micro_usd": spent, "limit_micro_usd": limit, "drain_percent": percent},
-    )
 
 
 def renewal_shortfall(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> Reason | None:
@@ -285,11 +228,7 @@ def _warn(state: State, scope: Scope) -> None:
         if not used or not reached(used, limit, budget.warn_percent) or scope.warned.get(kind) == window.start_ms:
             continue
         scope.warned[kind] = window.start_ms
-        reason = Reason(
-            code="BudgetWarning",
-            sentence=f"{format_micro_usd(used)} of {format_micro_usd(limit)} per {kind} are spent or reserved for {scope.called}.",
-            numbers={"used_micro_usd": used, "limit_micro_usd": limit, "warn_percent": budget.warn_percent},
-        )
+        reason = warning_reason(scope, kind, limit, used)
         is_policy = scope.kind == "Policy"
         state.decide(
             "Warn", reason, policy=scope.key if is_policy else "", subject=scope.key if is_policy else scope.called

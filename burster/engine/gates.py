@@ -1,7 +1,8 @@
 """May this pod burst now, and where? The checks in the order in which they are told to people; the first refusal settles it.
 
-Of the policy: (1) can the ledger be written, (2) is everything coming home, (3) is the policy in force (``eligibility``) and not halted (``storms``), (4) do
-enough pods wait, (5) has the policy room for one more, (6) can it burst at all, and how, (7) may such a pod go (``eligibility``)?
+Of the policy: (1) can the ledger be written, (2) is everything coming home, (3) is the policy in force (``eligibility``) and not halted
+(``storms``), (4) do enough pods wait, (5) has the policy room for one more, (6) can it burst at all, and how, (7) may such a pod go
+(``eligibility``)?
 Then of each target, in the policy's order: (8) is it there, (9) is its breaker closed, (10) is it not being evacuated, (11) does it allow
 the namespace, (12) does it give the proof that is asked for (``eligibility``), (13) is the pod no peer pod already, (14) have namespace,
 target and cluster room for one more, (15) is there an offering (``offerings``), (16) is renting it better than waiting (``wait``),

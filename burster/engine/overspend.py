@@ -6,6 +6,7 @@ each whole minute while anything is out under such a budget, and at once when mo
 """
 
 from burster.engine import budgets, ending
+from burster.engine.budget_reasons import drain_reason, reached
 from burster.engine.lifecycle import ACTIVE, ANSWERING
 from burster.engine.lifecycle_actions import real_cost_micro_usd
 from burster.engine.money import WindowKind
@@ -41,8 +42,8 @@ def _hold_against(state: State, scope: Scope, own: list[BurstEntry]) -> None:
     percent = scope.budget.drain_percent
     for kind, limit in scope.caps:
         spent = _spent_micro_usd(state, scope, own, kind)
-        if scope.active and percent is not None and budgets.reached(spent, limit, percent):
-            scope.drained = budgets.drain_reason(scope, kind, limit, spent)
+        if scope.active and percent is not None and reached(spent, limit, percent):
+            scope.drained = drain_reason(scope, kind, limit, spent)
             scope.drained_until_ms = scope.account.window(kind, state.now_ms, scope.budget.timezone).end_ms
             return
 

@@ -5,12 +5,12 @@ the whole queue is passed through from its head; a pass that has begun is finish
 however often the policy reopens. Pods that are alike are judged once: a refusal holds for all of them until something is given back, and
 nothing is given back while pods are judged. What one step judges is bounded; who is left is judged by the next.
 
-Policies are served in rounds, each starting one burst in its turn, so that the last of what they share is not the first policy's alone.
+Policies take turns, each starting one burst in its own, so that the last of what they share is not the first policy's alone.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +20,7 @@ from burster.engine.answers import Grant, Refusal
 from burster.engine.gates import judge
 from burster.engine.lifecycle_actions import start
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
+from burster.engine.turns import Turns
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.policies import Policy
@@ -73,15 +74,17 @@ class _Pass:
         return entry.pod.key if self.each else entry.shape
 
 
-def serve(state: State, keys: Iterable[str]) -> None:
-    """Let every policy start what may go: in rounds, in the order of ``keys``, one burst of a policy in each."""
-    busy = [entry for entry in (state.policies[key] for key in keys) if _has_work(entry)]
+def serve(state: State) -> None:
+    """Let every policy start what may go: one burst in each turn, in the order of ``turns``."""
+    busy = {key: entry for key, entry in state.policies.items() if _has_work(entry)}
     if not busy:
         return
     turn = _Turn(state)
-    rounds = [_decide_policy(state, entry, turn) for entry in busy]
-    while rounds:
-        rounds = [one for one in rounds if next(one, None) is not None]
+    going = {key: _decide_policy(state, entry, turn) for key, entry in busy.items()}
+    turns = Turns(state, busy)
+    while key := turns.next():
+        if next(going[key], None) is not None:
+            turns.again(key)
 
 
 def _has_work(policy: PolicyEntry) -> bool:
