@@ -65,7 +65,8 @@ _REFUSALS_HEAD: Final = (
 
 _REFUSALS: Final = (
     "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem",
-    "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
+    "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome",
+    "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
     "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "CloneWouldRunTwice",
     "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
     "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed", "TrusteeMissing", "TrusteeDown",
