@@ -14,7 +14,7 @@ stands against the other targets is told after it. Called by ``queues`` for queu
 
 from collections.abc import Sequence
 
-from burster.engine import budgets, room
+from burster.engine import budgets, eligibility, room
 from burster.engine.answers import Grant, Refusal
 from burster.engine.demand import countable, is_enough
 from burster.engine.money import worst_case_micro_usd
@@ -37,6 +37,9 @@ def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal
     strategy = choose_strategy(policy.policy, entry.pod)
     if isinstance(strategy, Reason):
         return Refusal(verdict="Deny", reason=strategy)
+    refusal = eligibility.pod_gate(state, policy.policy, entry.pod)
+    if refusal is not None:
+        return refusal
     refusals: list[Refusal] = []
     for name in targets_in_order(state, policy.policy):
         answer = _judge_target(state, entry, policy, name, strategy)
@@ -67,9 +70,9 @@ def _policy_gates(state: State, policy: PolicyEntry) -> Refusal | None:
     if state.draining:
         reason = Reason(code="ComingHome", sentence="Everything is coming home; nothing new is started.")
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
-    if policy.policy.paused:
-        reason = Reason(code="Paused", sentence="The policy is paused by its annotation burster.dev/paused.")
-        return Refusal(verdict="Deny", reason=reason, whole_policy=True)
+    refusal = eligibility.policy_gate(state, policy)
+    if refusal is not None:
+        return refusal
     if policy.tripped is not None:
         return breaker_gate(policy)
     if not is_enough(state, policy):
@@ -99,7 +102,11 @@ def _judge_target(
         reason = Reason(code="TargetMissing", sentence=f"There is no valid BurstTarget {name}.")
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
     rules, pod = policy.policy, entry.pod
-    refusal = _target_gates(target, pod.namespace) or _peer_pod_gate(target, pod.runtime_class)
+    refusal = (
+        _target_gates(target, pod.namespace)
+        or eligibility.target_gate(state, rules, target)
+        or _peer_pod_gate(target, pod.runtime_class)
+    )
     if refusal is not None:
         return refusal
     scopes = budgets.scopes_of(state, rules.key, pod.namespace, name)

@@ -61,6 +61,9 @@ def release_surplus(state: State, policy: PolicyEntry, count: int, reason: Reaso
     """
     if count <= 0:
         policy.surplus = None
+        for entry in state.bursts.values():
+            if is_of(entry, policy):
+                entry.going_at_ms = None
     else:
         since_ms = policy.surplus.since_ms if policy.surplus is not None else state.now_ms
         policy.surplus = Surplus(count=count, reason=reason, since_ms=since_ms)
@@ -103,8 +106,8 @@ def note_room(state: State) -> None:
             continue
         if not pod.pod.requests.fits_in(free):
             entry.crowded, entry.room_since_ms, entry.going_at_ms = True, None, None
-        elif entry.crowded and entry.room_since_ms is None:
-            entry.room_since_ms = state.now_ms
+        elif entry.crowded:
+            entry.room_since_ms = state.now_ms if entry.room_since_ms is None else entry.room_since_ms
             state.releases_open.add(entry.burst.policy_key)
 
 
@@ -175,12 +178,12 @@ def _unchoose(state: State, view: View, candidates: list[Candidate]) -> None:
 
 def _choose(state: State, view: View, candidate: Candidate) -> None:
     """Have a burst go in a moment; where clones of one workload stand for each other, the first of them by the order."""
-    late = candidate.entry.passed_over
+    late = candidate.entry.passed_over or candidate.why != "Demand"
     if candidate.why == "Demand":
         _take_instead(state, view, candidate)
     elif candidate.why == "Number":
         _hand_over(state, view, candidate)
-    # who had to wait for a place is looked at once more; for the others that look is in the time they were given
+    # A spare is watched all the time it is given, so that the last look is in it; who had to wait for a place is looked at once more.
     again_at_ms = state.now_ms + candidate.recheck_ms if late else candidate.ready_at_ms
     candidate.entry.going_at_ms, candidate.entry.passed_over = max(candidate.ready_at_ms, again_at_ms), False
 
