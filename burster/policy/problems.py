@@ -100,8 +100,13 @@ def _written(location: tuple[int | str, ...]) -> Path:
     return tuple(
         part
         for index, part in enumerate(location)
-        if not (index and isinstance(location[index - 1], int) and _is_form(part))
+        if not (index and isinstance(location[index - 1], int) and _is_form(part) and _has_forms(location[:index]))
     )
+
+
+def _has_forms(location: tuple[int | str, ...]) -> bool:
+    """Say whether the items of the list at this place have forms; elsewhere a field may well be called cpu."""
+    return "triggers" in location or location[:1] == ("spec",)
 
 
 def _is_form(part: int | str) -> bool:

@@ -7,22 +7,26 @@ takes no decision.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from burster.model import instructions as i
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
+from burster.model.errors import RemoteKind
 from burster.model.offerings import Offering
 from burster.model.targets import Target
 from burster.simulator.cloud import Cloud, SimVm
 from burster.simulator.cloud_model import Fault
 from burster.simulator.heap import ANSWER, FINISH, TICK
 from burster.simulator.pods import SimPod
+from burster.simulator.scaled import ScaledWorkloads
 from burster.simulator.world import World
 
 
+#: How often KEDA looks at a number that is published for it.
+_KEDA_LOOKS_MS: Final = 30_000
 CloudPodPhase = Literal["", "Pending", "Running", "Succeeded"]
 
 
@@ -65,6 +69,10 @@ class Hands:
         self.tickets: dict[str, Ticket] = {}
         self.live = 0  #: records not yet Released
         self.settled_micro_usd = 0  #: what burster itself says it spent
+        self.scaled = ScaledWorkloads(world, cloud, targets, offerings, self._delete_later)
+        #: policy -> the workload that KEDA scales by its signal
+        self.followers: dict[str, tuple[str, str, str]] = {}
+        self._signals: dict[str, int] = {}
         self._made = 0
         self._jobs: set[str] = set()
         self._handlers: dict[type[Any], tuple[int, Callable[[Any], None]]] = {
@@ -78,6 +86,9 @@ class Hands:
             i.ForgetBurst: (latency.api_ms, self._forget),
             i.ListCloud: (latency.arm_ms, self._list),
             i.DeleteVm: (latency.arm_ms, self._delete_vm),
+            i.SetScale: (latency.api_ms, self._set_scale),
+            i.PublishSignal: (0, self._publish),
+            i.WritePolicyStatus: (latency.api_ms, self._policy_status),
         }
 
     def carry_out(self, instruction: i.Instruction) -> None:
@@ -96,7 +107,7 @@ class Hands:
         """Book which clones began and stopped to do a waiting replica's work."""
         changes = self.world.on_clone_work
         for key, works in changes:
-            vm = self.tickets[key].vm
+            vm = self.tickets[key].vm if key in self.tickets else self.scaled.vm_of(key)
             if vm is not None:
                 (self.cloud.work if works else self.cloud.rest)(vm, self.world.now_ms)
         changes.clear()
@@ -104,7 +115,7 @@ class Hands:
     def _record(self, instruction: i.RecordBurst) -> None:
         burst = instruction.burst
         if burst.spec.strategy == "Move" and not self._pending(burst):
-            self._refuse(instruction, "RecordBurst", burst.key)
+            self._refuse(instruction, burst.key)
             return
         if burst.key not in self.tickets:
             self._made += 1
@@ -134,7 +145,7 @@ class Hands:
             if ticket.burst.spec.strategy == "Move":
                 pod = self._pending(ticket.burst)
                 if pod is None:
-                    self._refuse(instruction, "PlacePod", ticket.burst.key)
+                    self._refuse(instruction, ticket.burst.key)
                     return
                 self.world.take_pending(pod)
                 ticket.pod = pod
@@ -284,6 +295,37 @@ class Hands:
             self._delete_later(vm)
         self._tell(s.VmDeleted(target=instruction.target, vm=instruction.vm))
 
+    def _set_scale(self, instruction: i.SetScale) -> None:
+        namespace = instruction.policy.partition("/")[0]
+        key = (namespace, instruction.workload.kind, instruction.workload.name)
+        owner = self.scaled.owner(key)
+        if owner is None:
+            self._fail(instruction, instruction.policy, "NotFound", "", f"there is no {key[1]} {namespace}/{key[2]}")
+        elif owner:
+            message = f"{owner} sets the number of {key[1]} {namespace}/{key[2]}"
+            self._fail(instruction, instruction.policy, "Conflict", "ScaleOwnedByOther", message)
+        else:
+            self._tell(s.ScaleSet(policy=instruction.policy, replicas=instruction.replicas))
+            self.scaled.scale(key, instruction.replicas)
+            self._start_jobs()
+
+    def _publish(self, instruction: i.PublishSignal) -> None:
+        self._signals[instruction.policy] = instruction.replicas
+        self._tell(s.SignalPublished(policy=instruction.policy, replicas=instruction.replicas))
+        if instruction.policy in self.followers:
+            due_ms = self.world.now_ms + _KEDA_LOOKS_MS
+            self.world.agenda.at(due_ms, FINISH, self._follow, instruction.policy)
+
+    def _follow(self, policy: str) -> None:
+        """KEDA looks at what is published and scales its workload."""
+        key = self.followers[policy]
+        if self.scaled.owner(key) is not None:
+            self.scaled.scale(key, self._signals[policy])
+            self._start_jobs()
+
+    def _policy_status(self, instruction: i.WritePolicyStatus) -> None:
+        self._tell(s.PolicyStatusWritten(policy=instruction.policy))
+
     def _start_jobs(self) -> None:
         jobs = [("gc", self.latency.gc_ms)]
         if self.cloud.model.quota_vcpus:
@@ -301,7 +343,7 @@ class Hands:
             self.cloud.quota_moved = False
             for name, target in sorted(self.targets.items()):
                 self._tell(s.QuotaSeen(target=name, rows=self.cloud.quota_rows(target)))
-        if self.cloud.vms or self.live:
+        if self.cloud.vms or self.live or self.scaled.extra:
             self.world.agenda.at(self.world.now_ms + every_ms, TICK, self._job, subject)
         else:
             self._jobs.discard(job)
@@ -309,15 +351,19 @@ class Hands:
     def _pending(self, burst: Burst) -> SimPod | None:
         return self.world.waiting.get(burst.spec.for_pod.uid)
 
-    def _refuse(self, instruction: i.RecordBurst | i.PlacePod, tag: str, subject: str) -> None:
+    def _refuse(self, instruction: i.RecordBurst | i.PlacePod, subject: str) -> None:
+        message = "the pending pod was bound, changed or deleted in between"
+        self._fail(instruction, subject, "Conflict", "Conflict", message)
+
+    def _fail(self, instruction: i.Instruction, subject: str, kind: RemoteKind, code: str, message: str) -> None:
         self._tell(
             s.InstructionFailed(
-                instruction=tag,
+                instruction=type(instruction).__name__,
                 key=instruction.key,
                 subject=subject,
-                kind="Conflict",
-                code="Conflict",
-                message="the pending pod was bound, changed or deleted in between",
+                kind=kind,
+                code=code,
+                message=message,
             )
         )
 

@@ -27,6 +27,7 @@ class OnPrem:
         self.memory = [node.memory_bytes for node in self.nodes]
         self.gpus = [node.gpus for node in self.nodes]
         self.cpu_total = sum(self.cpu)
+        self.memory_total = sum(self.memory)
         self.cpu_used = 0
         self.memory_used = 0
         self.gpus_used = 0

@@ -13,6 +13,7 @@ from burster.engine import REQUIRED_SOURCES, StepResult, initial_state, next_due
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.errors import BursterError
+from burster.model.limits import Limits
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.policies import Policy
@@ -21,6 +22,8 @@ from burster.simulator.cloud import Cloud
 from burster.simulator.cloud_model import CloudModel
 from burster.simulator.hands import Hands, Latency
 from burster.simulator.onprem import OnPrem, Scoring
+from burster.simulator.readings import Readings, Series
+from burster.simulator.scaled import SimWorkload
 from burster.simulator.timeline import Timeline
 from burster.simulator.traces.model import Trace
 from burster.simulator.world import World
@@ -45,6 +48,12 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     offerings: tuple[Offering, ...] = ()
     cloud: CloudModel = CloudModel()
     latency: Latency = Latency()
+    limits: Limits = Limits()  #: of the cluster: of all policies at all targets together
+    namespaces: dict[
+        str, dict[str, str]
+    ] = {}  #: labels; a namespace of the trace or a policy that is not here has none
+    metrics: tuple[Series, ...] = ()
+    workloads: tuple[SimWorkload, ...] = ()  #: those that policies scale
     seed: int = 0
     epoch_ms: int = 0
     #: how long who still waits is waited for, after the last thing that happened in the world
@@ -99,6 +108,13 @@ class _Run:
             {offering.key: offering for offering in setup.offerings},
             setup.latency,
         )
+        self.hands.followers = {
+            policy.key: (policy.namespace, policy.scaling.target.kind, policy.scaling.target.name)
+            for policy in setup.policies
+            if policy.placement.strategy == "Signal" and policy.scaling.target is not None
+        }
+        self.readings = Readings(self.world, setup.policies, setup.metrics, setup.patience_ms)
+        self.readings.at_work = lambda: bool(self.hands.live or self.hands.scaled.extra)
         self.timeline = Timeline()
         self.state = initial_state()
         self.due_ms: int | None = None
@@ -110,6 +126,8 @@ class _Run:
     def play(self, on_progress: OnProgress) -> Outcome:
         """Go from instant to instant until nothing is left to happen."""
         self.world.outbox += self._opening()
+        self.hands.scaled.start(self.setup.workloads)
+        self.readings.start()
         now_ms: int | None = 0
         turn = 0
         while now_ms is not None:
@@ -157,6 +175,9 @@ class _Run:
             self._count(decision)
         for instruction in result.instructions:
             self.hands.carry_out(instruction)
+        for spend in result.spends:
+            if spend.burst not in self.hands.tickets:  # a replica's: a burst says in its status what it cost
+                self.hands.settled_micro_usd += spend.micro_usd
         due_ms = next_due_ms(self.state)
         self.due_ms = None if due_ms is None else due_ms - self.setup.epoch_ms
 
@@ -172,7 +193,7 @@ class _Run:
         world_ms = self.world.next_ms()
         engine_ms = self.due_ms
         if world_ms is None:
-            if not self.world.waiting and not self.hands.live:
+            if not self.world.waiting and not self.hands.live and not self.hands.scaled.extra:
                 return None
             if engine_ms is None or engine_ms > self.world.last_event_ms + self.setup.patience_ms:
                 return None
@@ -183,6 +204,7 @@ class _Run:
         """Return what the controller finds when it starts: rules, offers, a ledger that can be written, an empty cluster."""
         setup = self.setup
         opening: list[s.Stimulus] = [s.LedgerRestored(entries=()), s.LedgerHealth(writable=True)]
+        opening += self._cluster()
         opening += [s.TargetSeen(target=target) for target in setup.targets]
         opening += [s.PolicySeen(policy=policy) for policy in setup.policies]
         for target in setup.targets:
@@ -197,3 +219,14 @@ class _Run:
                 f"the engine waits for {sorted(REQUIRED_SOURCES - set(sources))}, which never come here"
             )
         return opening
+
+    def _cluster(self) -> list[s.Stimulus]:
+        """Return the cluster's own limits, and every namespace that anything is in."""
+        setup = self.setup
+        names = {policy.namespace for policy in setup.policies} | {entry.namespace for entry in setup.trace.entries}
+        told: list[s.Stimulus] = [s.ClusterLimitsSeen(limits=setup.limits)]
+        told += [
+            s.NamespaceSeen(name=name, labels=setup.namespaces.get(name, {}))
+            for name in sorted({*names, *setup.namespaces})
+        ]
+        return told

@@ -23,6 +23,7 @@ from burster.model.quantities import (
 )
 from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
+from burster.policy.compile_limits import compile_caps
 from burster.policy.errors import PolicyErrors
 from burster.policy.load import Document, load_files
 from burster.policy.problems import problem_at
@@ -32,6 +33,7 @@ from burster.simulator.cloud_model import CloudModel, Spread
 from burster.simulator.documents import read_document
 from burster.simulator.hands import Latency
 from burster.simulator.run import Setup
+from burster.simulator.scenario_demand import read_series, read_workloads
 from burster.simulator.scenario_schema import (
     CloudSpec,
     GenerateSpec,
@@ -89,6 +91,10 @@ def load_scenario(path: Path, overrides: Overrides = NO_OVERRIDES) -> LoadedScen
         offerings=_offerings(scenario.cloud.sizes, compiled.targets),
         cloud=_cloud(scenario.cloud),
         latency=_latency(scenario.latency),
+        limits=compile_caps(scenario.cluster.limits),
+        namespaces=scenario.cluster.namespaces,
+        metrics=read_series(scenario.metrics, compiled.policies, str(path), document),
+        workloads=read_workloads(scenario.workloads, compiled.targets, str(path), document),
         seed=scenario.seed if overrides.seed is None else overrides.seed,
         epoch_ms=_epoch_ms(scenario.epoch, path, document),
         patience_ms=parse_duration_ms(scenario.patience),

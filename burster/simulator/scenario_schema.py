@@ -4,13 +4,15 @@ Read by ``scenario``, which turns it into a run's setup. It holds what was writt
 refused. Names of fields are camelCase outside, as in policies.
 """
 
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 from burster.policy.fields import DnsLabel, DurationBetween, Usd
-from burster.policy.schema import Strict
+from burster.policy.schema_base import Strict
+from burster.policy.schema_limits import CapsSpec
 from burster.simulator.cloud_model import FAILURE_MIX, FAULTS
 from burster.simulator.onprem import Scoring
 from burster.simulator.traces.load import FormatChoice
@@ -34,6 +36,8 @@ Memory = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(pars
 Count = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_count))]
 Duration = Annotated[str, DurationBetween("0s", "24h")]
 LongDuration = Annotated[str, DurationBetween("1ms", "366d")]
+LongDurationOrNow = Annotated[str, DurationBetween("0s", "366d")]
+_VALUE_MAX: Final = 10**12
 
 
 class NodeSpec(Strict):
@@ -47,6 +51,13 @@ class NodeSpec(Strict):
 
 class ClusterSpec(Strict):
     """The on-prem cluster."""
+
+    limits: CapsSpec = Field(
+        default=CapsSpec(), description="What all policies at all targets together may use at most."
+    )
+    namespaces: dict[DnsLabel, dict[str, str]] = Field(
+        default={}, description="Labels of namespaces; one that is not named here has none."
+    )
 
     nodes: Annotated[tuple[NodeSpec, ...], Field(strict=False, min_length=1, max_length=1000)] = Field(
         description="Its nodes."
@@ -169,6 +180,85 @@ class LatencySpec(Strict):
     quota: LongDuration = Field(default="10m", description="Between two looks at the quota.")
 
 
+def _number(text: str) -> str:
+    number = Decimal(text)
+    if not number.is_finite() or not 0 <= number <= _VALUE_MAX:
+        raise ValueError(f"a value is a number from 0 to {_VALUE_MAX}")
+    return text
+
+
+Number = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(e\+?[0-9]{1,2})?$"), BeforeValidator(_as_text), AfterValidator(_number)
+]
+
+
+class PointSpec(Strict):
+    """What a trigger reads from a moment on."""
+
+    at: LongDurationOrNow = Field(description="Since the start of the run.")
+    value: Number | None = Field(default=None, description="The value.")
+    fails: str | None = Field(default=None, min_length=1, max_length=300, description="Why nothing can be read.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "PointSpec":
+        if (self.value is None) == (self.fails is None):
+            raise ValueError("give either value or fails")
+        return self
+
+
+class MetricSpec(Strict):
+    """What one trigger of a policy reads, at the policy's polling interval."""
+
+    policy: str = Field(description="The policy, by its name or namespace/name.")
+    trigger: str = Field(description="The trigger's name.")
+    values: Annotated[tuple[PointSpec, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = Field(
+        default=None,
+        description="Values over time. For cpu and memory triggers: percent of its request that each pod of the source uses.",
+    )
+    formula: str | None = Field(
+        default=None,
+        max_length=4_096,
+        description="A formula over seconds (since the start), pending (pods of the policy that wait), cpu and memory "
+        "(percent of what the on-prem nodes have that is asked for), instead of values.",
+    )
+    until: LongDuration | None = Field(
+        default=None,
+        description="How long it is read at least; the last value's time, or the trace's end, if left out.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "MetricSpec":
+        if (self.values is None) == (self.formula is None):
+            raise ValueError("give either values or formula")
+        return self
+
+
+class WorkloadSpec(Strict):
+    """A workload that a policy scales, or that follows its signal."""
+
+    namespace: DnsLabel = Field(default="default", description="Where it is.")
+    name: DnsLabel = Field(description="Its name.")
+    kind: Literal["Deployment", "StatefulSet", "ReplicaSet"] = Field(default="Deployment", description="Its kind.")
+    replicas: int = Field(default=0, ge=0, le=100_000, description="Its replicas at the start.")
+    cpu: Cpu = Field(default="1", description="Cores that a pod of it asks for.")
+    memory: Memory = Field(default="1Gi", description="Memory that a pod of it asks for.")
+    target: str | None = Field(
+        default=None, description="The BurstTarget where its VMs are; without one its replicas are ready at once."
+    )
+    size: str | None = Field(default=None, description="The VM size that its template names.")
+    runtime_class: str = Field(default="kata-remote", description="Its template's RuntimeClass.")
+    owner: str = Field(default="", description="Who else sets its number, such as: HorizontalPodAutoscaler web.")
+    stands_in_for: str = Field(
+        default="", description="The on-prem Deployment of which it does the waiting replicas' work."
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> "WorkloadSpec":
+        if (self.target is None) != (self.size is None):
+            raise ValueError("give target and size together, or neither")
+        return self
+
+
 Paths = Annotated[tuple[str, ...], Field(strict=False, max_length=1000)]
 
 
@@ -180,6 +270,12 @@ class Scenario(Strict):
     trace: TraceSpec = Field(description="The load.")
     policies: Paths = Field(default=(), description="Files or folders with BurstPolicies; none: nothing ever bursts.")
     targets: Paths = Field(default=(), description="Files or folders with BurstTargets.")
+    metrics: Annotated[tuple[MetricSpec, ...], Field(strict=False, max_length=1000)] = Field(
+        default=(), description="What triggers read; one that is not named here can't be read."
+    )
+    workloads: Annotated[tuple[WorkloadSpec, ...], Field(strict=False, max_length=1000)] = Field(
+        default=(), description="Workloads that policies scale."
+    )
     cloud: CloudSpec = Field(default=CloudSpec(), description="How the cloud behaves.")
     latency: LatencySpec = Field(default=LatencySpec(), description="How long answers take.")
     seed: int = Field(default=0, description="Same seed, same outcome.")

@@ -51,10 +51,15 @@ class World:
         nodes = len(onprem.nodes)
         self._message = f"0/{nodes} nodes are available: {nodes} Insufficient resources."
 
+    @property
+    def all_arrived(self) -> bool:
+        """Say whether the trace has come to its end."""
+        return self.arrived >= len(self.entries)
+
     def next_ms(self) -> int | None:
         """Return when something happens next, or None."""
         planned = self.agenda.next_ms()
-        if self.arrived >= len(self.entries):
+        if self.all_arrived:
             return planned
         arrival = self.entries[self.arrived].arrival_ms
         return arrival if planned is None or arrival < planned else planned
@@ -106,32 +111,30 @@ class World:
     def see(self, pod: SimPod) -> None:
         """Tell the controller of a waiting pod."""
         pod.seen = True
+        self.outbox.append(PodSeen(pod=self.describe(pod)))
+
+    def describe(self, pod: SimPod) -> Pod:
+        """Return a waiting pod as a watch would tell it."""
         since = self.epoch_ms + pod.pending_since_ms
-        self.outbox.append(
-            PodSeen(
-                pod=Pod(
-                    namespace=pod.namespace,
-                    name=pod.name,
-                    uid=pod.uid,
-                    resource_version=str(pod.generation),
-                    created_at_ms=since,
-                    unschedulable_since_ms=since,
-                    message=self._message,
-                    requests=pod.requests,
-                    labels=pod.labels,
-                    owner=pod.owner,
-                    workload=pod.workload,
-                    priority=pod.priority,
-                    restart_policy="Never" if pod.workload is None else "Always",
-                )
-            )
+        return Pod(
+            namespace=pod.namespace,
+            name=pod.name,
+            uid=pod.uid,
+            resource_version=str(pod.generation),
+            created_at_ms=since,
+            unschedulable_since_ms=since,
+            message=self._message,
+            requests=pod.requests,
+            labels=pod.labels,
+            owner=pod.owner,
+            workload=pod.workload,
+            priority=pod.priority,
+            restart_policy="Never" if pod.workload is None else "Always",
         )
 
     def clone_ready(self, burst: str, namespace: str, workload: str, prefer_uid: str) -> None:
         """A clone serves from now on; it does the work of the pod it was made for if that still waits, else of who waits longest."""
-        service = self.services.get((namespace, workload))
-        if service is None:
-            return
+        service = self._service(namespace, workload)
         service.clones[burst] = None
         taken = {pod.uid for pod in service.clones.values() if pod is not None}
         for pod in service.replicas:
@@ -182,15 +185,7 @@ class World:
 
     def _scale(self, entry: TraceEntry) -> None:
         """Set a Deployment's replicas. Scaling down takes who waits first, then the youngest, as a ReplicaSet does."""
-        key = (entry.namespace, entry.name)
-        service = self.services.get(key)
-        if service is None:
-            service = self.services[key] = Service(
-                workload=Owner(
-                    api_version="apps/v1", kind="Deployment", name=entry.name, uid=f"deployment-{entry.name}"
-                ),
-                owner=Owner(api_version="apps/v1", kind="ReplicaSet", name=f"{entry.name}-1", uid=f"rs-{entry.name}"),
-            )
+        service = self._service(entry.namespace, entry.name)
         while len(service.replicas) > entry.replicas:
             victim = max(service.replicas, key=lambda pod: (pod.pending_since_ms >= 0, pod.number))
             self._scale_away(service, victim)
@@ -213,6 +208,16 @@ class World:
             self.pods.append(pod)
             service.replicas.append(pod)
             self.submit(pod)
+
+    def _service(self, namespace: str, name: str) -> Service:
+        """Return a Deployment, which is made where it is new."""
+        service = self.services.get((namespace, name))
+        if service is None:
+            service = self.services[namespace, name] = Service(
+                workload=Owner(api_version="apps/v1", kind="Deployment", name=name, uid=f"deployment-{name}"),
+                owner=Owner(api_version="apps/v1", kind="ReplicaSet", name=f"{name}-1", uid=f"rs-{name}"),
+            )
+        return service
 
     def _scale_away(self, service: Service, pod: SimPod) -> None:
         service.replicas.remove(pod)

@@ -57,7 +57,8 @@ def test_no_policy_costs_nothing_and_is_first_come_first_served(build, make_task
     outcome = simulate(setup)
     assert waits_s(outcome) == [0, 9, 18, 27, 36]
     assert summarise(setup, outcome, 1.0)["cost_usd"]["total"] == 0
-    assert outcome.decisions == 0
+    assert outcome.denials == {"NoPolicy": 4}, "each pod that waits is told once that no rule is about it"
+    assert outcome.verdicts == {"Deny": 4, "Resolved": 4}
 
 
 def test_with_no_room_at_all_every_pod_is_paid_for(build, make_task):
