@@ -76,6 +76,7 @@ def build() -> SetupMaker:
             region="westeurope",
             sizes=("Standard_DC4es_v6",),
             allowed_namespaces=("*",),
+            trustee_url="https://trustee.example",
         )
         offering = Offering(
             target="cloud",

@@ -26,6 +26,7 @@ spec:
   azure: {subscriptionId: 00000000-0000-0000-0000-000000000000, resourceGroup: burst-westeurope, region: westeurope}
   sizes: [Standard_DC4es_v6]
   allowedNamespaces: [default]
+  trustee: {url: "https://trustee.example"}
 """
 
 
