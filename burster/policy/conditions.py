@@ -178,7 +178,7 @@ def _bad_literal(call: Node) -> tuple[Node, str] | None:
     if call.text in {"timestamp", "duration"} and not _works(f"{call.text}({quoted})"):
         example = "2026-11-30T18:00:00Z" if call.text == "timestamp" else "1h30m"
         return literal, f"{literal.value} is no {call.text}: write it like {example}."
-    if call.text.startswith("get") and not _works(f"timestamp(0).getHours({quoted})"):
+    if call.text.startswith("get") and (literal.value == "localtime" or not _works(f"timestamp(0).getHours({quoted})")):
         return (
             literal,
             f"{literal.value} is no time zone: write an IANA name like Europe/Berlin, or an offset like +01:00.",
