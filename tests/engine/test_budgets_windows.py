@@ -48,7 +48,13 @@ def ms(text: str, zone: str = "UTC", *, fold: int = 0) -> int:
         ),
         pytest.param("day", "Europe/Berlin", "2026-10-25T12:00", "2026-10-25T00:00", "2026-10-26T00:00", 25, id="back"),
         pytest.param(
-            "month", "Europe/Berlin", "2026-03-05T12:00", "2026-03-01T00:00", "2026-04-01T00:00", 743, id="a short month"
+            "month",
+            "Europe/Berlin",
+            "2026-03-05T12:00",
+            "2026-03-01T00:00",
+            "2026-04-01T00:00",
+            743,
+            id="a short month",
         ),
         pytest.param(
             "month", "Europe/Berlin", "2026-10-05T12:00", "2026-10-01T00:00", "2026-11-01T00:00", 745, id="the longest"
