@@ -4,16 +4,16 @@ Given by ``gates`` and by every gate of its own (``eligibility``, ``budgets``, `
 Values only: what they mean is decided where they are made.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from burster.model.bursts import BurstStrategy
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """The pod may burst, here."""
 
     strategy: BurstStrategy
@@ -24,8 +24,7 @@ class Grant:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """The pod may not burst now. ``whole_policy``: no other pod of the policy could either, so the rest need not be asked."""
 
     verdict: Literal["Wait", "Deny"]

@@ -13,12 +13,13 @@ stands against the other targets is told after it. Called by ``queues`` for queu
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from burster.engine import budgets, eligibility, room
 from burster.engine.answers import Grant, Refusal
 from burster.engine.demand import countable, is_enough
 from burster.engine.money import worst_case_micro_usd
-from burster.engine.offerings import Choice, ranked, targets_in_order
+from burster.engine.offerings import Choice, ranked, still_has_room, targets_in_order
 from burster.engine.placement import choose_strategy
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.engine.storms import breaker_gate
@@ -47,6 +48,33 @@ def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal
             return answer
         refusals.append(answer)
     return _told(refusals)
+
+
+def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> Grant | None:
+    """Return a grant like the one that an alike pod has just got, where all that a grant uses up still has room; None: judge it anew.
+
+    Asked within one step and for pods of one shape only, so that rules, eligibility and the ranking can't have changed.
+    """
+    rules, pod, target = policy.policy, entry.pod, state.targets[grant.target]
+    scopes = budgets.scopes_of(state, entry.policy, pod.namespace, grant.target)
+    offering = grant.offering
+    used_up = (
+        any(room.for_one_more(scope, state.now_ms) for scope in scopes)
+        or not still_has_room(rules, target, offering)
+        or room.for_share(scopes, offering.provider)
+        or room.for_vcpus(scopes, offering.resources.cpu_millicores // 1000)
+        or budgets.shortfall(state, entry.policy, pod.namespace, grant.target, grant.reserve_micro_usd)
+    )
+    if used_up:
+        return None
+    return Grant(
+        strategy=grant.strategy,
+        target=grant.target,
+        offering=offering,
+        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
+        reserve_micro_usd=grant.reserve_micro_usd,
+        reasons=(_pending_reason(state, entry, policy), *grant.reasons[1:]),
+    )
 
 
 def _told(refusals: Sequence[Refusal]) -> Refusal:
@@ -166,6 +194,23 @@ def _peer_pod_gate(target: TargetEntry, runtime_class: str) -> Refusal | None:
     return Refusal(verdict="Deny", reason=Reason(code="AlreadyPeerPod", sentence=sentence))
 
 
+def _pending_reason(state: State, entry: PodEntry, policy: PolicyEntry) -> Reason:
+    since = entry.pod.unschedulable_since_ms or state.now_ms
+    return _waited(max(0, state.now_ms - since), policy.policy.pending_for_ms)
+
+
+@lru_cache(maxsize=1_024)
+def _waited(waited_ms: int, pending_for_ms: int) -> Reason:
+    return Reason(
+        code="Pending",
+        sentence=(
+            f"No on-prem node has taken it for {format_duration_ms(waited_ms)} "
+            f"(the policy waits {format_duration_ms(pending_for_ms)})."
+        ),
+        numbers={"pending_ms": waited_ms, "pending_for_ms": pending_for_ms},
+    )
+
+
 def _grant_reasons(  # noqa: PLR0913, PLR0917 - the whole story of a grant in one place
     state: State,
     entry: PodEntry,
@@ -175,19 +220,9 @@ def _grant_reasons(  # noqa: PLR0913, PLR0917 - the whole story of a grant in on
     choice: Choice,
     wanted: int,
 ) -> tuple[Reason, ...]:
-    since = entry.pod.unschedulable_since_ms or state.now_ms
-    waited = max(0, state.now_ms - since)
     kind = entry.pod.workload.kind if entry.pod.workload else "bare Pod"
-    pending_for_ms = policy.policy.pending_for_ms
     return (
-        Reason(
-            code="Pending",
-            sentence=(
-                f"No on-prem node has taken it for {format_duration_ms(waited)} "
-                f"(the policy waits {format_duration_ms(pending_for_ms)})."
-            ),
-            numbers={"pending_ms": waited, "pending_for_ms": pending_for_ms},
-        ),
+        _pending_reason(state, entry, policy),
         Reason(code=f"Strategy{strategy}", sentence=f"{strategy}, because it is a {kind}."),
         Reason(
             code=choice.reason.code,

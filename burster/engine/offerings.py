@@ -9,7 +9,7 @@ then its zones. Changes nothing but what it remembers.
 from typing import Final
 
 from burster.engine import capacity
-from burster.engine.offer_index import Objection, OfferIndex, Row, narrowing_of, place_of
+from burster.engine.offer_index import Objection, OfferIndex, QuotaKey, Row, narrowing_of, place_of, quota_keys
 from burster.engine.state import PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering
@@ -96,13 +96,28 @@ def _chosen(row: Row) -> Choice:
 def _objection_now(state: State, target: TargetEntry, row: Row) -> Objection | None:
     if (state.cooling or state.family_blocks) and capacity.refusal_of(state, row.offering) is not None:
         return "Cooling"
-    if target.quotas:
-        for key in row.quota_keys:
-            quota = target.quotas.get(key)
-            # A row is as old as the last poll; what burster itself launched since is counted on top, never subtracted.
-            if quota is not None and quota.used_vcpus + target.launched.get(key, 0) + row.vcpus > quota.limit_vcpus:
-                return "NoQuota"
+    if target.quotas and not _quota_room(target, row.quota_keys, row.vcpus):
+        return "NoQuota"
     return None
+
+
+def still_has_room(policy: Policy, target: TargetEntry, offering: Offering) -> bool:
+    """Say whether the offering that was the best a moment ago still is: nothing but quota and spread can have changed."""
+    if policy.placement.spread is not None:
+        return False
+    if not target.quotas:
+        return True
+    vcpus = offering.resources.cpu_millicores // 1000
+    return _quota_room(target, quota_keys(offering.region, offering.family), vcpus)
+
+
+def _quota_room(target: TargetEntry, keys: tuple[QuotaKey, QuotaKey], vcpus: int) -> bool:
+    for key in keys:
+        quota = target.quotas.get(key)
+        # A row is as old as the last poll; what burster itself launched since is counted on top, never subtracted.
+        if quota is not None and quota.used_vcpus + target.launched.get(key, 0) + vcpus > quota.limit_vcpus:
+            return False
+    return True
 
 
 def index_of(target: TargetEntry, policy: Policy) -> OfferIndex:

@@ -17,7 +17,7 @@ from typing import Final
 from burster.engine import demand, offerings
 from burster.engine import observe_world as world
 from burster.engine.answers import Grant, Refusal
-from burster.engine.gates import judge
+from burster.engine.gates import again, judge
 from burster.engine.lifecycle_actions import start
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
 from burster.engine.turns import Turns
@@ -61,13 +61,14 @@ class _Turn:
 class _Pass:
     """What one step has found out about one policy."""
 
-    __slots__ = ("blocked", "by_number", "each", "refusals")
+    __slots__ = ("blocked", "by_number", "each", "grants", "refusals")
 
     def __init__(self, rules: Policy) -> None:
         self.blocked: Refusal | None = None  #: nobody of this policy can go now
         self.by_number = rules.placement.strategy in _BY_NUMBER
         self.each = _is_told_apart(rules)
         self.refusals: dict[object, Refusal] = {}
+        self.grants: dict[object, Grant] = {}  #: the latest for each
 
     def likeness(self, entry: PodEntry) -> object:
         """Return what two pods have in common that get the same answer."""
@@ -153,7 +154,7 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
         demand.say(state, entry, known.verdict, known.reason)
         return False
     turn.left -= 1
-    answer = _COUNTED if found.by_number else judge(state, entry, policy)
+    answer = _answer(state, entry, policy, found, likeness)
     if isinstance(answer, Grant):
         demand.dequeue(state, entry.pod, policy.policy.key)
         start(state, entry, policy, answer)
@@ -172,6 +173,19 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
     else:
         found.refusals[likeness] = answer
     return False
+
+
+def _answer(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, likeness: object) -> Grant | Refusal:
+    """Judge one pod: as the last alike one was, where there is room for that, else from the beginning."""
+    if found.by_number:
+        return _COUNTED
+    granted = found.grants.get(likeness)
+    answer = again(state, entry, policy, granted) if granted is not None else None
+    if answer is None:
+        answer = judge(state, entry, policy)
+    if isinstance(answer, Grant):
+        found.grants[likeness] = answer
+    return answer
 
 
 def _why_not_counted(state: State, entry: PodEntry, policy: PolicyEntry) -> Refusal | None:

@@ -4,6 +4,8 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from burster.engine.answers import Refusal
 from burster.engine.lifecycle import edge_allowed
 from burster.engine.matching import Matcher
@@ -29,8 +31,7 @@ TimerKind = Literal[
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
-@dataclass(slots=True)
-class PodEntry:
+class PodEntry(msgspec.Struct, eq=False):
     """A pending pod and where it stands."""
 
     pod: Pod
@@ -183,25 +184,7 @@ class TargetEntry:
         return self.scope.vcpus
 
 
-# A burst's containers are made by plain functions, as ``dict[str, int]()`` takes several times as long.
-def _no_instructions() -> dict[str, Instruction]:
-    return {}
-
-
-def _no_attempts() -> dict[str, int]:
-    return {}
-
-
-def _no_vms() -> dict[str, list[int | None]]:
-    return {}
-
-
-def _no_names() -> set[str]:
-    return set()
-
-
-@dataclass(slots=True)
-class BurstEntry:
+class BurstEntry(msgspec.Struct, eq=False):
     """A burst and what is under way for it."""
 
     burst: Burst
@@ -217,21 +200,19 @@ class BurstEntry:
     unwanted: bool = False  #: it comes home for want of demand
     crowded: bool = False  #: on-prem has been without room for its pod while it was out
     room_since_ms: int | None = None  #: since when on-prem has had room for its pod, after there was none
-    under_way: dict[str, Instruction] = field(default_factory=_no_instructions)
-    attempts: dict[str, int] = field(default_factory=_no_attempts)
+    under_way: dict[str, Instruction] = {}
+    attempts: dict[str, int] = {}
     held_micro_usd: int = 0  #: reserved in the accounts now
     booked_micro_usd: int = 0  #: settled in the accounts while it runs, so not any more reserved
     booked_until_ms: int = 0  #: for the time until then
     claimed_micro_usd: int = 0  #: kept in the accounts for its next renewal
     #: VM name -> [first known start, confirmed end or None], in epoch ms: what is billed
-    vms: dict[str, list[int | None]] = field(default_factory=_no_vms)
+    vms: dict[str, list[int | None]] = {}
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
     vms_known: bool = False  #: the cloud has answered since the pod was placed
     looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
     vms_gone: bool = False  #: no VM was left after the pod had gone
-    reported_vms: set[str] = field(
-        default_factory=_no_names
-    )  #: left-behind VMs that were told once, where nothing is swept
+    reported_vms: set[str] = set()  #: left-behind VMs that were told once, where nothing is swept
     observations: int = 0
     observing_gone: bool = (
         False  #: the observation under way began after the pod had gone, so that "none" is the last word
