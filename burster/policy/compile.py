@@ -13,10 +13,12 @@ from pydantic import ValidationError
 
 from burster.model.policies import Policy
 from burster.model.targets import Target
+from burster.policy.ambiguity import ambiguities
 from burster.policy.compile_policy import policy_of
 from burster.policy.compile_target import target_of
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import Document, model_of
+from burster.policy.meeting import contradictions
 from burster.policy.problems import null_problems, schema_problems
 from burster.policy.schema import BurstPolicy, BurstTarget
 
@@ -49,7 +51,7 @@ def compile_target(obj: Mapping[str, Any]) -> Target:
 
 
 def compile_documents(documents: Iterable[Document]) -> Compiled:
-    """Return what files define, having checked that policies and the targets defined beside them can meet at all.
+    """Return what files define, having checked that policies contradict neither each other nor the targets defined beside them.
 
     A policy may name a target that is in none of the files: it may exist elsewhere. Raises PolicyErrors.
     """
@@ -57,39 +59,16 @@ def compile_documents(documents: Iterable[Document]) -> Compiled:
     targets = {
         document.key: target_of(document.model) for document in documents if isinstance(document.model, BurstTarget)
     }
-    policies: list[Policy] = []
-    problems: list[Problem] = []
-    for document in documents:
-        if isinstance(document.model, BurstPolicy):
-            policy = policy_of(document.model)
-            policies.append(policy)
-            problems += _contradictions(document, policy, targets)
+    policies = [
+        (document, policy_of(document.model)) for document in documents if isinstance(document.model, BurstPolicy)
+    ]
+    problems = [
+        *(problem for document, policy in policies for problem in contradictions(document, policy, targets)),
+        *ambiguities(policies),
+    ]
     if problems:
         raise PolicyErrors(problems)
-    return Compiled(policies=tuple(policies), targets=tuple(targets.values()))
-
-
-def _contradictions(document: Document, policy: Policy, targets: Mapping[str, Target]) -> Iterable[Problem]:
-    """Yield what makes a policy unable ever to burst to a target it names."""
-    for index, name in enumerate(policy.placement.targets):
-        target = targets.get(name)
-        if target is None:
-            continue
-        here = ("spec", "placement", "targets", index)
-        if not {"*", policy.namespace} & set(target.allowed_namespaces):
-            yield document.problem(
-                here,
-                f"target {name} does not allow namespace {policy.namespace}: add it to the target's allowedNamespaces",
-            )
-        if policy.placement.sizes and not set(policy.placement.sizes) & set(target.sizes):
-            yield document.problem(
-                ("spec", "placement", "sizes"),
-                f"target {name} allows none of these sizes; it has {', '.join(target.sizes)}",
-            )
-        if not set(policy.confidential.tees) & set(target.tees):
-            yield document.problem(
-                ("spec", "confidential", "tees"), f"target {name} allows none of these; it has {', '.join(target.tees)}"
-            )
+    return Compiled(policies=tuple(policy for _, policy in policies), targets=tuple(targets.values()))
 
 
 def _source(obj: Mapping[str, Any]) -> str:

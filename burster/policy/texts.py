@@ -7,19 +7,18 @@ each kind. Calls the checkers of conditions and windows through ``expressions`` 
 import re
 from datetime import date
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import JsonSchemaValue
 
+from burster.policy.endpoints import endpoint_of
 from burster.policy.expressions import check_cron, check_zone
 from burster.policy.fields import DnsName, Kind, Matching, shown, unique
 
 
 _URL_LENGTH_MAX: Final = 2_048
 _PAIRS_LENGTH_MAX: Final = 4_096
-_ORIGIN: Final = r"https?://([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
-_PORT_MAX: Final = 65_535
+_ORIGIN: Final = r"(https?|grpc)://([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 #: a size of Azure's without the prefix it has in every API
@@ -48,45 +47,27 @@ class ServerUrl(Kind, frozen=True):
 
 
 def _check_url(text: str) -> None:
+    example = "write it without blanks, for example https://thanos.monitoring.svc:9092"
     if len(text) > _URL_LENGTH_MAX or not re.fullmatch(r"[!-~]+", text):
-        raise ValueError(
-            f"{shown(text)} is no address: write it without blanks, for example https://thanos.monitoring.svc:9092"
-        )
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"{shown(text)} is no address: its host or port can't be read") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(
-            f"{shown(text)} is no http or https address: write for example https://thanos.monitoring.svc:9092"
-        )
-    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{shown(text)} is no address: {example}")
+    if re.match(r"[a-z]+://[^/?#]*@", text, re.IGNORECASE):
         raise ValueError(
             "holds a user or a password: put them into a TriggerAuthentication, named by authenticationRef"
         )
-    if port == 0:
-        raise ValueError(f"{shown(text)} has port 0: write the real one")
-
-
-def origin_of(url: str) -> str:
-    """Return ``scheme://host:port`` of an address, with the port that is meant where none is written: for comparing."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    if not re.match(r"https?://", text) or not endpoint_of(text):
+        raise ValueError(
+            f"{shown(text)} is no http or https address with a host that can be read in one way only: {example}"
+        )
 
 
 class Origin(Kind, frozen=True):
     """``scheme://host[:port]`` and nothing behind it."""
 
     def _check(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        port = value.rpartition(":")[2]
-        if not re.fullmatch(_ORIGIN, value) or (port.isdigit() and not 0 < int(port) <= _PORT_MAX):
+        if isinstance(value, str) and (not endpoint_of(value) or not re.fullmatch(_ORIGIN, value)):
             raise ValueError(
-                f"{shown(value)} is not scheme://host:port in lower case, without a path: write for example https://thanos.monitoring.svc:9092"
+                f"{shown(value)} is not scheme://host:port in lower case, without a path: write for example"
+                " https://thanos.monitoring.svc:9092"
             )
         return value
 

@@ -26,6 +26,7 @@ spec:
   azure: {subscriptionId: 00000000-0000-0000-0000-000000000000, resourceGroup: burst, region: eastus}
   sizes: [Standard_DC2es_v6]
   allowedNamespaces: [bank]
+  trustee: {url: "https://trustee.bank.example"}
 """
 
 

@@ -37,6 +37,9 @@ def a_target(**spec):
     }
 
 
+OPEN = {"allowedNamespaces": ["*"], "trustee": {"url": "https://trustee.bank.example"}}
+
+
 def test_what_is_left_out_gets_the_engines_own_defaults():
     selector = WorkloadSelector(kind="Job")
     want = Policy(namespace="bank", name="fraud", workload=selector, placement=Placement(targets=("azure",)))
@@ -187,7 +190,7 @@ def test_nulls_are_refused_from_the_api_too():
 
 
 def test_files_become_policies_and_targets_in_their_order():
-    text = "\n---\n".join(json.dumps(obj) for obj in (a_policy(), a_target(allowedNamespaces=["*"])))
+    text = "\n---\n".join(json.dumps(obj) for obj in (a_policy(), a_target(**OPEN)))
     compiled = compile_documents(load_text(text))
     assert [policy.key for policy in compiled.policies] == ["bank/fraud"]
     assert [target.name for target in compiled.targets] == ["azure"]
