@@ -26,6 +26,7 @@ REQUESTS: Final = "kube_pod_container_resource_requests"
 _POINTS_MAX: Final = 10_000
 _REQUESTS_MAX: Final = 10_000
 _TIMEOUT_SECONDS: Final = 30
+_CLOSED: Final = (401, 403)
 _TIME_MS_MAX: Final = 1 << 53
 
 BEFORE: Final = "created before the range"
@@ -59,9 +60,9 @@ def record(url: str, span: Range, *, token: str = "", selector: str = "") -> Tra
     ``selector`` narrows the metrics, for example ``namespace="batch"``. Raises InputError if the range makes no sense, if the server
     doesn't answer as a Prometheus does, or if it knows nothing of pods.
     """
-    _check(url, span)
+    check_question(url, span)
     pods: dict[str, _Pod] = {}
-    with _Server(url, token) as server:
+    with PrometheusServer(url, token) as server:
         for metric, take in (
             (CREATED, _take_time("created_ms")),
             (STARTED, _take_time("started_ms")),
@@ -153,7 +154,14 @@ def _take_request(pod: _Pod, labels: dict[str, str], value: float) -> None:
     pod.requests = {**pod.requests, (labels.get("container", ""), key): amount}
 
 
-class _Server:
+def pieces(span: Range) -> Iterator[tuple[int, int]]:
+    """Yield a range in pieces that Prometheus accepts, each from its first to its last sample."""
+    chunk_ms = span.step_ms * _POINTS_MAX
+    for start_ms in range(span.start_ms, span.end_ms + 1, chunk_ms):
+        yield start_ms, min(start_ms + chunk_ms - span.step_ms, span.end_ms)
+
+
+class PrometheusServer:
     """One Prometheus, asked in pieces that it accepts; every request has a deadline."""
 
     def __init__(self, url: str, token: str) -> None:
@@ -174,15 +182,14 @@ class _Server:
 
     def last_values(self, query: str, span: Range) -> Iterator[tuple[dict[str, str], float]]:
         """Yield each series' labels and its last finite value, one answer after the other."""
-        chunk_ms = span.step_ms * _POINTS_MAX
-        for start_ms in range(span.start_ms, span.end_ms + 1, chunk_ms):
-            end_ms = min(start_ms + chunk_ms - span.step_ms, span.end_ms)
-            for series in self._ask(query, start_ms, end_ms, span.step_ms):
+        for start_ms, end_ms in pieces(span):
+            for series in self.ask(query, start_ms, end_ms, span.step_ms):
                 value = _last_finite(series)
                 if value is not None:
                     yield cast("dict[str, str]", series["metric"]), value
 
-    def _ask(self, query: str, start_ms: int, end_ms: int, step_ms: int) -> list[dict[str, Any]]:
+    def ask(self, query: str, start_ms: int, end_ms: int, step_ms: int) -> list[dict[str, Any]]:
+        """Return the series of one range query, as Prometheus gives them. Raises InputError with what to do."""
         from prometheus_api_client.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
             PrometheusApiClientException,
         )
@@ -201,9 +208,9 @@ class _Server:
             ) from None
         except PrometheusApiClientException as error:
             text = str(error)
-            raise InputError(
-                f"{self.url} refused the query {query} ({text[:200]}); check the address and the rights"
-            ) from None
+            closed = any(f"HTTP Status Code {code}" in text for code in _CLOSED)
+            todo = "give a token that may query it" if closed else "check the address and the query"
+            raise InputError(f"{self.url} refused the query {query} ({text[:200]}); {todo}") from None
         except (JSONDecodeError, KeyError, TypeError):
             raise InputError(f"{self.url} does not answer as a Prometheus does; check the address") from None
         except RequestException as error:
@@ -239,7 +246,8 @@ def _moment(at_ms: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)
 
 
-def _check(url: str, span: Range) -> None:
+def check_question(url: str, span: Range) -> None:
+    """Raise InputError unless the address is one and the range can be asked for."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InputError(f"{url!r} is no address of a Prometheus; write for example http://prometheus:9090")
