@@ -18,6 +18,8 @@ from burster.engine.state import PolicyEntry, State
 
 
 _Rank = tuple[int, int, int, str]  #: (-priority, the namespace's share, what the policy has used, its key)
+_Line = tuple[int, str]  #: (-priority, namespace)
+_Stand = tuple[int, int, int, str, _Line]  #: the rank of a line's first, and the line
 _PER_MONTH: Final = {"hour": 730, "day": 30, "month": 1}
 _SHARE_SCALE: Final = 1_000_000
 
@@ -29,7 +31,11 @@ def fair_order(state: State) -> list[str]:
 
 
 class Turns:
-    """The turns of one step: ``next`` says whose it is, ``again`` lets it have another one later."""
+    """The turns of one step: ``next`` says whose it is, ``again`` lets it have another one later.
+
+    Policies that are equal but for what they have used themselves (of one priority and namespace) stand in a line of their own, and the
+    lines are compared by their first. So one grant moves one line, however many policies a namespace has.
+    """
 
     def __init__(self, state: State, keys: Iterable[str]) -> None:
         self._policies = state.policies
@@ -40,26 +46,48 @@ class Turns:
             namespace = entry.policy.namespace
             self._spent[namespace] = self._spent.get(namespace, 0) + used
         self._allowed = _allowed_micro_usd(state)
-        self._heap = [self.rank(key) for key in keys]
+        self._most = max(self._allowed.values(), default=0)
+        self._lines: dict[_Line, list[tuple[int, str]]] = {}
+        for key in keys:
+            self._lines.setdefault(self._line_of(key), []).append((self._used[key], key))
+        for line in self._lines.values():
+            heapq.heapify(line)
+        self._served: _Line | None = None  #: the line whose first is being served: it is in no order now
+        self._heap = [self._stand(line) for line in self._lines]
         heapq.heapify(self._heap)
+
+    def _line_of(self, key: str) -> _Line:
+        policy = self._policies[key].policy
+        return -policy.priority, policy.namespace
 
     def rank(self, key: str) -> _Rank:
         """Return where a policy stands now: the smallest is served first."""
         policy = self._policies[key].policy
-        share = self._spent[policy.namespace]
+        return -policy.priority, self._share(policy.namespace), self._used[key], key
+
+    def _share(self, namespace: str) -> int:
+        share = self._spent[namespace]
         if self._allowed:
-            allowed = self._allowed.get(policy.namespace) or max(self._allowed.values())
-            share = share * _SHARE_SCALE // max(1, allowed)
-        return -policy.priority, share, self._used[key], key
+            share = share * _SHARE_SCALE // max(1, self._allowed.get(namespace) or self._most)
+        return share
+
+    def _stand(self, line: _Line) -> _Stand:
+        used, key = self._lines[line][0]
+        return line[0], self._share(line[1]), used, key, line
 
     def next(self) -> str:
         """Return whose turn it is and take it out; empty where nobody is left."""
+        if self._served is not None and self._lines[self._served]:
+            heapq.heappush(self._heap, self._stand(self._served))
+        self._served = None
         while self._heap:
-            stood = heapq.heappop(self._heap)
-            stands = self.rank(stood[3])
+            stood = self._heap[0]
+            stands = self._stand(stood[4])
             if stands <= stood:
-                return stood[3]
-            heapq.heappush(self._heap, stands)  # its namespace has got something since
+                heapq.heappop(self._heap)
+                self._served = stood[4]
+                return heapq.heappop(self._lines[stood[4]])[1]
+            heapq.heapreplace(self._heap, stands)  # its namespace has got something since
         return ""
 
     def again(self, key: str) -> None:
@@ -68,7 +96,7 @@ class Turns:
         used = _used_micro_usd(entry)
         self._spent[entry.policy.namespace] += used - self._used[key]
         self._used[key] = used
-        heapq.heappush(self._heap, self.rank(key))
+        heapq.heappush(self._lines[self._line_of(key)], (used, key))
 
 
 def _used_micro_usd(entry: PolicyEntry) -> int:
