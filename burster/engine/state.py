@@ -26,7 +26,7 @@ from burster.model.targets import Target
 
 
 TimerKind = Literal[
-    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "forget", "policy-status"
+    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "scaling", "forget", "policy-status"
 ]
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 

@@ -125,6 +125,8 @@ class WorkloadSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     runtime_class: str = ""  #: of its template
     size: str = ""  #: machine_type of its template; empty: CAA chooses
     owner: str = ""  #: who else sets its number (an HPA or ScaledObject by kind/name); empty: nobody
+    images: tuple[str, ...] = ()  #: of its template, init containers included; empty: not known
+    secrets: tuple[str, ...] = ()  #: names of the Secrets that its template refers to
 
 
 class WorkloadGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
