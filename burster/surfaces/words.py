@@ -12,16 +12,34 @@ from burster.model.pods import Resources
 from burster.model.quantities import format_duration_ms, format_memory_bytes, format_micro_usd
 
 
+#: scope -> whose bursts count, and where its limits are written
+_SCOPES: Final = {
+    "Policy": ("this policy", "in the policy"),
+    "Namespace": ("this namespace", "of the namespace in the target"),
+    "Target": ("this target", "in the target"),
+    "Cluster": ("any policy", "of the cluster"),
+}
+#: what a scope's limit on something needs to let a pod go
+_FREED: Final = {
+    "MaxBursts": "A burst of {whose} that comes home, or a larger limits.maxBursts {where}.",
+    "MaxVcpus": "A burst of {whose} that comes home, or a larger limits.maxVcpus {where}.",
+    "LaunchRate": "Time: one more may go when the oldest of these launches is long enough ago. Or a larger limits.launchRate {where}.",
+    "ProviderShare": "More at other providers, a burst that comes home from this one, or a larger share in limits.providerShares {where}.",
+    "Budget": "A burst that settles for less than was reserved, the next hour, day or month, or a larger budget {where}.",
+}
+_SCOPED: Final = {
+    f"{scope}{limit}": text.format(whose=whose, where=where)
+    for limit, text in _FREED.items()
+    for scope, (whose, where) in _SCOPES.items()
+}
 #: what a person, or time, can do about a refusal; by the code of the reason that settled it
 _CHANGES: Final = {
     "TooYoung": "It bursts if it is still pending when the policy's pendingFor has passed.",
     "TooFew": "More pending pods, or a smaller minCount in the policy.",
-    "PolicyMaxBursts": "A burst of this policy that comes home, or a larger limits.maxBursts in the policy.",
-    "TargetMaxBursts": "A burst at this target that comes home, or a larger limits.maxBursts in the target.",
-    "PolicyMaxVcpus": "A burst of this policy that comes home, or a larger limits.maxVcpus in the policy.",
-    "TargetMaxVcpus": "A burst at this target that comes home, or a larger limits.maxVcpus in the target.",
-    "PolicyBudget": "A burst that settles for less than was reserved, the next hour, day or month, or a larger budget in the policy.",
-    "TargetBudget": "A burst that settles for less than was reserved, the next hour, day or month, or a larger budget in the target.",
+    "RenewalsFirst": "The renewals, a few minutes from now; the next hour, day or month, or a larger budget.",
+    "BudgetStop": "The next hour, day or month, a larger budget, or a larger stopAtPercent.",
+    "BudgetDrain": "The next hour, day or month, a larger budget, or a larger drainAtPercent.",
+    **_SCOPED,
     "BackingOff": "Time: it is tried again when the pause after the last failure has passed.",
     "WorkloadFailing": "A launch of the workload that succeeds: one of its pods is tried at a time, after a pause.",
     "RoomOnPrem": "An on-prem node that takes it; it may burst again when the time that it is left to on-prem has passed.",

@@ -42,7 +42,11 @@ class Told(NamedTuple):
 _COMPUTED: Final[dict[str, tuple[str, ...]]] = {
     "f'Strategy{strategy}'": ("StrategyClone", "StrategyMove"),
     "f'Pod{pod.phase}'": ("PodSucceeded", "PodFailed"),
-    "cheapest.code": (),  # Choice's own reason, found where it is made
+    "choice.reason.code": (),  # Choice's own reason, found where it is made
+    **{
+        f"f'{{scope.kind}}{what}'": tuple(f"{kind}{what}" for kind in ("Policy", "Namespace", "Target", "Cluster"))
+        for what in ("MaxBursts", "LaunchRate", "ProviderShare", "MaxVcpus", "Budget")
+    },
     "reason.code": (),  # the same
     "stimulus.code or f'Sandbox{stimulus.kind}'": ("Sandbox…",),
     "stimulus.code or stimulus.kind": ("(the refusal's own code)",),
@@ -67,13 +71,17 @@ _REFUSALS: Final = (
     "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem",
     "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome",
     "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
-    "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "CloneWouldRunTwice",
+    "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "PolicyLaunchRate", "CloneWouldRunTwice",
     "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
     "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed", "TrusteeMissing", "TrusteeDown",
     "AlreadyPeerPod",
-    "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed", "TargetMaxBursts", "NoOfferings",
+    "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed",
+    "NamespaceMaxBursts", "NamespaceLaunchRate", "TargetMaxBursts", "TargetLaunchRate", "ClusterMaxBursts", "ClusterLaunchRate",
+    "NoOfferings",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
-    "PolicyMaxVcpus", "TargetMaxVcpus", "PolicyBudget", "TargetBudget",
+    "PolicyProviderShare", "NamespaceProviderShare", "TargetProviderShare", "ClusterProviderShare",
+    "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
+    "PolicyBudget", "NamespaceBudget", "TargetBudget", "ClusterBudget", "RenewalsFirst", "BudgetStop", "BudgetDrain",
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {
@@ -105,6 +113,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
     "RecordDeleted": ("Release", "The burst comes home, then its record goes."),
     "RecordGone": ("Release", "The burst comes home without a record."),
+    "BudgetWarning": ("Warn", "Told once for each scope and window; nothing is refused yet."),
     "PodSucceeded": ("Release", "Finite work is done; its pod stays for its owner to read, its VM goes."),
     "PodFailed": ("Release", "The same for work that ended badly; a clone that ended is drained."),
     "PodDeleted": ("Release", "The VM's absence is confirmed, then the burst is closed."),
