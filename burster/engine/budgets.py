@@ -117,7 +117,7 @@ def count(  # noqa: PLR0913 - the four scopes' names, and what is counted
         scope.active += bursts
         scope.vcpus += vcpus
         scope.vcpus_by_provider[provider] = scope.vcpus_by_provider.get(provider, 0) + vcpus
-        if bursts > 0:
+        if bursts > 0 and scope.limits.budget.drain_percent is not None:
             watch(state, scope)
         if scope.limits.provider_shares:
             _reopen(state)  # more of one provider may make room for another
@@ -126,7 +126,8 @@ def count(  # noqa: PLR0913 - the four scopes' names, and what is counted
 def launched(state: State, policy_key: str, namespace: str, target_name: str, at_ms: int) -> None:
     """Note a launch for the launch rates."""
     for scope in scopes_of(state, policy_key, namespace, target_name):
-        scope.launched(at_ms)
+        if scope.limits.launch_rate is not None:
+            scope.launched(at_ms)
 
 
 def shortfall(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> Refusal | None:
@@ -184,8 +185,9 @@ def renewal_shortfall(state: State, policy_key: str, namespace: str, target_name
 def reserve(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> None:
     """Set money aside in every scope; the caller has asked ``shortfall`` or ``renewal_shortfall`` first."""
     for scope in scopes_of(state, policy_key, namespace, target_name):
-        scope.account.reserve(micro_usd)
-        _warn(state, scope)
+        scope.account.outstanding_micro_usd += micro_usd
+        if scope.caps:
+            _warn(state, scope)
 
 
 def release(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> None:
