@@ -283,14 +283,14 @@ def fail_launch(
 
     ``slow``: what failed may have taken the whole ready deadline, so the rest is longer than that.
     """
-    launch_failed(state, entry, reason, slow=slow, blame_workload=blame_workload)
     end(state, entry, "Failed", reason, verdict="Fail")
+    launch_failed(state, entry, reason, slow=slow, blame_workload=blame_workload)
 
 
 def launch_failed(
     state: State, entry: BurstEntry, reason: Reason, *, slow: bool = False, blame_workload: bool = True
 ) -> None:
-    """Do the same for a burst that somebody else ends."""
+    """Do the same for a burst that has been ended already, so that it does not count among those that may still serve."""
     at_least_ms = entry.burst.spec.ready_deadline_ms + storms.BEYOND_READY_MS if slow else 0
     park(state, entry, at_least_ms)
     storms.launch_failed(state, entry, reason, at_least_ms=at_least_ms, blame_workload=blame_workload)

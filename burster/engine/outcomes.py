@@ -265,8 +265,8 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
         (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
         ending.withdraw(state, entry, entry.withdraw or reason)
     elif stimulus.kind in FINAL:
-        ending.launch_failed(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
         ending.fail_unplaced(state, entry, reason)
+        ending.launch_failed(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
     else:
         entry.maybe_placed = True
         actions.retry_later(state, entry, "PlacePod", stimulus.retry_after_ms)

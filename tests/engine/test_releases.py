@@ -48,8 +48,6 @@ def gone(burst: Burst) -> s.CloudPodGone:
 
 def go_on(engine: Engine, until_ms: int) -> dict[str, int]:
     """Let time pass as the runtime does, to whatever is due next; return when each burst began to drain, from now on."""
-    from burster.engine import next_due_ms
-
     began, start = {}, engine.now
     while engine.now < start + until_ms:
         due = next_due_ms(engine.state)
