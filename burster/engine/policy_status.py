@@ -5,9 +5,9 @@ at most once in five seconds per policy, and again with growing pauses where it 
 server and have none. It decides nothing: no other room reads what is kept here.
 """
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
-from burster.engine.money import Account
 from burster.engine.state import PolicyEntry, State, StatusBook
 from burster.model.instructions import PolicyCondition, WritePolicyStatus
 from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatusWritten
@@ -67,20 +67,19 @@ def _due_ms(state: State, book: StatusBook) -> int:
     return max(book.asked_at_ms + apart_ms, book.again_at_ms)
 
 
-def _account(entry: PolicyEntry) -> Account:
-    return entry.account
-
-
 def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> tuple[object, ...]:
     """Return all that a status is made from; cheap, as every policy is asked in every step."""
     if entry is None:
         return (refused,)
-    account = _account(entry)
+    account = entry.account
     month = account.window("month", state.now_ms, entry.policy.limits.budget.timezone)
+    scaler = entry.scaler
     return (
         refused,
         entry.policy.generation,
         entry.policy.paused,
+        entry.tripped,
+        scaler and (scaler.number, scaler.active, scaler.fallback),
         len(entry.queued),
         entry.active,
         account.outstanding_micro_usd,
@@ -92,16 +91,14 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
     entry, refused = state.policies.get(key), state.refused.get(key)
     generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
     book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
-    conditions = tuple(
-        _since(state, book, told) for told in (_accepted(entry, refused), _active(entry), _paused(entry))
-    )
+    conditions = tuple(_since(state, book, told) for told in _conditions(entry, refused))
     written_key = f"policy-status/{key}"
     if entry is None:
         state.instructions.append(
             WritePolicyStatus(key=written_key, policy=key, generation=generation, conditions=conditions)
         )
         return
-    account = _account(entry)
+    account = entry.account
     month = account.window("month", state.now_ms, entry.policy.limits.budget.timezone)
     if month.settled_micro_usd:
         # Next month nothing is spent yet, and nobody may come by to notice.
@@ -114,6 +111,7 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
             conditions=conditions,
             pending=len(entry.queued),
             bursts=entry.active,
+            replicas=entry.scaler.number if entry.scaler is not None else None,
             reserved_micro_usd=account.outstanding_micro_usd,
             spent_micro_usd=month.settled_micro_usd,
         )
@@ -128,6 +126,14 @@ def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
     return PolicyCondition(type=kind, status=status, since_ms=before[1], reason=reason, message=message)
 
 
+def _conditions(entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[_Told]:
+    yield _accepted(entry, refused)
+    yield _active(entry)
+    if entry is not None and entry.policy.scaling.fallback is not None:
+        yield _fallback(entry)
+    yield _paused(entry)
+
+
 def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
     if refused is None:
         return "Accepted", "True", "Valid", "The policy is valid and counts."
@@ -138,6 +144,8 @@ def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told
 
 
 def _active(entry: PolicyEntry | None) -> _Told:
+    if entry is not None and entry.scaler is not None and (entry.scaler.active or entry.scaler.number):
+        return "Active", "True", "ReplicasWanted", "Its triggers ask for replicas."
     if entry is not None and entry.active:
         return "Active", "True", "BurstsRunning", "It has bursts that are not released."
     if entry is not None and entry.queued:
@@ -145,7 +153,20 @@ def _active(entry: PolicyEntry | None) -> _Told:
     return "Active", "False", "NoDemand", "Nothing is asked for by it."
 
 
+def _fallback(entry: PolicyEntry) -> _Told:
+    if entry.scaler is not None and entry.scaler.fallback:
+        return "Fallback", "True", "TriggersFail", "A trigger can't be read, and its fallback stands for it."
+    return "Fallback", "False", "TriggersAnswer", "No fallback stands for a trigger."
+
+
 def _paused(entry: PolicyEntry | None) -> _Told:
+    if entry is not None and entry.tripped is not None:
+        return (
+            "Paused",
+            "True",
+            "BreakerOpen",
+            f"{entry.tripped.sentence} Nothing new starts until the policy is edited.",
+        )
     if entry is not None and entry.policy.paused:
         return "Paused", "True", "Paused", "It is paused by its annotation: nothing new starts by it."
     return "Paused", "False", "NotPaused", "It is not paused."

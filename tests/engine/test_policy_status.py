@@ -3,9 +3,12 @@
 from typing import Any
 
 from burster.engine.policy_status import APART_MS
+from burster.engine.scaler import Scaler
 from burster.model import stimuli as s
+from burster.model.decisions import Reason
 from burster.model.instructions import WritePolicyStatus
 from burster.model.policies import Policy
+from burster.model.scaling import Fallback, Scaling
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 
 
@@ -209,6 +212,41 @@ def test_what_was_spent_is_this_months() -> None:
     assert engine.asked("WritePolicyStatus") == []
     engine.wait(1)
     assert written(engine).spent_micro_usd == 0
+
+
+def test_a_policy_whose_demand_is_a_number_tells_it() -> None:
+    fallback = Fallback(failure_threshold=3, replicas=2)
+    engine = Engine()
+    engine.sync(s.PolicySeen(policy=known(scaling=Scaling(fallback=fallback))))
+    assert written(engine).replicas is None
+    assert told(written(engine))["Fallback"] == ("False", "TriggersAnswer", 0)
+    answer(engine)
+    scaler = engine.state.policies[KEY].scaler = Scaler(created_at_ms=T0, number=3)
+    engine.wait(APART_MS)
+    status = written(engine)
+    assert status.replicas == 3
+    assert told(status)["Active"] == ("True", "ReplicasWanted", APART_MS)
+    assert [one.type for one in status.conditions] == ["Accepted", "Active", "Fallback", "Paused"]
+    scaler.fallback = True
+    answer(engine, after_ms=APART_MS)
+    assert told(written(engine))["Fallback"] == ("True", "TriggersFail", 2 * APART_MS)
+    scaler.number, scaler.active = 0, True
+    answer(engine, after_ms=APART_MS)
+    assert written(engine).replicas == 0
+    assert told(written(engine))["Active"] == ("True", "ReplicasWanted", APART_MS)
+    scaler.active = False
+    answer(engine, after_ms=APART_MS)
+    assert told(written(engine))["Active"][:2] == ("False", "NoDemand")
+
+
+def test_a_breaker_that_opened_is_told() -> None:
+    engine = an_engine()
+    answer(engine)
+    engine.state.policies[KEY].tripped = Reason(code="X", sentence="Every launch has failed.")
+    engine.wait(APART_MS)
+    paused = written(engine).conditions[-1]
+    assert (paused.type, paused.status, paused.reason) == ("Paused", "True", "BreakerOpen")
+    assert paused.message == "Every launch has failed. Nothing new starts until the policy is edited."
 
 
 def test_several_are_told_in_order_of_their_names() -> None:
