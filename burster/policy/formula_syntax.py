@@ -306,8 +306,10 @@ class _Parser:
     def _list(self, close: str, opened: _Token) -> list[Node]:
         found: list[Node] = []
         while not self._is(close):
+            if self._now.kind == "end" and found:
+                self._expect(close, opened)
             if found:
-                self._expect(",", opened)
+                self._expect(",")
                 if self._is(close):  # a comma at the end is allowed
                     break
             found.append(self._expression(0))
