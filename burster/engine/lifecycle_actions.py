@@ -15,7 +15,7 @@ from burster.engine.lifecycle import ANSWERING
 from burster.engine.offer_index import quota_keys
 from burster.engine.offerings import family_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
@@ -30,6 +30,7 @@ from burster.model.pods import Owner
 from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd
 from burster.model.targets import Target
+from burster.model.triggers import WorkloadRef
 
 
 #: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.

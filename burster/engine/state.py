@@ -2,7 +2,7 @@
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -28,6 +28,8 @@ from burster.model.targets import Target
 TimerKind = Literal[
     "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "scaling", "forget", "policy-status"
 ]
+#: Marks what is made anew from the rest when it is missing: it is in no snapshot.
+DERIVED: Final = {"derived": True}
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
@@ -104,6 +106,7 @@ class PolicyEntry:
     reopened: bool = True
     passing: bool = False  #: such a look is under way, a part of the queue in each step
     cursor: QueueKey | None = None  #: how far it has come
+    passed_by: int = 0  #: how many of ``fresh`` it comes by: who was in the queue when it began
     too_few: bool = False  #: the queue waits for more pods to join it
     fresh: list[str] = field(default_factory=list[str])  #: pods to look at although the queue is not reopened
     #: trigger -> the latest word on it
@@ -159,7 +162,7 @@ class TargetEntry:
     listed: tuple[Offering, ...] = ()  #: what its cloud says it offers
     offerings: tuple[Offering, ...] = ()  #: that and the target's own catalogue
     indexed: tuple[Target, tuple[Offering, ...]] | None = None  #: what ``indexes`` were made of
-    indexes: dict[Narrowing, OfferIndex] = field(default_factory=dict[Narrowing, OfferIndex])
+    indexes: dict[Narrowing, OfferIndex] = field(default_factory=dict[Narrowing, OfferIndex], metadata=DERIVED)
     families: dict[str, str] = field(default_factory=dict[str, str])  #: of its sizes
     #: (region, family) -> row, both in lower case
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
@@ -255,7 +258,7 @@ class State:
     #: uid of a pending pod -> key of the latest burst decided for it
     burst_for: dict[str, str] = field(default_factory=dict[str, str])
     #: namespace -> its policies, made when they are first asked for
-    matchers: dict[str, Matcher] = field(default_factory=dict[str, Matcher])
+    matchers: dict[str, Matcher] = field(default_factory=dict[str, Matcher], metadata=DERIVED)
     #: namespaces whose policies changed: who answers for each of their pods is asked anew when the step has heard everything
     reassign: dict[str, None] = field(default_factory=dict[str, None])
     unmatched: list[str] = field(default_factory=list[str])  #: keys of pods to tell that no policy is about them

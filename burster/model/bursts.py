@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from burster.model.triggers import WorkloadRef
+
 
 Phase = Literal[
     "Reserved",  # decided, money set aside; the record is being written
@@ -27,14 +29,6 @@ class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     uid: str = ""
     resource_version: str = ""
-
-
-class WorkloadRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The workload whose template a clone is made from."""
-
-    api_version: str
-    kind: str
-    name: str
 
 
 class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
 from burster.model.errors import InputError
 from burster.model.instructions import WritePolicyStatus
 from burster.model.quantities import format_micro_usd
+from burster.model.triggers import WorkloadRef
 from burster.policy.schema import API_VERSION, GROUP
 
 

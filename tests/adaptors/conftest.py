@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef
+from burster.model.triggers import WorkloadRef
 from tests.support.builders import T0
 from tests.support.fake_cluster import FakeCluster, FakeKube, Json
 

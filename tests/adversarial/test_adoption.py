@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from burster.model import stimuli as s
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef
+from burster.model.triggers import WorkloadRef
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
 
 

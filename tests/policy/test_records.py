@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef
 from burster.model.errors import InputError
+from burster.model.triggers import WorkloadRef
 from burster.policy.records import (
     burst_conditions,
     burst_from_object,

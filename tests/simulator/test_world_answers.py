@@ -7,7 +7,8 @@ import pytest
 
 from burster.model import instructions as i
 from burster.model import stimuli as s
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef, WorkloadRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef
+from burster.model.triggers import WorkloadRef
 from burster.simulator.cloud import Cloud
 from burster.simulator.cloud_model import CloudModel, Spread
 from burster.simulator.hands import Hands, Latency

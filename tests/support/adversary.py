@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from burster.adaptors.azure_vms import AzureVms, TargetBook
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.signals import SignalBoard
 from burster.engine import ACTIVE, State, StepResult, initial_state, next_due_ms, step
 from burster.engine.vms import stem_of, vm_stem
 from burster.model import instructions as i
@@ -239,7 +240,7 @@ class Adversary:
     def _begin(self, instruction: i.Instruction) -> None:
         kube = _SteppedKube(self.cluster)
         vms = AzureVms(_SteppedCloud(self.vms), kube, self.book, lambda: self.now)
-        coroutine: Any = LiveAdaptor(kube, vms, lambda: self.now).carry_out(instruction)
+        coroutine: Any = LiveAdaptor(kube, vms, SignalBoard(), lambda: self.now).carry_out(instruction)
         self._drive(instruction, coroutine, lambda: coroutine.send(None))
 
     def _drive(self, instruction: i.Instruction, coroutine: Any, go: Callable[[], _Request]) -> None:
