@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from burster.model.errors import InputError
+from burster.model.limits import Budget, Limits
+from burster.model.pods import Resources
+from burster.simulator.readings import Point, Series
 from burster.simulator.scenario import Overrides, load_scenario
 
 
@@ -102,14 +105,129 @@ BAD = {
     "a time without a zone": (GOOD + "epoch: '2026-01-01T00:00:00'\n", ":6:8: epoch: '2026-01-01T00:00:00' is no time"),
     "no mapping": ("- 1\n", ":1:1: expected a scenario"),
     "no YAML": ("cluster: [\n", ":2:1: "),
-    "two documents": (GOOD + "---\n" + GOOD, "expected one YAML document with a scenario (a mapping with cluster and trace), found 2"),
+    "two documents": (
+        GOOD + "---\n" + GOOD,
+        "expected one YAML document with a scenario (a mapping with cluster and trace), found 2",
+    ),
     "nothing": ("", "expected one YAML document with a scenario (a mapping with cluster and trace), found 0"),
     "a trace that is not there": (
         GOOD.replace("generate: {pods: 5, span: 1m}", "file: none.csv"),
         "none.csv: there is no such file",
     ),
+    "a series of no policy": (
+        GOOD + "metrics:\n- {policy: x, trigger: t, formula: '1'}\n",
+        ":7:12: metrics[0].policy: there is no policy x: none",
+    ),
+    "neither values nor a formula": (
+        GOOD + "metrics:\n- {policy: x, trigger: t}\n",
+        "metrics[0]: give either values or formula",
+    ),
+    "neither a value nor a failure": (
+        GOOD + "metrics:\n- {policy: x, trigger: t, values: [{at: 0s}]}\n",
+        "metrics[0].values[0]: give either value or fails",
+    ),
+    "a value that is none": (
+        GOOD + "metrics:\n- {policy: x, trigger: t, values: [{at: 0s, value: -1}]}\n",
+        "metrics[0].values[0].value:",
+    ),
+    "a value beyond reason": (
+        GOOD + "metrics:\n- {policy: x, trigger: t, values: [{at: 0s, value: 1e13}]}\n",
+        "a value is a number from 0 to 1000000000000",
+    ),
+    "a workload of no target": (
+        GOOD + "workloads:\n- {name: w, target: t, size: s}\n",
+        "workloads[0].target: there is no target t: none",
+    ),
+    "a target without a size": (
+        GOOD + "workloads:\n- {name: w, target: t}\n",
+        "give target and size together, or neither",
+    ),
+    "a limit below nothing": (
+        GOOD.replace("cluster:\n", "cluster:\n  limits: {maxBursts: -1}\n"),
+        "cluster.limits.maxBursts",
+    ),
     "a policy that is not there": (GOOD + "policies: [none.yaml]\n", "none.yaml: no such file"),
 }
+
+
+SCALED = (
+    GOOD
+    + """\
+policies: [rules.yaml]
+targets: [TARGET]
+metrics:
+- policy: scale
+  trigger: queue
+  values: [{at: 5m, value: 2.5}, {at: 0s, value: 0}, {at: 10m, fails: refused}]
+workloads:
+- {name: cloud, namespace: bank, target: azure-westeurope-tdx, size: Standard_DC4es_v6, standsInFor: web, replicas: 1}
+""".replace("TARGET", str(ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"))
+)
+RULES = """\
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: scale, namespace: bank}
+spec:
+  workload: {namePattern: web}
+  scaleTargetRef: {name: cloud}
+  triggers: [{type: external, name: queue, metadata: {targetValue: 1}}]
+  placement: {strategy: Scale, targets: [azure-westeurope-tdx]}
+"""
+
+
+def test_a_scenario_says_what_triggers_read_and_what_is_scaled(tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULES)
+    text = SCALED.replace(
+        "cluster:\n",
+        "cluster:\n  namespaces: {bank: {burst: allowed}}\n  limits: {maxVcpus: 8, budget: {perDay: '5'}}\n",
+    )
+    setup = load_scenario(write(tmp_path, text)).setup
+    assert setup.metrics == (
+        Series(
+            policy="bank/scale",
+            trigger="queue",
+            points=(
+                Point(at_ms=0),
+                Point(at_ms=300_000, value_milli=2_500),
+                Point(at_ms=600_000, fails="refused"),
+            ),
+            until_ms=600_000,
+        ),
+    )
+    (cloud,) = setup.workloads
+    assert (cloud.key, cloud.replicas, cloud.stands_in_for) == (("bank", "Deployment", "cloud"), 1, "web")
+    assert cloud.requests == Resources(cpu_millicores=1_000, memory_bytes=1 << 30)
+    assert setup.namespaces == {"bank": {"burst": "allowed"}}
+    assert setup.limits == Limits(max_vcpus=8, budget=Budget(per_day_micro_usd=5_000_000))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "want"),
+    [
+        (
+            "trigger: queue",
+            "trigger: other",
+            "metrics[0].trigger: policy bank/scale has no trigger other: it has queue",
+        ),
+        ("size: Standard_DC4es_v6", "size: X", "workloads[0].size: target azure-westeurope-tdx does not allow size X"),
+        (
+            "  values: [{at: 5m, value: 2.5}, {at: 0s, value: 0}, {at: 10m, fails: refused}]",
+            "  formula: second * 2",
+            "second",
+        ),
+        (
+            "workloads:",
+            "- {policy: bank/scale, trigger: queue, formula: '1'}\nworkloads:",
+            "metrics[1].trigger: trigger queue of policy bank/scale is read twice",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_rules_is_told(tmp_path, old, new, want):
+    (tmp_path / "rules.yaml").write_text(RULES)
+    assert old in SCALED
+    with pytest.raises(InputError) as caught:
+        load_scenario(write(tmp_path, SCALED.replace(old, new)))
+    assert want in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "want"), BAD.values(), ids=BAD.keys())
