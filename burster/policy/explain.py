@@ -1,92 +1,100 @@
-"""A policy or target in plain sentences, with the numbers it resolves to.
+"""A policy in plain sentences, with the numbers it resolves to.
 
-Made from the compiled values, so that what is told is what the engine evaluates. Called by ``burster policy explain``.
+Made from the compiled values, so that what is told is what the engine evaluates. Called by ``burster policy explain``. It reads no clock
+and no price list: both are arguments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from burster.model.limits import Limits
 from burster.model.policies import Placement, Policy, WorkloadSelector
-from burster.model.quantities import format_duration_ms, format_micro_usd
+from burster.model.quantities import format_duration_ms
 from burster.model.targets import Target
-from burster.model.triggers import PendingPodsTrigger
+from burster.policy.explain_confidential import confidential_sentences
+from burster.policy.explain_limits import limit_sentences, worst_case_sentences
+from burster.policy.explain_scaling import scaling_sentences
+from burster.policy.explain_targets import explain_target
+from burster.policy.explain_times import time_sentences
+from burster.policy.explain_triggers import trigger_sentences
+from burster.policy.explain_words import any_of, in_order
+from burster.policy.lint_base import Known
 
+
+__all__ = ["explain_policy", "explain_target"]
 
 _STRATEGIES = {
     "Clone": "Each burst is a further replica, made from the workload's template; the pending pod keeps its place on-prem.",
     "Move": "Each burst is the pending pod itself: it leaves the on-prem queue and runs in the cloud until it ends.",
     "Auto": "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
+    "Scale": "It sets the replicas of {workload}, whose pods run in the cloud.",
+    "Signal": "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself.",
+    "Machine": "Each burst is a confidential VM of its own; this version can't make them.",
+}
+_RELEASES = {
+    "DearestFirst": "the dearest first",
+    "YoungestFirst": "the youngest first",
+    "OldestFirst": "the oldest first",
 }
 
 
-def explain_policy(policy: Policy, targets: Mapping[str, Target] | None = None) -> list[str]:
-    """Return what a policy does, one sentence an item; ``targets`` are those known by name."""
-    trigger, placement, confidential = policy.pending or PendingPodsTrigger(), policy.placement, policy.confidential
-    sentences = [f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}."]
-    if policy.paused:
-        sentences.append("It is paused: nothing new starts until the annotation burster.dev/paused is removed.")
-    pods = "one such pod has" if trigger.min_count == 1 else f"{trigger.min_count} such pods have"
-    sentences.append(
-        f"It acts as soon as {pods} been unschedulable for {format_duration_ms(trigger.pending_for_ms)} (trigger {trigger.name})."
-    )
-    sentences.append(_STRATEGIES[placement.strategy])
-    sizes = f", on {_any(placement.sizes)}" if placement.sizes else ", on any size the target allows"
-    sentences.append(f"It goes to {_in_order(placement.targets)}{sizes}.")
-    boot = "booted by secure boot" if confidential.secure_boot else "with or without secure boot"
-    sentences.append(f"Only a confidential VM will do: {_any(confidential.tees)}, {boot}.")
-    sentences += _limits(policy.limits, "It uses", "It spends")
-    sentences += _times(policy)
-    sentences += [
-        _worst_case(placement, (targets or {})[name]) for name in placement.targets if name in (targets or {})
-    ]
-    sentences.append(
-        f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}."
-    )
-    return sentences
-
-
-def explain_target(target: Target) -> list[str]:
-    """Return what a target allows, one sentence an item."""
-    namespaces = target.allowed_namespaces
-    if "*" in namespaces:
-        who = "Every namespace may burst here."
-    elif namespaces:
-        who = f"Only namespaces {', '.join(namespaces)} may burst here."
-    else:
-        who = "No namespace may burst here until allowedNamespaces names one."
-    assumed = target.assumed_price_micro_usd_per_hour
-    price = (
-        "A size of unknown price is refused."
-        if assumed is None
-        else f"A size of unknown price is taken to cost {format_micro_usd(assumed)} per hour."
-    )
-    sweep = "only reported" if target.sweep == "Report" else "deleted"
+def explain_policy(
+    policy: Policy, targets: Mapping[str, Target] | None = None, known: Known | None = None
+) -> list[str]:
+    """Return what a policy does, one sentence an item; ``targets`` are those known by name, ``known`` adds prices and the time."""
+    placement = policy.placement
+    named = tuple(one for name in placement.targets if (one := (targets or {}).get(name)) is not None)
     return [
-        (
-            f"Target {target.name} is {target.provider} region {target.region}, subscription {target.subscription},"
-            f" resource group {target.resource_group}."
-        ),
-        f"Pods run under RuntimeClass {target.runtime_class} on {_any(target.sizes)}, with {_any(target.tees)}.",
-        who,
-        *_limits(target.limits, "All policies together use", "Together they spend"),
-        price,
-        (
-            f"A VM must be there {format_duration_ms(target.launch_deadline_ms)} after its pod was placed, and the pod must run on the"
-            f" verified VM after {format_duration_ms(target.ready_deadline_ms)}; otherwise the burst has failed."
-        ),
-        f"VMs older than {format_duration_ms(target.sweep_grace_ms)} that no record claims are {sweep}.",
+        f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}.",
+        *_paused(policy),
+        *trigger_sentences(policy),
+        *time_sentences(policy, known.at_ms if known else None),
+        _strategy(policy),
+        *scaling_sentences(policy),
+        *_where(placement),
+        *confidential_sentences(policy.confidential),
+        *limit_sentences(policy.limits, "It uses", "It spends"),
+        *_life(policy),
+        *worst_case_sentences(policy, named, known),
+        f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}.",
     ]
+
+
+def _paused(policy: Policy) -> Iterator[str]:
+    if policy.paused:
+        yield "It is paused: nothing new starts until the annotation burster.dev/paused is removed."
+
+
+def _strategy(policy: Policy) -> str:
+    target = policy.scaling.target
+    workload = f"{target.kind} {target.name}" if target else "the workload"
+    text = _STRATEGIES[policy.placement.strategy].format(workload=workload)
+    if policy.numeric and policy.placement.strategy in {"Clone", "Auto"}:
+        text += " As many run as the triggers ask for; pods that wait are answered by them first."
+    return text
+
+
+def _where(placement: Placement) -> Iterator[str]:
+    sizes = f", on {any_of(placement.sizes)}" if placement.sizes else ", on any size the target allows"
+    yield f"It goes to {in_order(placement.targets)}{sizes}."
+    spread = placement.spread
+    if spread is not None:
+        by = {"family": "families of sizes"}.get(spread.by, f"{spread.by}s")
+        how = "must differ" if spread.required else "should differ"
+        yield f"The numbers of its cloud pods in two {by} {how} by at most {spread.max_skew}."
+    if placement.spot != "Never":
+        yield "Only spot VMs will do." if placement.spot == "Only" else "Spot VMs are taken where there are any."
 
 
 def _workload(selector: WorkloadSelector) -> str:
-    parts: list[str] = []
-    if selector.kind:
-        parts.append("bare pods" if selector.kind == "Pod" else f"pods of a {selector.kind}")
+    bare = selector.kind == "Pod"
+    if selector.name:
+        what = f"the bare pod {selector.name}" if bare else f"pods of {selector.kind} {selector.name}"
+    elif selector.kind:
+        what = "bare pods" if bare else f"pods of a {selector.kind}"
     else:
-        parts.append("pods")
+        what = "pods"
     conditions: list[str] = []
     if selector.name_pattern:
-        whose = "whose" if selector.kind == "Pod" else "whose workload's"
+        whose = "whose" if bare else "whose workload's"
         conditions.append(f"{whose} whole name matches {selector.name_pattern}")
     if selector.pod_name_pattern:
         conditions.append(f"whose own whole name matches {selector.pod_name_pattern}")
@@ -94,63 +102,29 @@ def _workload(selector: WorkloadSelector) -> str:
         conditions.append(
             "that carry " + ", ".join(f"{key}={value}" for key, value in sorted(selector.match_labels.items()))
         )
-    return " ".join([*parts, " and ".join(conditions)]).strip()
+    for rule in selector.match_expressions:
+        values = f" {any_of(rule.values)}" if rule.values else ""
+        words = {"In": "is", "NotIn": "is not", "Exists": "exists", "DoesNotExist": "does not exist"}[rule.operator]
+        conditions.append(f"whose label {rule.key} {words}{values}")
+    return " ".join([what, " and ".join(conditions)]).strip()
 
 
-def _limits(limits: Limits, uses: str, spends: str) -> list[str]:
-    counts = [
-        f"{limit} {what}"
-        for limit, what in ((limits.max_bursts, "cloud pods"), (limits.max_vcpus, "vCPUs"))
-        if limit is not None
-    ]
-    budget = limits.budget
-    amounts = [
-        f"{format_micro_usd(amount)} per {window}"
-        for amount, window in (
-            (budget.per_hour_micro_usd, "hour"),
-            (budget.per_day_micro_usd, "day"),
-            (budget.per_month_micro_usd, "month"),
-        )
-        if amount is not None
-    ]
-    return [
-        f"{uses} at most {' and '.join(counts)} at one time."
-        if counts
-        else f"{uses} any number of cloud pods: there is no limit.",
-        f"{spends} at most {', '.join(amounts)} (UTC), worst cases counted before anything starts."
-        if amounts
-        else f"{spends} without a limit of its own.",
-    ]
-
-
-def _times(policy: Policy) -> list[str]:
+def _life(policy: Policy) -> Iterator[str]:
     placement = policy.placement
+    if placement.strategy == "Signal":
+        return
     lease, drain = format_duration_ms(placement.lease_ms), format_duration_ms(placement.drain_ms)
-    sentences = [
-        f"A cloud pod lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
-    ]
-    if placement.strategy != "Move":
-        sentences.append(
-            f"A clone goes {format_duration_ms(policy.scaling.cooldown_ms)} after the demand for it has ended."
+    yield f"A cloud pod lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
+    if placement.strategy not in {"Move", "Scale"}:
+        yield f"A clone goes {format_duration_ms(policy.scaling.cooldown_ms)} after the demand for it has ended."
+        if placement.return_home == "WhenRoom":
+            yield "It goes also when there has been room for its pod on-prem, though the pod has not started there yet."
+    if placement.min_life_ms:
+        yield f"It stays for {format_duration_ms(placement.min_life_ms)} at the least, unless money, a limit or a person says otherwise."
+    if placement.idle_ms:
+        yield f"A spare one is kept for {format_duration_ms(placement.idle_ms)} before it goes."
+    if placement.strategy != "Scale":
+        yield (
+            f"When several may go, {_RELEASES[placement.release_order]}, and at most {placement.disruption_percent} % of them at"
+            " once for want of demand."
         )
-    return sentences
-
-
-def _worst_case(placement: Placement, target: Target) -> str:
-    parts = (target.launch_deadline_ms, placement.lease_ms, placement.drain_ms)
-    shown = " + ".join(map(format_duration_ms, parts))
-    return (
-        f"Before a burst starts at {target.name}, the price of {format_duration_ms(sum(parts))} is set aside ({shown})."
-    )
-
-
-def _any(options: Sequence[str]) -> str:
-    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"
-
-
-def _in_order(targets: Sequence[str]) -> str:
-    return (
-        f"target {targets[0]}"
-        if len(targets) == 1
-        else "the first of these targets that has room: " + ", ".join(targets)
-    )
