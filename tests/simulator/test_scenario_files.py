@@ -160,13 +160,13 @@ metrics:
   trigger: queue
   values: [{at: 5m, value: 2.5}, {at: 0s, value: 0}, {at: 10m, fails: refused}]
 workloads:
-- {name: cloud, namespace: bank, target: azure-westeurope-tdx, size: Standard_DC4es_v6, standsInFor: web, replicas: 1}
+- {name: cloud, namespace: default, target: azure-westeurope-tdx, size: Standard_DC4es_v6, standsInFor: web, replicas: 1}
 """.replace("TARGET", str(ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"))
 )
 RULES = """\
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
-metadata: {name: scale, namespace: bank}
+metadata: {name: scale, namespace: default}
 spec:
   workload: {namePattern: web}
   scaleTargetRef: {name: cloud}
@@ -179,12 +179,12 @@ def test_a_scenario_says_what_triggers_read_and_what_is_scaled(tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES)
     text = SCALED.replace(
         "cluster:\n",
-        "cluster:\n  namespaces: {bank: {burst: allowed}}\n  limits: {maxVcpus: 8, budget: {perDay: '5'}}\n",
+        "cluster:\n  namespaces: {default: {burst: allowed}}\n  limits: {maxVcpus: 8, budget: {perDay: '5'}}\n",
     )
     setup = load_scenario(write(tmp_path, text)).setup
     assert setup.metrics == (
         Series(
-            policy="bank/scale",
+            policy="default/scale",
             trigger="queue",
             points=(
                 Point(at_ms=0),
@@ -195,9 +195,9 @@ def test_a_scenario_says_what_triggers_read_and_what_is_scaled(tmp_path):
         ),
     )
     (cloud,) = setup.workloads
-    assert (cloud.key, cloud.replicas, cloud.stands_in_for) == (("bank", "Deployment", "cloud"), 1, "web")
+    assert (cloud.key, cloud.replicas, cloud.stands_in_for) == (("default", "Deployment", "cloud"), 1, "web")
     assert cloud.requests == Resources(cpu_millicores=1_000, memory_bytes=1 << 30)
-    assert setup.namespaces == {"bank": {"burst": "allowed"}}
+    assert setup.namespaces == {"default": {"burst": "allowed"}}
     assert setup.limits == Limits(max_vcpus=8, budget=Budget(per_day_micro_usd=5_000_000))
 
 
@@ -207,7 +207,7 @@ def test_a_scenario_says_what_triggers_read_and_what_is_scaled(tmp_path):
         (
             "trigger: queue",
             "trigger: other",
-            "metrics[0].trigger: policy bank/scale has no trigger other: it has queue",
+            "metrics[0].trigger: policy default/scale has no trigger other: it has queue",
         ),
         ("size: Standard_DC4es_v6", "size: X", "workloads[0].size: target azure-westeurope-tdx does not allow size X"),
         (
@@ -217,8 +217,8 @@ def test_a_scenario_says_what_triggers_read_and_what_is_scaled(tmp_path):
         ),
         (
             "workloads:",
-            "- {policy: bank/scale, trigger: queue, formula: '1'}\nworkloads:",
-            "metrics[1].trigger: trigger queue of policy bank/scale is read twice",
+            "- {policy: default/scale, trigger: queue, formula: '1'}\nworkloads:",
+            "metrics[1].trigger: trigger queue of policy default/scale is read twice",
         ),
     ],
 )

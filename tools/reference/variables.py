@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
@@ -25,6 +26,13 @@ typing error in a limit is never silent. What platform teams decide (workloads, 
 _DEFAULTS: Final = {"ledger_path": "`ledger.sqlite` in `$XDG_STATE_HOME/burster`, or `~/.local/state/burster`"}
 _MEANINGS: Final = {
     "cluster_id": "The cluster's name, a DNS label. Kept for what tells several clusters apart; nothing reads it yet.",
+    "namespace": "burster's own namespace, where targets' initdata is.",
+    "cluster_max_bursts": "Cloud pods of all policies at all targets at one time; empty: no limit.",
+    "cluster_max_vcpus": "vCPUs of cloud VMs at one time; empty: no limit.",
+    "cluster_budget_per_hour": "What all of it may cost in an hour, in USD; empty: no limit.",
+    "cluster_budget_per_day": "The same for a day.",
+    "cluster_budget_per_month": "The same for a month.",
+    "cluster_budget_time_zone": "Where those days and months begin, an IANA name.",
     "dry_run": "Decide, record and explain; change nothing.",
     "ledger_path": "Where the ledger is: an SQLite file, made where there is none. Give it a volume of its own.",
     "kube.kubeconfig": "A kubeconfig's path.",
@@ -70,6 +78,12 @@ def _kind(field: FieldInfo) -> str:
     annotation: Any = field.annotation
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{each}`" for each in get_args(annotation))
+    inner = [each for each in get_args(annotation) if each is not type(None)]
+    if get_origin(annotation) in {Union, UnionType}:
+        # an Annotated within a union keeps its bounds to itself
+        annotation = inner[0]
+        text = getattr(annotation, "__origin__", annotation) is not int
+        return "USD" if text else "whole number, 0 or more"
     if annotation is int:
         return "whole number" + _bounds(field)
     return {bool: "boolean", str: "text", Path: "path"}[annotation]
