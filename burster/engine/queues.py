@@ -94,16 +94,17 @@ def _has_work(policy: PolicyEntry) -> bool:
 
 def _decide_policy(state: State, policy: PolicyEntry, turn: _Turn) -> Iterator[bool]:
     """Try the queue of one policy: all of it where something changed, else what is new in it. Yields after each start."""
-    whole = policy.reopened and not policy.passing
-    if whole:
+    if policy.reopened and not policy.passing:
         policy.reopened, policy.passing, policy.cursor = False, True, None
+        policy.passed_by = len(policy.fresh)
     found = _Pass(policy.policy)
     if policy.passing:
         yield from _go_on_passing(state, policy, found, turn)
         if policy.passing:
             return
-    if whole and found.blocked is None:
-        policy.fresh = []  # they were in the queue that was passed through
+        if found.blocked is None:
+            del policy.fresh[: policy.passed_by]  # they were in the queue that was passed through
+    if not policy.fresh or (turn.left <= 0 and found.blocked is None):
         return
     new = sorted({policy.queued[key] for key in policy.fresh if key in policy.queued})
     policy.fresh = []
