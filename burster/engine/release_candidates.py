@@ -85,11 +85,9 @@ def candidates_of(state: State, view: View) -> list[Candidate]:
         ordered = _in_order(state, view, ripe) + _in_order(state, view, young)
         return ordered[: 0 if surplus is None else surplus.count]
     found = [_for_demand(view, one) for one in view.serving if one.burst.key in state.spares]
-    if view.policy.policy.placement.return_home == "WhenRoom" and not view.policy.queued:
-        with_room = [
-            _for_room(view, one) for one in view.serving if one.covers in state.pods and one.room_since_ms is not None
-        ]
-        found += _fitting(state, _in_order(state, view, with_room))
+    if not found and view.policy.policy.placement.return_home == "WhenRoom" and not view.policy.queued:
+        with_room = [_for_room(view, one) for one in view.serving if one.covers in state.pods and _has_room(view, one)]
+        found = _fitting(state, _in_order(state, view, with_room))
     return _in_order(state, view, found)
 
 
@@ -104,6 +102,11 @@ def _for_demand(view: View, entry: BurstEntry) -> Candidate:
     return Candidate(entry, "Demand", since_ms, ready_at_ms, min(RECHECK_MS, ready_at_ms - since_ms))
 
 
+def _has_room(view: View, entry: BurstEntry) -> bool:
+    """Say whether room appeared after the policy's latest launch: a launch since then says that the scheduler can't use it."""
+    return entry.room_since_ms is not None and view.launched_at_ms < entry.room_since_ms
+
+
 def _for_room(view: View, entry: BurstEntry) -> Candidate:
     since_ms = entry.room_since_ms or 0
     idle_ms = view.policy.policy.placement.idle_ms
@@ -111,7 +114,7 @@ def _for_room(view: View, entry: BurstEntry) -> Candidate:
         entry,
         "Room",
         since_ms,
-        max(since_ms + max(idle_ms, RECHECK_MS), view.launched_at_ms + idle_ms, lived_ms(view, entry)),
+        max(since_ms + max(idle_ms, RECHECK_MS), lived_ms(view, entry)),
     )
 
 

@@ -9,9 +9,10 @@ A burst may be chosen when all of these have passed, where the policy sets them:
 order says who does, and never more than ``disruption_percent`` of its serving bursts, rounded up, are on their way at once.
 
 Why this does not flap: pods and clones are matched before anything is released, so a release never makes demand, but for ``WhenRoom``.
-There the clone goes although its pod waits. It does so only where room *appeared* while the clone was out: room that was there when the
-scheduler refused the pod is no room for it. The pod is then left to on-prem for ten minutes, twice the scheduler's own period for trying
-all pods anew. If it still waits after that, it bursts again, now with room in sight, so that room does not bring it home again.
+There the clone goes although its pod waits. It does so only where room *appeared* while the clone was out, and nothing of the policy was
+launched since: room that is there when the scheduler refuses a pod is no room for it. Spares go first. The pod is then left to on-prem for
+ten minutes, twice the scheduler's own period for trying all pods anew. If it still waits after that, it bursts again, and that launch
+keeps everybody from going home for this room.
 """
 
 from typing import Final
