@@ -59,9 +59,9 @@ def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> G
     scopes = budgets.scopes_of(state, entry.policy, pod.namespace, grant.target)
     offering = grant.offering
     used_up = (
-        any(room.for_one_more(scope, state.now_ms) for scope in scopes)
+        # where providers have shares, what the last one got makes room at a target that was passed over
+        any(scope.limits.provider_shares or room.for_one_more(scope, state.now_ms) for scope in scopes)
         or not still_has_room(rules, target, offering)
-        or room.for_share(scopes, offering.provider)
         or room.for_vcpus(scopes, offering.resources.cpu_millicores // 1000)
         or budgets.shortfall(state, entry.policy, pod.namespace, grant.target, grant.reserve_micro_usd)
     )
@@ -131,7 +131,7 @@ def _judge_target(
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
     rules, pod = policy.policy, entry.pod
     refusal = (
-        _target_gates(target, pod.namespace)
+        target_gates(target, pod.namespace)
         or eligibility.target_gate(state, rules, target)
         or _peer_pod_gate(target, pod.runtime_class)
     )
@@ -172,7 +172,8 @@ def _judge_target(
     )
 
 
-def _target_gates(target: TargetEntry, namespace: str) -> Refusal | None:
+def target_gates(target: TargetEntry, namespace: str) -> Refusal | None:
+    """Return why nothing of a namespace may start at a target, whatever it is, or None."""
     rules = target.target
     if target.tripped is not None:
         sentence = f"The breaker of {rules.name} is open until somebody edits it: {target.tripped.sentence}"
