@@ -16,7 +16,6 @@ import msgspec
 from burster.clients.arm import Arm, ArmSettings
 from burster.clients.kube import Kube, KubeSettings
 from burster.clients.prices import Prices, PriceSettings
-from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.server import ApiServer
 from burster.lab.apiserver.store import Store
 from burster.lab.arm import ArmConfig, ArmServer
@@ -24,6 +23,7 @@ from burster.lab.caa.config import LAB_CONFIG, CaaFaults, CaaTimings
 from burster.lab.cluster.kubelet import KubeletConfig
 from burster.lab.cluster.nodes import add_node, make_node
 from burster.lab.labcluster import CaaSettings, LabCluster
+from burster.lab.platform import document_namespace, prepare
 from burster.model.pods import Resources
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
 from burster.model.targets import Target
@@ -36,7 +36,6 @@ from burster.sources.quota import observe_quota
 
 _MIB: Final = 1024**2
 _GATEWAY_TAINT: Final = {"key": "burster.dev/peer-pods", "value": "only", "effect": "NoSchedule"}
-_ALREADY_THERE: Final = 409
 
 
 class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,11 +123,10 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
 
 
 def _install(store: Store, options: SiteOptions) -> None:
-    """Write what a platform team would have applied before: CRDs, namespaces, nodes, targets and policies."""
+    """Write what a platform team would have applied before: CRDs, namespaces, initdata, nodes, targets and policies."""
     for definition in crds().values():
         store.create("customresourcedefinitions.apiextensions.k8s.io", "", definition)
-    for namespace in sorted({*options.namespaces, *(document_namespace(d) for d in options.documents)} - {""}):
-        _ensure(store, "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    prepare(store, options.documents, options.namespaces)
     for number, resources in enumerate(options.nodes):
         add_node(store, _node(f"onprem-{number + 1}", resources))
     for number in range(options.gateways):
@@ -148,19 +146,3 @@ def _tolerate_gateways(store: Store) -> None:
     """Let peer pods, and nothing else, onto the gateways: their worker side must not compete with the full on-prem nodes."""
     scheduling = {"tolerations": [{"key": _GATEWAY_TAINT["key"], "operator": "Exists"}]}
     store.patch("runtimeclasses.node.k8s.io", "", "kata-remote", {"scheduling": scheduling}, kind="merge")
-
-
-def document_namespace(document: Document) -> str:
-    """Return where a document belongs; targets belong to the cluster."""
-    if document.kind == "BurstTarget":
-        return ""
-    metadata: dict[str, Any] = document.object.get("metadata") or {}
-    return metadata.get("namespace") or "default"
-
-
-def _ensure(store: Store, resource: str, obj: dict[str, Any]) -> None:
-    try:
-        store.create(resource, "", obj)
-    except ApiError as error:
-        if error.status != _ALREADY_THERE:
-            raise
