@@ -247,8 +247,10 @@ def tolerance_of(policy: Policy) -> Tolerance:
 
 
 def pending_pods(state: State, entry: PolicyEntry, trigger: PendingPodsTrigger) -> int:
-    """Return how many pending pods count for a policy's number: its own that wait or are answered by its bursts, and those of the
-    namespaces that the trigger names. Never those that burster or the scaled workload made, as their number would feed itself.
+    """Return how many pending pods count for a policy's number.
+
+    Its own that wait or are answered by its bursts, and those of the namespaces that the trigger names; never those that burster or the
+    scaled workload made, as their number would feed itself.
     """
     policy = entry.policy
     count = sum(
@@ -293,9 +295,9 @@ def _counts_elsewhere(state: State, policy: Policy, trigger: PendingPodsTrigger,
 def _is_own(state: State, policy: Policy, runtime_class: str, workload: tuple[str, str, str]) -> bool:
     """Say whether a pod is a peer pod already, or one of the workload that the policy scales."""
     scaled = policy.scaling.target
-    if scaled is not None and policy.placement.strategy in {"Scale", "Signal"}:
-        if workload == (policy.namespace, scaled.kind, scaled.name):
-            return True
+    by_number = policy.placement.strategy in {"Scale", "Signal"}
+    if by_number and scaled is not None and workload == (policy.namespace, scaled.kind, scaled.name):
+        return True
     if not runtime_class:
         return False
     targets = (state.targets.get(name) for name in policy.placement.targets)

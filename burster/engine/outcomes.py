@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from burster.engine import ending, policy_status, storms, wait
+from burster.engine import ending, policy_status, replicas, storms, wait
 from burster.engine import lifecycle_actions as actions
 from burster.engine.lifecycle import ACTIVE, ENDING
 from burster.engine.observe_pods import FINAL, follow_pod, pod_vanished, storm
@@ -203,6 +203,9 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
         return
     if stimulus.instruction == "WritePolicyStatus":
         policy_status.failed(state, stimulus)
+        return
+    if stimulus.instruction in {"SetScale", "PublishSignal"}:
+        replicas.failed(state, stimulus)
         return
     entry = state.bursts.get(stimulus.subject)
     if entry is None or stimulus.instruction == "EmitEvent":

@@ -42,10 +42,14 @@ class Scaler:
     sync_due_ms: int = 0
     pods_counted: int = 0  #: pods in the policy's queue when its triggers were last looked at
     chain: tuple[Reason, ...] = ()  #: why the number is what it is
-    told: tuple[int, str] = (-1, "")  #: number and first reason of what was last decided, so that the same is not said twice
+    told: tuple[int, str] = (
+        -1,
+        "",
+    )  #: number and first reason of what was last decided, so that the same is not said twice
     published: tuple[int, bool] | None = None  #: what was last asked to be published
     failures: int = 0  #: of its instruction, in a row
     again_at_ms: int = 0  #: its instruction is not asked for again before
+    bursts_seen: int = -1  #: how many bursts were out when they were last counted
 
 
 @dataclass(slots=True)
@@ -66,9 +70,15 @@ class ScaleBook:
     workload: WorkloadRef
     original: int | None = None  #: the number at first sight
     asked: int | None = None  #: a number that was asked for and not yet confirmed
+    asked_at_ms: int = 0
+    failures: int = 0  #: to set it, in a row
+    again_at_ms: int = 0  #: it is not asked for again before
+    minimum: int = 0  #: what its policy says
+    restore: bool = False  #: the same
     leaving: int | None = None  #: the policy is gone: this is the number it leaves behind
     target: str = ""
     size: str = ""
+    provider: str = ""
     vcpus: int = 0
     price_micro_usd_per_hour: int = 0
     lease_ms: int = 0

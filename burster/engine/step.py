@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import budgets, demand, outcomes, policy_status, queues, sweeping
+from burster.engine import budgets, demand, metrics, outcomes, policy_status, queues, replicas, sweeping
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_rules as rules
@@ -87,6 +87,7 @@ def _decide(state: State) -> None:
     """Let what is due fall due, start what may go, bring home what is not needed, and say why."""
     fire_due(state)  # 2: who has become old enough waits in its policy's queue
     queues.serve(state)  # 3 to 7
+    replicas.serve(state)  # 3 to 7, where demand is a number
     release(state)  # 8
     fire_due(state)  # what the decisions above made due at once
     demand.say_unmatched(state)  # 9
@@ -171,6 +172,13 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.StatusWritten: outcomes.status_written,
     s.RecordDeleted: outcomes.record_deleted,
     s.PolicyStatusWritten: policy_status.written,
+    s.WorkloadSeen: metrics.workload_seen,
+    s.WorkloadGone: metrics.workload_gone,
+    s.MetricRead: metrics.metric_read,
+    s.ResourceRead: metrics.resource_read,
+    s.MetricFailed: metrics.metric_failed,
+    s.ScaleSet: replicas.set_scale_answered,
+    s.SignalPublished: replicas.signal_answered,
     s.InstructionFailed: outcomes.instruction_failed,
     s.LedgerRestored: world.ledger_restored,
     s.LedgerHealth: world.ledger_health,

@@ -126,6 +126,10 @@ def _forget(state: State, key: str) -> None:
         actions.ask(state, entry, ForgetBurst(key=f"forget/{key}", burst=entry.burst))
 
 
+def _scaling(_state: State, _key: str) -> None:
+    """Wake: every number is looked at in the step, and knows itself what is due."""
+
+
 def _policy_status(_state: State, _key: str) -> None:
     """Wake: at the end of the step every status is looked at."""
 
@@ -140,5 +144,6 @@ _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "lease": renewals.look,
     "budget": overspend.look,
     "forget": _forget,
+    "scaling": _scaling,
     "policy-status": _policy_status,
 }
