@@ -79,7 +79,7 @@ def _out_of_time(state: State, policy: Policy) -> Refusal | None:
         sentence = f"Blackout {_called(now.window.name)} is on{until}."
         reason = Reason(code="Blackout", sentence=sentence, numbers=numbers)
     else:
-        sentence = f"None of the policy's {len(policy.windows)} windows is open{until or ', and none opens again'}."
+        sentence = f"No window of the policy is open{until or ', and none opens again'}."
         reason = Reason(code="OutsideWindows", sentence=sentence, numbers=numbers)
     return Refusal(verdict="Wait", reason=reason, whole_policy=True, again_at_ms=now.until_ms)
 
