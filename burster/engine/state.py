@@ -279,6 +279,8 @@ class State:
     )
     #: launches that failed lately: (when, whose, policy, target), the oldest first
     launch_failures: list[tuple[int, str, str, str]] = field(default_factory=list[tuple[int, str, str, str]])
+    #: name of a target, or key of a policy -> when the latest of its bursts came to serve
+    served_at_ms: dict[str, int] = field(default_factory=dict[str, int])
     #: ``namespace/kind/name`` of workloads whose every launch fails
     failing: dict[str, FailingWorkload] = field(default_factory=dict[str, FailingWorkload])
     #: pod key -> (until, what it asks for, why): pods that were given back to on-prem and are left to it for a while

@@ -9,8 +9,8 @@
   Then one of its pods is tried for all of them; one that serves sets the others free. While it rests, a sandbox of it that is still being
   tried is given up at its next failure.
 - **A target or a policy** is halted until somebody edits it when more than 45 % and more than 3 of its bursts have failed to launch within
-  30 minutes, or more than 10 within three hours while none of it serves. One workload counts for 3 failures at most, so that a broken
-  image is its own affair and not everybody's.
+  30 minutes, or more than 10 within a day, since the latest that came to serve, while none serves. One workload counts for 3 failures at
+  most, so that a broken image is its own affair and not everybody's.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ UNHEALTHY_PERCENT: Final = 45
 UNHEALTHY_MAX: Final = 3
 UNHEALTHY_WINDOW_MS: Final = 1_800_000
 BOOT_FAILURES_MAX: Final = 10
-BOOT_WINDOW_MS: Final = 10_800_000
+BOOT_WINDOW_MS: Final = 86_400_000
 PER_SOURCE_MAX: Final = 3
 _FAILURES_KEPT: Final = 256
 _WORKLOADS_KEPT: Final = 1_000
@@ -80,10 +80,16 @@ def launch_failed(state: State, entry: BurstEntry, reason: Reason, *, at_least_m
 
 def served(state: State, entry: BurstEntry) -> None:
     """A launch has succeeded: its workload is sound, and whoever waited for that is looked at again."""
+    _note_served(state, entry.burst, state.now_ms)
     workload = workload_of_burst(entry.burst)
     known = state.failing.pop(workload, None)
     if known is not None and known.failures >= WORKLOAD_FAILURES_MAX:
         _wake(state, workload)
+
+
+def _note_served(state: State, burst: Burst, at_ms: int) -> None:
+    for key in (burst.spec.target, burst.policy_key):
+        state.served_at_ms[key] = max(at_ms, state.served_at_ms.get(key, 0))
 
 
 def held(state: State, pod: Pod) -> tuple[int, Reason] | None:
@@ -142,9 +148,12 @@ def reset_policy(state: State, policy: PolicyEntry) -> None:
 
 
 def restore(state: State, entry: BurstEntry) -> None:
-    """Count a failed launch that a predecessor's record tells of."""
+    """Count what a predecessor's record tells of: a failed launch, or one that came to serve."""
     status = entry.burst.status
-    if status.reason not in _LAUNCH_CODES or status.serving_at_ms is not None:
+    if status.serving_at_ms is not None:
+        _note_served(state, entry.burst, min(status.serving_at_ms, state.now_ms))
+        return
+    if status.reason not in _LAUNCH_CODES:
         return
     at_ms = status.draining_at_ms if status.draining_at_ms is not None else status.released_at_ms
     _note(state, entry.burst, state.now_ms if at_ms is None else min(at_ms, state.now_ms))
@@ -155,6 +164,7 @@ def forget_old(state: State) -> None:
     oldest_ms = state.now_ms - BOOT_WINDOW_MS
     state.launch_failures = [one for one in state.launch_failures if one[0] > oldest_ms]
     state.failing = {key: one for key, one in state.failing.items() if one.until_ms + FORGOTTEN_MS >= state.now_ms}
+    state.served_at_ms = {key: at_ms for key, at_ms in state.served_at_ms.items() if at_ms > oldest_ms}
     state.held_off = {key: left for key, left in state.held_off.items() if left[0] > state.now_ms and key in state.pods}
 
 
@@ -230,13 +240,15 @@ def _check_breakers(state: State, burst: Burst) -> None:
     name, key = burst.spec.target, burst.policy_key
     target, policy = state.targets.get(name), state.policies.get(key)
     if target is not None and target.tripped is None:
-        target.tripped = _trouble(state, f"at {name}", lambda one: one[3] == name, lambda b: b.spec.target == name)
+        target.tripped = _trouble(
+            state, name, f"at {name}", lambda one: one[3] == name, lambda b: b.spec.target == name
+        )
         if target.tripped is not None:
             state.decide("Warn", target.tripped, subject=name)
             return
     if policy is not None and policy.tripped is None and (target is None or target.tripped is None):
         policy.tripped = _trouble(
-            state, f"of policy {policy.policy.name}", lambda one: one[2] == key, lambda b: b.policy_key == key
+            state, key, f"of policy {policy.policy.name}", lambda one: one[2] == key, lambda b: b.policy_key == key
         )
         if policy.tripped is not None:
             state.decide("Warn", policy.tripped, policy=key, subject=key)
@@ -244,6 +256,7 @@ def _check_breakers(state: State, burst: Burst) -> None:
 
 def _trouble(
     state: State,
+    key: str,
     where: str,
     counts: Callable[[tuple[int, str, str, str]], bool],
     is_of: Callable[[Burst], bool],
@@ -261,11 +274,11 @@ def _trouble(
             sentence=f"{unhealthy} of {total} bursts {where} have failed to launch within 30 minutes.",
             numbers={"unhealthy": unhealthy, "total": total},
         )
-    boots = _at_most_some_each(failed, state.now_ms - BOOT_WINDOW_MS)
+    boots = _at_most_some_each(failed, max(state.now_ms - BOOT_WINDOW_MS, state.served_at_ms.get(key, 0)))
     if boots > BOOT_FAILURES_MAX and not serving:
         return Reason(
             code="LaunchesFail",
-            sentence=f"{boots} bursts {where} have failed to launch within three hours, and none serves.",
+            sentence=f"{boots} bursts {where} have failed to launch since the latest that came to serve.",
             numbers={"boot_failures": boots},
         )
     return None

@@ -450,15 +450,15 @@ def test_more_than_ten_failures_with_nothing_that_serves_halt_a_target() -> None
     tripped = engine.state.targets["azure"].tripped
     assert tripped is not None
     assert (tripped.code, tripped.numbers) == ("LaunchesFail", {"boot_failures": 11})
-    assert tripped.sentence == "11 bursts at azure have failed to launch within three hours, and none serves."
+    assert tripped.sentence == "11 bursts at azure have failed to launch since the latest that came to serve."
 
 
 def test_one_that_serves_is_proof_enough_against_a_slow_trickle() -> None:
     assert slow_failures(12, serving=1).state.targets["azure"].tripped is None
 
 
-@pytest.mark.parametrize(("later_ms", "trips"), [(10_800_000 - 1, True), (10_800_000, False)])
-def test_failures_count_for_three_hours(later_ms: int, trips: bool) -> None:
+@pytest.mark.parametrize(("later_ms", "trips"), [(86_400_000 - 1, True), (86_400_000, False)])
+def test_failures_count_for_a_day(later_ms: int, trips: bool) -> None:
     engine = an_engine()
     engine.state.launch_failures = [(T0, f"bank/Deployment/x{n}", "bank/tasks", "azure") for n in range(10)]
     engine.now = T0 + later_ms
@@ -529,9 +529,39 @@ def test_failures_are_kept_within_bounds() -> None:
 def test_what_can_matter_no_more_is_forgotten() -> None:
     engine = an_engine()
     fail(engine, "web-1", "web")
-    engine.send(s.Tick(kind="gc"), after_ms=10_800_000 - 1)
-    assert (len(engine.state.launch_failures), len(engine.state.failing)) == (1, 1)
-    engine.send(s.Tick(kind="gc"), after_ms=1)
-    assert (len(engine.state.launch_failures), len(engine.state.failing)) == (0, 1)
-    engine.send(s.Tick(kind="gc"), after_ms=1)
+    assert len(engine.state.launch_failures) == 1
+    storms.forget_old(engine.state)
+    engine.state.now_ms = T0 + 10_800_000
+    storms.forget_old(engine.state)
+    assert set(engine.state.failing) == {"bank/Deployment/web"}
+    engine.state.now_ms += 1
+    storms.forget_old(engine.state)
     assert engine.state.failing == {}
+    engine.state.served_at_ms = {"azure": T0}
+    engine.state.now_ms = T0 + 86_400_000 - 1
+    storms.forget_old(engine.state)
+    assert (len(engine.state.launch_failures), engine.state.served_at_ms) == (1, {"azure": T0})
+    engine.state.now_ms += 1
+    storms.forget_old(engine.state)
+    assert (engine.state.launch_failures, engine.state.served_at_ms) == ([], {})
+
+
+@pytest.mark.parametrize(("served_at", "trips"), [(T0 + 4, True), (T0 + 5, False)])
+def test_failures_count_since_the_latest_that_came_to_serve(served_at: int, trips: bool) -> None:
+    engine = an_engine()
+    engine.state.launch_failures = [(T0 + 5, "bank/Deployment/x", "bank/tasks", "azure")]
+    engine.state.launch_failures += [(T0 + 6, f"bank/Deployment/y{n}", "bank/tasks", "azure") for n in range(9)]
+    engine.state.served_at_ms = {"azure": served_at}
+    engine.now = T0 + 7_200_000
+    fail(engine, "bad-1", "bad-1")
+    assert (engine.state.targets["azure"].tripped is not None) == trips
+
+
+def test_who_came_to_serve_is_remembered_with_its_target_and_its_policy() -> None:
+    engine = an_engine()
+    healthy(engine, 1)
+    at_ms = engine.now
+    assert engine.state.served_at_ms == {"azure": at_ms, "bank/tasks": at_ms}
+    engine.state.served_at_ms["azure"] = at_ms + 5
+    storms.served(engine.state, next(iter(engine.state.bursts.values())))
+    assert engine.state.served_at_ms["azure"] == at_ms + 5
