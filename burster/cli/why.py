@@ -7,7 +7,10 @@ import msgspec
 import typer
 
 from burster.cli.output import Output, line, print_json, print_table
+from burster.cli.replayed import replayed
 from burster.cli.run_dir import RunOption, open_run, resolve
+from burster.engine import State
+from burster.engine.why import why_policy
 from burster.ledger import Ledger
 from burster.ledger.story import BurstStory, Event, burst_stories, life_of_burst, pod_events
 from burster.model.decisions import Decision
@@ -16,6 +19,7 @@ from burster.surfaces import words
 
 
 _POLICY_DECISIONS_MAX = 20
+_HOLDS = {(True, False): "yes", (True, True): "yes", (False, True): "not now", (False, False): "no"}
 
 
 def why(
@@ -30,7 +34,13 @@ def why(
         policies = set(ledger.policies())
         bursts = tuple(story.burst for story in burst_stories(ledger))
         keys = resolve(name, (*ledger.subjects(), *bursts))
-        answers = [_policy(ledger, key) if key in policies else _subject(ledger, key) for key in dict.fromkeys(keys)]
+        answers: list[dict[str, Any]] = []
+        state = replayed(ledger) if policies.intersection(keys) else None
+        for key in dict.fromkeys(keys):
+            if state is not None and key in policies:
+                answers.append(_policy(ledger, key, state))
+            else:
+                answers.append(_subject(ledger, key))
     if output == "json":
         print_json(answers[0] if len(answers) == 1 else answers)
         return
@@ -62,7 +72,7 @@ def _subject(ledger: Ledger, key: str) -> dict[str, Any]:
     }
 
 
-def _policy(ledger: Ledger, key: str) -> dict[str, Any]:
+def _policy(ledger: Ledger, key: str, state: State) -> dict[str, Any]:
     decisions = ledger.decisions(policy=key)
     stories = [story for story in burst_stories(ledger) if story.policy == key]
     counts = Counter((d.verdict, d.reasons[0].code if d.reasons else "") for d in decisions)
@@ -73,6 +83,7 @@ def _policy(ledger: Ledger, key: str) -> dict[str, Any]:
         ],
         "bursts": len(stories),
         "settled_micro_usd": sum(story.settled_micro_usd or 0 for story in stories),
+        "chain": why_policy(state, key),
         "decisions": decisions[-_POLICY_DECISIONS_MAX:],
     }
 
@@ -124,6 +135,17 @@ def _print_policy(answer: dict[str, Any]) -> None:
         empty="It has decided nothing.",
     )
     line()
+    if answer["chain"]:
+        line("The whole chain at the end of the run:")
+        print_table(
+            ("check", "about", "holds", "because"),
+            [
+                (link.check, link.about, _HOLDS[link.holds, link.waits], link.reason.sentence)
+                for link in answer["chain"]
+            ],
+            empty="",
+        )
+        line()
     line(f"The latest {len(answer['decisions'])} decisions:")
     for decision in answer["decisions"]:
         line(

@@ -1,8 +1,13 @@
 import json
 
+import msgspec
 import pytest
 
+from burster.ledger import Ledger
+from burster.model import stimuli
 from burster.model.decisions import Decision
+from burster.model.policies import Placement, Policy, WorkloadSelector
+from tests.cli.conftest import START_MS, a_decision
 
 
 def test_why_tells_the_whole_story_of_a_pod(burster, run_dir):
@@ -164,3 +169,29 @@ class TestWhatIsNoRun:
         assert code == 2
         assert "it is no SQLite file" in err
         assert err.count("\n") == 1
+
+
+def test_why_a_policy_tells_the_whole_chain_as_it_stood_at_the_end(burster, tmp_path):
+    directory = tmp_path / "chained"
+    directory.mkdir()
+    policy = Policy(
+        namespace="bank", name="tasks", workload=WorkloadSelector(), placement=Placement(targets=("azure",))
+    )
+    facts = [
+        stimuli.PolicySeen(policy=policy),
+        *(stimuli.SourceSynced(source=name) for name in ("pods", "policies", "targets", "bursts", "cloud-pods")),
+    ]
+    decision = a_decision("Deny", "bank/task-1", "TargetMissing", "There is no valid BurstTarget azure.", at_ms=0)
+    with Ledger.open(directory / "ledger.sqlite", seed=7, policy_hash="p") as ledger:
+        ledger.append_step(START_MS, facts, [msgspec.structs.replace(decision, policy="bank/tasks")], [])
+    code, out, _ = burster("why", "tasks", "--run", directory)
+    assert code == 0
+    assert "The whole chain at the end of the run:" in out
+    assert "There is no valid BurstTarget azure." in out.split("The whole chain")[1]
+    code, out, _ = burster("why", "tasks", "--run", directory, "-o", "json")
+    chain = json.loads(out)["chain"]
+    assert [link["check"] for link in chain][:4] == ["Ledger", "Drain", "InForce", "Breaker"]
+    assert [(link["check"], link["holds"]) for link in chain if not link["holds"]] == [
+        ("Demand", False),
+        ("Target", False),
+    ]
