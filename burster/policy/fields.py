@@ -9,7 +9,7 @@ import re
 from typing import Annotated, Any, Final
 
 import msgspec
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -206,4 +206,5 @@ DnsLabel = Annotated[str, _form(_LABEL, LABEL_LENGTH_MAX, _EXPECTED_LABEL)]
 DnsName = Annotated[str, _form(_SUBDOMAIN, SUBDOMAIN_LENGTH_MAX, _EXPECTED_NAME)]
 #: a name that cloud pods carry as a label
 DnsShortName = Annotated[str, _form(_SUBDOMAIN, LABEL_LENGTH_MAX, _EXPECTED_SHORT)]
-Labels = Annotated[dict[str, str], Field(max_length=32), AfterValidator(_label_map)]
+_LabelValue = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LABEL_LENGTH_MAX})]
+Labels = Annotated[dict[str, _LabelValue], Field(max_length=32), AfterValidator(_label_map)]
