@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from burster.adaptors.manifests import MACHINE_TYPE
 from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import service, task_pod
@@ -30,7 +31,52 @@ spec:
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
   cooldownPeriod: 30
   placement: {targets: [azure-westeurope-tdx], drain: 10s}
+---
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: measured, namespace: default}
+spec:
+  workload: {podNamePattern: "own.*"}
+  triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
+  cooldownPeriod: 30
+  placement: {targets: [azure-westeurope-tdx], drain: 10s}
+  confidential: {initdata: {configMap: own-initdata}}
 """
+SCALE = """
+---
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: scale-KIND, namespace: default}
+spec:
+  workload: {podNamePattern: "nobody-KIND"}
+  scaleTargetRef: {kind: KIND_, name: cloud}
+  triggers:
+  - type: cron
+    metadata: {timezone: UTC, start: "0 0 1 1 *", end: "59 23 31 12 *", desiredReplicas: "1"}
+  maxReplicaCount: 2
+  placement: {strategy: Scale, targets: [azure-westeurope-tdx]}
+"""
+SCALED = {"Deployment": "deployments.apps", "StatefulSet": "statefulsets.apps", "ReplicaSet": "replicasets.apps"}
+
+
+KEDA = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "scaledobjects.keda.sh"},
+    "spec": {
+        "group": "keda.sh",
+        "scope": "Namespaced",
+        "names": {"kind": "ScaledObject", "plural": "scaledobjects", "singular": "scaledobject"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 
 
 def an_entry(name: str, kind: str, **values: int) -> TraceEntry:
@@ -43,19 +89,35 @@ def a_replica_set(name: str) -> dict:
     return made | {"kind": "ReplicaSet"}
 
 
-async def _a_day(clock: LabClock, site, controller: Controller) -> None:
+def a_scaled(kind: str) -> dict:
+    """A workload whose number is the policy's to set: its template is a peer pod's, and it has none yet."""
+    made = service(an_entry("cloud", "Deployment", replicas=0)) | {"kind": kind}
+    made["spec"]["template"]["spec"]["runtimeClassName"] = "kata-remote"
+    made["spec"]["template"]["metadata"]["annotations"] = {MACHINE_TYPE: "Standard_DC2es_v6"}
+    return made
+
+
+async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) -> None:
     """A service, a bare ReplicaSet and two tasks find no room; later nobody wants them, one task is still at work, and records grow old."""
+    site.store.create("customresourcedefinitions.apiextensions.k8s.io", "", KEDA)
+    for kind, resource in SCALED.items():
+        site.store.create(resource, NAMESPACE, a_scaled(kind))
     running = asyncio.create_task(controller.run(), name="controller")
     await clock.sleep(1)
     site.store.create("deployments.apps", NAMESPACE, service(an_entry("web", "Deployment", replicas=3)))
     await clock.sleep(5)
     site.store.create("replicasets.apps", NAMESPACE, a_replica_set("set"))
     site.store.create("pods", NAMESPACE, task_pod(an_entry("task-1", "Pod", duration_ms=600_000)))
+    site.store.create("pods", NAMESPACE, task_pod(an_entry("own-1", "Pod", duration_ms=600_000)))
     site.store.create("pods", NAMESPACE, task_pod(an_entry("task-2", "Pod", duration_ms=36_000_000)))
     await clock.sleep(1_200)
     site.store.patch("deployments.apps", NAMESPACE, "web", {"spec": {"replicas": 0}})
     site.store.patch("replicasets.apps", NAMESPACE, "set", {"spec": {"replicas": 0}})
     await clock.sleep(600)
+    for resource in SCALED.values():
+        assert site.store.get(resource, NAMESPACE, "cloud")["spec"]["replicas"] == scaled_to, resource
+    status = site.store.get("burstpolicies.burster.dev", NAMESPACE, "scale-deployment").get("status", {})
+    assert status.get("replicas") == (1 if scaled_to else None)
     await controller.drain(deadline_s=1_200)
     await clock.sleep(2 * 3_600)
     running.cancel()
@@ -63,8 +125,9 @@ async def _a_day(clock: LabClock, site, controller: Controller) -> None:
         await running
 
 
-def run_under(rights: Rights, tmp_path, *, dry_run: bool) -> tuple[Controller, dict[str, list]]:
-    (tmp_path / "rules.yaml").write_text(RULES)
+def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) -> tuple[Controller, dict[str, list]]:
+    scale = "".join(SCALE.replace("KIND_", kind).replace("KIND", kind.lower()) for kind in SCALED)
+    (tmp_path / "rules.yaml").write_text(RULES + scale)
     target = ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"
     rules = load_files([str(tmp_path / "rules.yaml"), str(target)])
     stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=7))
@@ -88,7 +151,7 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool) -> tuple[Controller, d
                     clock=clock,
                     options=ControllerOptions(dry_run=dry_run),
                 )
-                await _a_day(clock, site, controller)
+                await _a_day(clock, site, controller, scaled_to)
                 decided = {}
                 for decision in ledger.decisions():
                     decided.setdefault(decision.verdict, []).append(decision)
@@ -99,7 +162,7 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool) -> tuple[Controller, d
 
 def test_a_day_under_the_shipped_rights(tmp_path):
     rights = Rights(NAMESPACE)
-    controller, decided = run_under(rights, tmp_path, dry_run=False)
+    controller, decided = run_under(rights, tmp_path, dry_run=False, scaled_to=1)
     assert rights.refused == set()
     assert rights.granted - rights.used == WITHOUT_REQUEST
     strategies = {reason.code for decision in decided["Burst"] for reason in decision.reasons}
@@ -112,7 +175,7 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
     _, decided = run_under(rights, tmp_path, dry_run=True)
     assert rights.refused == set()
     assert {verb for _, _, verb in rights.granted} <= {"get", "list", "watch"}
-    assert len(decided["Burst"]) == 4
+    assert len(decided["Burst"]) == 5
 
 
 def test_without_the_opt_in_nothing_is_created(tmp_path):
