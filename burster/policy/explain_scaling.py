@@ -46,8 +46,9 @@ def _bounds(scaling: Scaling) -> str:
     idle = scaling.idle_replicas
     rest = scaling.min_replicas if idle is None else idle
     least = max(1, scaling.min_replicas)
+    are = "is" if rest == 1 else "are"
     return (
-        f"Without any demand there are {counted(rest, 'replica')}; with demand {least} at first, and from there up to"
+        f"Without any demand there {are} {counted(rest, 'replica')}; with demand {least} at first, and from there up to"
         f" {scaling.max_replicas}."
     )
 
@@ -75,7 +76,7 @@ def _direction(rules: Direction) -> str:
     if rules.select == "Disabled":
         return "never"
     steps = [
-        f"{step.value}{' %' if step.type == 'Percent' else ' pods'} in {format_duration_ms(step.period_ms)}"
+        f"{f'{step.value} %' if step.type == 'Percent' else counted(step.value, 'pod')} in {format_duration_ms(step.period_ms)}"
         for step in rules.steps
     ]
     which = {"Max": "whichever is more", "Min": "whichever is less"}[rules.select]

@@ -39,12 +39,11 @@ def trigger_sentences(policy: Policy) -> Iterator[str]:
 
 
 def _pending(policy: Policy, trigger: PendingPodsTrigger) -> Iterator[str]:
-    since = format_duration_ms(policy.pending_for_ms)
     if not policy.numeric or policy.placement.strategy == "Auto":
-        pods = "one such pod has" if trigger.min_count == 1 else f"{trigger.min_count} such pods have"
-        yield f"It acts as soon as {pods} been unschedulable for {since} (trigger {trigger.name})."
+        yield f"It acts as soon as {_pods(policy, trigger)} (trigger {trigger.name})."
     else:
         least = "" if trigger.min_count == 1 else f", once there are {trigger.min_count},"
+        since = format_duration_ms(policy.pending_for_ms)
         yield f"Trigger {trigger.name} counts such pods that have been unschedulable for {since}{least} as its value."
         yield from _arithmetic(trigger)
     filters = list(_filters(trigger))
@@ -52,6 +51,14 @@ def _pending(policy: Policy, trigger: PendingPodsTrigger) -> Iterator[str]:
         yield f"Of these pods only those count {all_of(filters)}."
     if trigger.namespaces:
         yield f"Pods of namespaces {', '.join(trigger.namespaces)} are counted too."
+
+
+def _pods(policy: Policy, trigger: PendingPodsTrigger) -> str:
+    one = trigger.min_count == 1
+    pods = "one such pod" if one else f"{trigger.min_count} such pods"
+    if not policy.pending_for_ms:
+        return f"{pods} {'is' if one else 'are'} unschedulable"
+    return f"{pods} {'has' if one else 'have'} been unschedulable for {format_duration_ms(policy.pending_for_ms)}"
 
 
 def _filters(trigger: PendingPodsTrigger) -> Iterator[str]:
