@@ -77,13 +77,13 @@ def drained_by_ms(entry: BurstEntry) -> int:
 
 def candidates_of(state: State, view: View) -> list[Candidate]:
     """Return who may come home, now or later: those chosen already in front, then in the policy's order."""
-    if view.policy.policy.numeric:
-        surplus = view.policy.surplus
-        found = [] if surplus is None else [_for_number(view, entry, surplus) for entry in view.serving]
+    surplus = view.policy.surplus
+    if surplus is not None:
+        found = [_for_number(view, entry, surplus) for entry in view.serving]
         ripe = [one for one in found if one.ready_at_ms - one.recheck_ms <= state.now_ms]
         young = [one for one in found if one.ready_at_ms - one.recheck_ms > state.now_ms]
         ordered = _in_order(state, view, ripe) + _in_order(state, view, young)
-        return ordered[: 0 if surplus is None else surplus.count]
+        return ordered[: surplus.count]
     found = [_for_demand(view, one) for one in view.serving if one.burst.key in state.spares]
     if not found and view.policy.policy.placement.return_home == "WhenRoom" and not view.policy.queued:
         with_room = [_for_room(view, one) for one in view.serving if one.covers in state.pods and _has_room(view, one)]

@@ -61,6 +61,8 @@ def release_surplus(state: State, policy: PolicyEntry, count: int, reason: Reaso
     is not serving yet goes at once, serving bursts by the policy's order and rules. ``reason`` is the first of each decision.
     """
     if count <= 0:
+        if policy.surplus is None:
+            return
         policy.surplus = None
         for entry in state.bursts.values():
             if is_of(entry, policy):
@@ -126,7 +128,7 @@ def _withdraw_unserved(state: State, policy: PolicyEntry) -> None:
 
 def _anything_to_release(state: State, policy: PolicyEntry) -> bool:
     rules = policy.policy
-    if rules.numeric:
+    if rules.numeric or policy.surplus is not None:
         return policy.surplus is not None
     if rules.placement.return_home == "WhenRoom":
         return True

@@ -9,6 +9,7 @@ from burster.engine import next_due_ms, releases
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.decisions import Decision, Reason
+from burster.model.limits import Limits
 from burster.model.pods import Resources
 from burster.model.policies import Placement
 from burster.model.scaling import Scaling
@@ -504,9 +505,7 @@ def by_number(engine: Engine) -> None:
 
 def number_engine(count: int = 4, **rules: Any) -> tuple[Engine, list[str]]:
     engine = an_engine(**rules)
-    keys = [serve(engine, f"web-{number}") for number in range(count)]
-    by_number(engine)
-    return engine, keys
+    return engine, [serve(engine, f"web-{number}") for number in range(count)]
 
 
 def test_a_surplus_goes_by_the_same_order_after_the_last_look() -> None:
@@ -564,10 +563,11 @@ def test_a_surplus_keeps_the_limit_of_those_under_way() -> None:
 def test_what_is_not_serving_yet_goes_first_and_at_once() -> None:
     engine = an_engine()
     keys = [serve(engine, "web-1"), serve(engine, "web-2")]
+    policy = engine.state.policies["bank/tasks"].policy
+    engine.send(s.PolicySeen(policy=msgspec.structs.replace(policy, limits=Limits(max_bursts=3))))
     engine.send(s.PodSeen(pod=a_service_pod("web-9", "web")))
     launching = engine.state.pods["bank/web-9"].burst
     engine.send(s.BurstRecorded(key=launching, uid="u9"), s.PodPlaced(key=launching, pod_uid="p9"))
-    by_number(engine)
     surplus(engine, 2)
     assert draining(engine) == [launching]
     assert released(engine, launching).reasons == (FEWER,)
@@ -578,10 +578,8 @@ def test_a_spare_takes_over_the_pod_of_one_that_goes() -> None:
     engine = an_engine()
     dear = serve(engine, "web-1", cpu=3_000)
     cheap = serve(engine, "web-2")
-    by_number(engine)
     engine.send(leave("web-2"))
     assert engine.state.spares == {cheap}
-    assert go_on(engine, 1_000_000) == {}, "the number decides, not the pods"
     surplus(engine, 1)
     assert list(go_on(engine, 15_000)) == [dear]
     assert engine.state.bursts[cheap].covers == "bank/web-1"
