@@ -35,7 +35,8 @@ def take_in(state: State, burst: Burst) -> None:
         _close_settled(state, entry)
         return
     status = burst.status
-    state.burst_for[burst.spec.for_pod.uid] = burst.key
+    if burst.spec.for_pod.uid:
+        state.burst_for[burst.spec.for_pod.uid] = burst.key
     entry.vms = {name: [status.vm_started_at_ms, None] for name in status.vms}
     entry.vms_known = bool(entry.vms)
     entry.ran = status.phase in {"Attesting", "Serving"} or status.serving_at_ms is not None
@@ -116,7 +117,9 @@ def _resume_unplaced(state: State, entry: BurstEntry) -> None:
         actions.place(state, entry)
     else:
         actions.ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
-    unwanted = entry.burst.spec.strategy == "Clone" and not entry.covers
+    policy = state.policies.get(entry.burst.policy_key)
+    counted = policy is not None and policy.policy.numeric  # then the number says whether it is wanted
+    unwanted = entry.burst.spec.strategy == "Clone" and not entry.covers and not counted
     if unwanted and not world.find_other_use(state, entry):
         ending.end(state, entry, "Draining", _NO_DEMAND)
 

@@ -80,7 +80,7 @@ def _say_ended(
         reason,
         *also,
         policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+        subject=entry.burst.subject,
         burst=entry.burst.key,
     )
     actions.tell(state, entry, f"Burst{verdict}", reason.sentence, warning=verdict == "Fail")
@@ -258,7 +258,7 @@ def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
     """Forget a burst whose record was never written: nothing exists of it, and its money comes back whole."""
     burst = entry.burst
     state.decide(
-        "Fail", reason, policy=burst.policy_key, subject=f"{burst.namespace}/{burst.spec.for_pod.name}", burst=burst.key
+        "Fail", reason, policy=burst.policy_key, subject=burst.subject, burst=burst.key
     )
     give_back(state, entry)
     state.forget(burst.key)
@@ -309,7 +309,7 @@ def park(state: State, entry: BurstEntry, at_least_ms: int = 0) -> None:
 
 def rest(state: State, entry: BurstEntry) -> None:
     """Let a pod wait a moment that is not as it was decided on: the watch will soon say how it is."""
-    key = f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}"
+    key = entry.burst.subject
     until, failures = state.parked.get(key, (0, 0))
     state.parked[key] = (max(until, state.now_ms + _REST_MS), failures)
 

@@ -26,7 +26,7 @@ from burster.model.instructions import (
     RecordBurst,
     WriteStatus,
 )
-from burster.model.pods import Owner
+from burster.model.pods import Owner, Pod
 from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd
 from burster.model.targets import Target
@@ -89,18 +89,19 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     )
     burst = Burst(namespace=wanted.namespace, name=name, spec=spec, status=status)
     key = burst.key
-    entry = BurstEntry(burst=burst, covers=pod_key)
+    entry = BurstEntry(burst=burst, covers=pod_key if wanted.uid else "")
     state.bursts[key] = entry
-    state.burst_for[wanted.uid] = key
+    if wanted.uid:  # else a number asks for it, and no pod in particular
+        state.burst_for[wanted.uid] = key
     pod.burst = key
     pod.verdict = ("Burst", "Reserved")
     hold(state, entry, grant.reserve_micro_usd)
     count(state, entry, 1)
     budgets.launched(state, *where(entry), state.now_ms)
     count_launch(state, entry, launched=True)
-    state.decide("Burst", *grant.reasons, policy=pod.policy, subject=pod_key, burst=key, offering=offering.key)
+    state.decide("Burst", *grant.reasons, policy=pod.policy, subject=burst.subject, burst=key, offering=offering.key)
     ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
-    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for pod {wanted.name}")
+    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for {_whom(wanted)}")
 
 
 @lru_cache(maxsize=4_096)
@@ -109,11 +110,20 @@ def _workload_of(owner: Owner | None) -> WorkloadRef | None:
     return None if owner is None else WorkloadRef(api_version=owner.api_version, kind=owner.kind, name=owner.name)
 
 
+def _whom(pod: Pod) -> str:
+    if pod.name or pod.workload is None:
+        return f"pod {pod.name}"
+    return f"{pod.workload.kind} {pod.workload.name}"
+
+
 def _burst_name(state: State, pod: PodEntry, pod_key: str) -> str:
-    base = pod.pod.name[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
+    workload = pod.pod.workload.name if pod.pod.workload is not None else ""
+    base = (pod.pod.name or workload)[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
+    # clones for no pod in particular are told apart by their time, so that no name is used again for another
+    whose = f"{pod_key}/{pod.pod.uid}" if pod.pod.uid else f"{pod.pod.namespace}/{workload}/{state.now_ms}"
     attempt = 0
     while True:
-        seed = f"{pod.policy}/{pod_key}/{pod.pod.uid}/{attempt}"
+        seed = f"{pod.policy}/{whose}/{attempt}"
         name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
         key = f"{pod.pod.namespace}/{name}"
         if key not in state.bursts and key not in state.taken_names:
@@ -203,7 +213,7 @@ def tell(state: State, entry: BurstEntry, reason: str, message: str, *, warning:
     severity = "Warning" if warning else "Normal"
     burst, ref = entry.burst, entry.burst.spec.for_pod
     for kind, name, uid in (("Pod", ref.name, ref.uid), ("Burst", burst.name, burst.uid)):
-        if uid or kind == "Pod":
+        if name and (uid or kind == "Pod"):
             state.instructions.append(
                 EmitEvent(
                     key=f"event/{kind}/{burst.namespace}/{name}/{reason}/{state.now_ms}",

@@ -73,7 +73,7 @@ def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         "Release",
         reason,
         policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+        subject=entry.burst.subject,
         burst=entry.burst.key,
     )
     if phase == "Serving" and pod.phase == "Succeeded":
@@ -114,7 +114,7 @@ def pod_vanished(state: State, entry: BurstEntry) -> None:
             "Release",
             reason,
             policy=entry.burst.policy_key,
-            subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+            subject=entry.burst.subject,
             burst=entry.burst.key,
         )
         ending.forget_cover(state, entry)

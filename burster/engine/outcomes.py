@@ -285,7 +285,7 @@ def _can_not_return(state: State, entry: BurstEntry) -> None:
         "Fail",
         reason,
         policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+        subject=entry.burst.subject,
         burst=entry.burst.key,
     )
     entry.returned = True

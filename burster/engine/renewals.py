@@ -64,7 +64,7 @@ def _renew(state: State, entry: BurstEntry, extension_ms: int, wanted: int) -> N
             numbers={"reserved_micro_usd": wanted},
         ),
         policy=entry.burst.policy_key,
-        subject=f"{entry.burst.namespace}/{entry.burst.spec.for_pod.name}",
+        subject=entry.burst.subject,
         burst=entry.burst.key,
     )
     actions.change_status(

@@ -104,6 +104,12 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.namespace}/{self.name}"
 
     @property
+    def subject(self) -> str:
+        """``namespace/name`` of whom it is for: a pod, or the workload that a number of replicas was asked for."""
+        workload = self.spec.workload
+        return f"{self.namespace}/{self.spec.for_pod.name or (workload.name if workload is not None else self.name)}"
+
+    @property
     def policy_key(self) -> str:
         """``namespace/name`` of its policy."""
         return f"{self.namespace}/{self.spec.policy}"
