@@ -100,12 +100,12 @@ def admit(state: State, entry: PodEntry) -> None:
     state.at(due, "age", pod.key)
 
 
-def say(state: State, entry: PodEntry, verdict: Verdict, reason: Reason) -> None:
-    """Tell a pod a verdict, unless it is what it was told last."""
+def say(state: State, entry: PodEntry, verdict: Verdict, reason: Reason, others: tuple[Reason, ...] = ()) -> None:
+    """Tell a pod a verdict, unless it is what it was told last. ``others``: what stands against it elsewhere."""
     known = entry.verdict
     if known is None or known[1] != reason.code or known[0] != verdict:
         entry.verdict = _told(verdict, reason.code)
-        state.decide(verdict, reason, policy=entry.policy, subject=entry.pod.key)
+        state.decide(verdict, reason, *others, policy=entry.policy, subject=entry.pod.key)
 
 
 @lru_cache(maxsize=256)

@@ -152,7 +152,7 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
     likeness = found.likeness(entry)
     known = found.refusals.get(likeness)
     if known is not None:
-        demand.say(state, entry, known.verdict, known.reason)
+        demand.say(state, entry, known.verdict, known.reason, known.others)
         return False
     turn.left -= 1
     answer = _answer(state, entry, policy, found, likeness)
@@ -165,7 +165,7 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
         return True
     if answer.reason.code == "TooFew":
         answer = _why_not_counted(state, entry, policy) or answer
-    demand.say(state, entry, answer.verdict, answer.reason)
+    demand.say(state, entry, answer.verdict, answer.reason, answer.others)
     if answer.again_at_ms is not None:
         state.at(answer.again_at_ms, "reopen", policy.policy.key)
     if answer.whole_policy:
@@ -218,7 +218,7 @@ def _is_told_apart(rules: Policy) -> bool:
 def _refuse_unless_spared(state: State, entry: PodEntry, refusal: Refusal, turn: _Turn) -> None:
     spare = _spare_clone(state, entry, turn) if turn.spares else None
     if spare is None:
-        demand.say(state, entry, refusal.verdict, refusal.reason)
+        demand.say(state, entry, refusal.verdict, refusal.reason, refusal.others)
     else:
         world.cover(state, spare, entry)
 

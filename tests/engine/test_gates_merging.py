@@ -266,6 +266,7 @@ def test_where_none_grants_one_refusal_is_told(
     engine = two_targets(first, second)
     (decision,) = [one for one in engine.decisions if one.subject == "bank/task-1"]
     assert (decision.verdict, decision.reasons[0].code) == want
+    assert len(decision.reasons) == 3, "and what stands against the other two"
 
 
 def test_a_refusal_keeps_what_stands_against_the_other_targets() -> None:
