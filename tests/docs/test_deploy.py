@@ -13,6 +13,8 @@ import yaml
 from burster.cli.app import build_app
 from burster.lab.apiserver.server import ApiServer
 from burster.lab.apiserver.store import Store
+from burster.lab.platform import prepare
+from burster.policy.load import load_files
 from burster.settings import load_settings
 from tests.docs.rights import ROOT, documents
 
@@ -67,7 +69,7 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment"]
         + ["clusterrole"] * 2
-        + ["clusterrolebinding"]
+        + ["clusterrolebinding", "role", "rolebinding"]
     )
     assert all(line.endswith(" created") for line in out.splitlines()), out
     await until_served(kubectl)
@@ -82,10 +84,9 @@ async def test_a_namespace_opts_in_and_the_policy_library_fits_the_crds(kubectl)
     await until_served(kubectl)
     code, out, errors = await kubectl("apply", "-k", "deploy/opt-in")
     assert (code, out) == (0, "rolebinding.rbac.authorization.k8s.io/burster-act created\n"), errors
-    for namespace in ("batch", "fraud"):
-        kubectl.store.create("namespaces", "", {"metadata": {"name": namespace}})
     policies = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "policies").rglob("*.yaml"))
     rules = [path for path in policies if "kind: Burst" in (ROOT / path).read_text()]
+    prepare(kubectl.store, load_files([ROOT / path for path in rules]), ())
     code, out, errors = await kubectl("apply", *(word for path in rules for word in ("-f", path)))
     assert code == 0, errors
     assert len(out.splitlines()) >= len(rules) >= 3
@@ -130,12 +131,14 @@ def test_the_pod_meets_the_restricted_standard():
 
 
 def test_its_settings_are_settings(monkeypatch):
-    given = {each["name"]: each["value"] for each in the_container()["env"]}
+    there = the_deployment()["metadata"]["namespace"]
+    given = {each["name"]: each.get("value", there) for each in the_container()["env"]}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert settings.dry_run is True
     assert settings.kube.in_cluster is True
+    assert settings.namespace == there
     assert settings.prices.url.startswith("https://")
     mounted = {mount["mountPath"]: mount["name"] for mount in the_container()["volumeMounts"]}
     assert mounted[str(settings.ledger_path.parent)] == "ledger"
@@ -153,7 +156,7 @@ def test_its_probes_are_pages_that_exist():
         get = container[probe]["httpGet"]
         assert get["path"] in served
         assert get["port"] == port["name"]
-    assert str(port["containerPort"]) in {each["value"] for each in container["env"]}
+    assert str(port["containerPort"]) in {each.get("value") for each in container["env"]}
 
 
 def test_its_command_is_a_command():

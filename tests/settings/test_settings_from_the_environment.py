@@ -4,6 +4,7 @@ import pydantic
 import pytest
 
 from burster.model.errors import InputError
+from burster.model.limits import Budget, Limits
 from burster.settings import debug_wanted, load_settings, state_dir
 
 
@@ -120,3 +121,45 @@ def test_the_variables_of_a_service_named_burster_are_the_kubelet_s_own(monkeypa
     }.items():
         monkeypatch.setenv(name, value)
     assert load_settings().http.port == 8080
+
+
+def test_the_cluster_has_no_limits_unless_somebody_sets_them(monkeypatch):
+    assert load_settings().cluster_limits == Limits()
+    assert load_settings().namespace == "burster-system"
+    for name, value in {
+        "BURSTER_CLUSTER_MAX_BURSTS": "0",
+        "BURSTER_CLUSTER_MAX_VCPUS": "64",
+        "BURSTER_CLUSTER_BUDGET_PER_HOUR": "1.50",
+        "BURSTER_CLUSTER_BUDGET_PER_DAY": "20",
+        "BURSTER_CLUSTER_BUDGET_PER_MONTH": "300",
+        "BURSTER_CLUSTER_BUDGET_TIME_ZONE": "Europe/Berlin",
+        "BURSTER_NAMESPACE": "platform",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().cluster_limits == Limits(
+        max_bursts=0,
+        max_vcpus=64,
+        budget=Budget(
+            per_hour_micro_usd=1_500_000,
+            per_day_micro_usd=20_000_000,
+            per_month_micro_usd=300_000_000,
+            timezone="Europe/Berlin",
+        ),
+    )
+    assert load_settings().namespace == "platform"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("BURSTER_CLUSTER_MAX_BURSTS", "-1", "BURSTER_CLUSTER_MAX_BURSTS: .*greater than or equal to 0"),
+        ("BURSTER_CLUSTER_BUDGET_PER_DAY", "20 EUR", "BURSTER_CLUSTER_BUDGET_PER_DAY: .*no amount of money"),
+        ("BURSTER_CLUSTER_BUDGET_TIME_ZONE", "Berlin", "BURSTER_CLUSTER_BUDGET_TIME_ZONE: expected an IANA time zone"),
+        ("BURSTER_CLUSTER_BUDGET", "20", "BURSTER_CLUSTER_BUDGET sets nothing"),
+        ("BURSTER_NAMESPACE", "../x", "BURSTER_NAMESPACE: "),
+    ],
+)
+def test_a_wrong_limit_of_the_cluster_is_never_silent(monkeypatch, name, value, sentence):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=sentence):
+        load_settings()

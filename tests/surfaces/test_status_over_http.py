@@ -10,7 +10,7 @@ from burster.model.decisions import Decision, Reason
 from burster.model.errors import InputError
 from burster.model.pods import Resources
 from burster.surfaces.http import HttpSurface, make_app
-from burster.surfaces.metrics import LABEL_SETS_MAX, Metrics
+from burster.surfaces.metrics import LABEL_SETS_MAX, SIGNALS_MAX, Metrics
 from burster.surfaces.view import BudgetView, BurstView, OnPremView, PendingView, StatusView
 
 
@@ -147,6 +147,17 @@ def test_labels_are_bounded():
     series = [line for line in metrics.exposition().decode().splitlines() if line.startswith("burster_decisions_total")]
     assert len(series) == LABEL_SETS_MAX + 1
     assert 'burster_decisions_total{code="other",policy="other",verdict="other"} 50.0' in series
+
+
+def test_the_numbers_that_policies_want_are_there_for_keda_to_read():
+    metrics = Metrics(signals=lambda: [("bank/web", 3, True), ("bank/idle", 2, False)])
+    wanted = [line for line in metrics.exposition().decode().splitlines() if line.startswith("burster_wanted_replicas")]
+    assert wanted == [
+        'burster_wanted_replicas{namespace="bank",policy="web"} 3.0',
+        'burster_wanted_replicas{namespace="bank",policy="idle"} 0.0',
+    ]
+    many = Metrics(signals=lambda: ((f"bank/p-{number}", 1, True) for number in range(SIGNALS_MAX + 10)))
+    assert many.exposition().decode().count("burster_wanted_replicas{") == SIGNALS_MAX
 
 
 def test_metrics_work_before_there_is_anything_to_view():

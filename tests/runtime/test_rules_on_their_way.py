@@ -1,0 +1,62 @@
+"""What the controller notes of rules on their way to the engine: places it can't reach, signals that go, limits of the whole."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from burster.ledger import Ledger
+from burster.model import stimuli as s
+from burster.model.instructions import PublishSignal
+from burster.model.limits import Limits
+from burster.runtime.clock import SystemClock
+from burster.runtime.wiring import Controller, ControllerOptions
+from tests.support.builders import a_policy, a_target
+
+
+class _Nothing:
+    """No connection: nothing that these tests do asks for one."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was asked for")
+
+
+def a_controller(tmp_path, **options: Any) -> Controller:
+    nothing: Any = _Nothing()
+    return Controller(
+        kube=nothing,
+        cloud=nothing,
+        facts=nothing,
+        ledger=Ledger.open(tmp_path / "ledger.sqlite"),
+        clock=SystemClock(),
+        options=ControllerOptions(**options),
+    )
+
+
+async def test_a_target_of_a_provider_without_an_adaptor_is_refused(tmp_path) -> None:
+    controller = a_controller(tmp_path)
+    controller.post(s.TargetSeen(target=a_target()))
+    assert controller.bus.take(9) == [s.TargetSeen(target=a_target())]
+    controller.post(s.TargetSeen(target=a_target(provider="sovereign")))
+    assert controller.bus.take(9) == [s.TargetGone(name="azure")], "also where it was another's before"
+
+
+async def test_a_signal_goes_with_its_policy_and_stays_while_it_is_only_refused(tmp_path) -> None:
+    controller = a_controller(tmp_path)
+    controller.signals.publish(PublishSignal(key="k", policy="bank/tasks", replicas=3, active=True))
+    controller.post(s.PolicySeen(policy=a_policy()))
+    controller.post(s.PolicyRefused(key="bank/tasks", message="no"))
+    assert list(controller.signals) == [("bank/tasks", 3, True)]
+    controller.post(s.PolicyGone(key="bank/tasks"))
+    assert list(controller.signals) == []
+
+
+async def test_the_limits_of_the_whole_are_told_at_the_start(tmp_path) -> None:
+    limits = Limits(max_bursts=5)
+    controller = a_controller(tmp_path, limits=limits)
+    running = asyncio.create_task(controller.run())
+    with suppress(asyncio.CancelledError, BaseExceptionGroup):
+        await asyncio.sleep(0)
+        told = controller.bus.take(9)
+        running.cancel()
+        await running
+    assert s.ClusterLimitsSeen(limits=limits) in told
