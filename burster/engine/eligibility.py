@@ -89,8 +89,11 @@ def _called(name: str) -> str:
 
 
 def _nowhere_readable(state: State, policy: Policy) -> Refusal | None:
+    addresses = metric_addresses(policy)
+    if not addresses:
+        return None
     known = [state.targets[name].target for name in policy.placement.targets if name in state.targets]
-    for url in metric_addresses(policy) if known else ():
+    for url in addresses if known else ():
         if not any(endpoint_allowed(url, target.allowed_metric_endpoints) for target in known):
             names = ", ".join(target.name for target in known)
             sentence = f"{url} is not among the allowedMetricEndpoints of {names}, so no metric is read there."

@@ -23,6 +23,7 @@ from cel_expr_python import cel
 from burster.policy.condition_problems import read_problems
 from burster.policy.condition_tree import Node, read_tree
 from burster.policy.condition_types import TEXT_MAX, VARIABLES, ConditionError, Problem, Unknown, View
+from burster.policy.window_rules import zone_of
 
 
 __all__ = ["Condition", "ConditionError", "Unknown", "compile_condition"]
@@ -178,14 +179,23 @@ def _bad_literal(call: Node) -> tuple[Node, str] | None:
     if call.text in {"timestamp", "duration"} and not _works(f"{call.text}({quoted})"):
         example = "2026-11-30T18:00:00Z" if call.text == "timestamp" else "1h30m"
         return literal, f"{literal.value} is no {call.text}: write it like {example}."
-    if call.text.startswith("get") and (literal.value == "localtime" or not _works(f"timestamp(0).getHours({quoted})")):
-        return (
-            literal,
-            f"{literal.value} is no time zone: write an IANA name like Europe/Berlin, or an offset like +01:00.",
-        )
+    if call.text.startswith("get"):
+        message = _zone_problem(literal.value, quoted)
+        return None if message is None else (literal, message)
     if call.text == "matches" and not _works(f'"".matches({quoted})'):
         return literal, f"{literal.value} is no regular expression (RE2 syntax)."
     return None
+
+
+def _zone_problem(name: str, quoted: str) -> str | None:
+    """Return what is wrong with a time zone; an offset and "" (UTC) are fine too."""
+    if name != "localtime" and _works(f"timestamp(0).getHours({quoted})"):
+        return None
+    try:
+        zone_of(name)
+    except ValueError:
+        return f"{name} is no time zone: write an IANA name like Europe/Berlin, or an offset like +01:00."
+    return f"CEL does not find the time zone {name} on this machine: it reads the system's zoneinfo (package tzdata), or TZDIR."
 
 
 @lru_cache(maxsize=_CACHE_MAX)

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -368,3 +371,24 @@ def test_long_chains_of_conditions_are_no_deep_ones():
     text = " || ".join(f"pending.count == {number}" for number in range(70))
     assert holds(text, pending__count=69) is True
     assert holds(text, pending__count=70) is False
+
+
+def test_where_the_system_has_no_zones_it_is_said_what_is_missing():
+    """The CEL library reads the system's zones, windows read Python's: a slim image may have only these."""
+    program = (
+        "from burster.policy.conditions import ConditionError, compile_condition\n"
+        "try: compile_condition('now.getHours(\"Europe/Berlin\") > 1')\n"
+        "except ConditionError as error: print(error.message)\n"
+        "compile_condition('now.getHours(\"+01:00\") > 1')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "TZDIR": "/nowhere"},
+    )
+    assert run.stdout == (
+        "CEL does not find the time zone Europe/Berlin on this machine: it reads the system's zoneinfo (package tzdata), or TZDIR.\n"
+    )
