@@ -283,11 +283,11 @@ def answered(state: State, policy_key: str) -> int:
 def _counts_elsewhere(state: State, policy: Policy, trigger: PendingPodsTrigger, pod: Pod) -> bool:
     if not pod.unschedulable or (pod.unschedulable_since_ms or 0) + policy.pending_for_ms > state.now_ms:
         return False
-    workload = ("", "") if pod.workload is None else (pod.workload.kind, pod.workload.name)
+    kind, name = ("", "") if pod.workload is None else (pod.workload.kind, pod.workload.name)
     return (
         policy.workload.matches(pod)
         and not excluded_by(trigger, pod)
-        and not _is_own(state, policy, pod.runtime_class, (pod.namespace, *workload))
+        and not _is_own(state, policy, pod.runtime_class, (pod.namespace, kind, name))
         and could_hold(state, policy, pod.requests)
     )
 

@@ -50,6 +50,20 @@ def has_news(state: State, entry: PolicyEntry) -> bool:
     return 0 < entry.scaler.again_at_ms <= state.now_ms
 
 
+def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
+    """Go on from a number that somebody else has set, as the HPA would; the next sync may bring it back by its rules."""
+    workload = replica_gates.workload_of(entry.policy)
+    if entry.policy.placement.strategy != "Scale" or workload is None:
+        return
+    seen = _seen(state, entry.policy.namespace, workload)
+    book = state.scale_books.get(entry.policy.key)
+    if seen is None or seen.replicas == scaler.observed:
+        return
+    scaler.observed = seen.replicas
+    if book is None or (book.asked is None and book.last_asked != seen.replicas):
+        scaler.number = scaler.granted = seen.replicas
+
+
 def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     """Bring the workload's number to what is wanted, as far as that is allowed."""
     rules = entry.policy
@@ -93,7 +107,7 @@ def _set(
 
 
 def _ask(state: State, book: ScaleBook, replicas: int) -> None:
-    book.asked, book.asked_at_ms = replicas, state.now_ms
+    book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
     state.instructions.append(
         SetScale(key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas)
     )

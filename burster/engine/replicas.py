@@ -9,7 +9,7 @@ is bought and nothing is given up because of it.
 from typing import Final
 
 from burster.engine import metrics, proposing, replica_clones, replica_scale, replica_signals
-from burster.engine.autoscale.activity import Poll, poll
+from burster.engine.autoscale.activity import Poll, poll, rest_number
 from burster.engine.autoscale.limits import Bounds, begin, limit, note_change
 from burster.engine.proposing import Replicas, Weighed
 from burster.engine.scaler import Scaler
@@ -63,12 +63,14 @@ def _serve(state: State, entry: PolicyEntry) -> None:
     now_ms, key = state.now_ms, entry.policy.key
     heard = key in state.scaling_open
     pods = len(entry.queued)
-    woken = not scaler.active_value and (heard or pods != scaler.pods_counted)
+    news = replica_scale.has_news(state, entry) or replica_clones.has_news(entry)
+    woken = not scaler.active_value and (heard or news or pods != scaler.pods_counted)
     polls, syncs = now_ms >= scaler.poll_due_ms, now_ms >= scaler.sync_due_ms
-    if not (polls or syncs or woken or replica_scale.has_news(state, entry) or replica_clones.has_news(entry)):
+    if not (polls or syncs or woken or news):
         return
     replicas = replicas_of(state, entry)
     if replicas is not None:
+        replica_scale.follow(state, entry, scaler)
         begun = scaler.number
         if polls or woken:
             _poll(state, entry, scaler, replicas, counted=polls)
@@ -137,7 +139,8 @@ def _poll(state: State, entry: PolicyEntry, scaler: Scaler, replicas: Replicas, 
         scaler.active, scaler.known = weighed.active, True
     if polled.replicas is not None and polled.replicas != replicas.spec:
         _want(scaler, polled.replicas, (polled.reason, *proposing.describe(weighed)))
-    elif scaler.number != replicas.spec:
+    elif not weighed.active and replicas.spec <= rest_number(entry.policy.scaling) < scaler.number:
+        # what was wanted and could not be had is not wanted any more
         _want(scaler, replicas.spec, (polled.reason, *proposing.describe(weighed)))
 
 

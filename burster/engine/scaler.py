@@ -49,6 +49,7 @@ class Scaler:
     published: tuple[int, bool] | None = None  #: what was last asked to be published
     failures: int = 0  #: of its instruction, in a row
     again_at_ms: int = 0  #: its instruction is not asked for again before
+    observed: int | None = None  #: the scaled workload's number when it was last looked at
     bursts_seen: int = -1  #: how many bursts were out when they were last counted
 
 
@@ -71,6 +72,7 @@ class ScaleBook:
     original: int | None = None  #: the number at first sight
     asked: int | None = None  #: a number that was asked for and not yet confirmed
     asked_at_ms: int = 0
+    last_asked: int | None = None  #: the number that was asked for last, confirmed or not
     failures: int = 0  #: to set it, in a row
     again_at_ms: int = 0  #: it is not asked for again before
     minimum: int = 0  #: what its policy says
