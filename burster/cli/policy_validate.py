@@ -41,10 +41,10 @@ def validate(
         )
         raise typer.Exit(errors.exit_code) from None
     findings = () if level == "off" else _lint(files, at_ms)
-    errors_found = [one for one in findings if one.severity == "error" or level == "error"]
+    failed = level == "error" and bool(findings)
     if output == "json":
         _print(
-            valid=not errors_found,
+            valid=not failed,
             documents=[_document(one) for one in files.documents],
             problems=[],
             warnings=[_finding(one) for one in findings],
@@ -52,7 +52,7 @@ def validate(
         )
     else:
         _tell(files, findings)
-    if errors_found:
+    if failed:
         raise typer.Exit(1)
 
 
@@ -70,13 +70,10 @@ def _lint(files: Files, at_ms: int) -> tuple[Finding, ...]:
 
 
 def _tell(files: Files, findings: tuple[Finding, ...]) -> None:
-    wrong = {finding.object for finding in findings if finding.severity == "error"}
     for document in files.documents:
-        name = f"{document.kind} {document.key}"
-        if name not in wrong:
-            typer.echo(f"{document.source}:{document.line}: {name} is valid")
+        typer.echo(f"{document.source}:{document.line}: {document.kind} {document.key} is valid")
     for finding in findings:
-        typer.echo(str(finding), err=True)
+        typer.echo(f"warning: {finding}", err=True)
     if files.skipped:
         typer.echo(f"{_count(files.skipped, 'document')} of other kinds skipped", err=True)
     if findings:
@@ -97,7 +94,6 @@ def _document(document: Document) -> dict[str, Any]:
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
-        "severity": finding.severity,
         "object": finding.object,
         "file": finding.source,
         "line": finding.line,

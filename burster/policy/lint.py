@@ -23,9 +23,10 @@ from burster.policy import (
     lint_triggers,
 )
 from burster.policy.compile import Compiled
-from burster.policy.lint_base import Hit, Known, PolicyRule, Severity, TargetRule
+from burster.policy.lint_base import Hit, Known, PolicyRule, TargetRule
 from burster.policy.load import Document
-from burster.policy.problems import closest
+from burster.policy.problems import closest, problem_at
+from burster.policy.yaml_nodes import Path
 
 
 ALLOW_ANNOTATION: Final = "burster.dev/lint-allow"
@@ -47,7 +48,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A hit of a rule, with its place."""
 
     rule: str
-    severity: Severity
     object: str  #: ``BurstPolicy namespace/name`` or ``BurstTarget name``
     source: str
     line: int
@@ -59,7 +59,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return ``file:line:column: field: sentence: what to do [rule]``."""
         place = f"{self.source}:{self.line}:{self.column}"
-        return f"{place}: {self.severity}: {self.path}: {self.message}: {self.advice} [{self.rule}]"
+        return f"{place}: {self.path}: {self.message}: {self.advice} [{self.rule}]"
 
 
 def rules() -> dict[str, str]:
@@ -83,11 +83,10 @@ def lint(
     for document in documents:
         value = policies[document.key] if document.kind == "BurstPolicy" else targets[document.key]
         silent = _allowed_by_annotation(document)
-        found += [
-            finding
-            for finding in _findings(document, value, known)
-            if finding.rule not in silent and finding.rule not in allowed.get(document.source, {}).get(finding.line, ())
-        ]
+        lines = allowed.get(document.source, {})
+        for code, hit in lint_policy(value, known) if isinstance(value, Policy) else lint_target(value, known):
+            if code not in silent and not any(code in lines.get(line, ()) for line in _lines(document, hit.path)):
+                found.append(_finding(document, code, hit))
         found += _unknown_codes(document, silent)
     for source, lines in allowed.items():
         found += _unknown_in_comments(source, lines)
@@ -109,17 +108,19 @@ def lint_target(target: Target, known: Known) -> Iterator[tuple[str, Hit]]:
             yield rule.code, hit
 
 
-def _findings(document: Document, value: Policy | Target, known: Known) -> Iterator[Finding]:
-    hits = lint_policy(value, known) if isinstance(value, Policy) else lint_target(value, known)
-    for code, hit in hits:
-        yield _finding(document, code, hit)
+def _lines(document: Document, path: Path) -> tuple[int, ...]:
+    """Return the lines at which a field can be said to stand: its key's, and its value's where that begins further down."""
+    marks = (document.yaml.keys.get(path), document.yaml.values.get(path))
+    return (document.problem(path, "").line, *(mark.line for mark in marks if mark is not None))
 
 
 def _finding(document: Document, code: str, hit: Hit) -> Finding:
-    problem = document.problem(hit.path, hit.message)
+    key, value = document.yaml.keys.get(hit.path), document.yaml.values.get(hit.path)
+    block = key is not None and value is not None and value.line > key.line
+    # what begins below its key is told at the key, where people look for it
+    problem = problem_at(document.source, hit.path, hit.message, document.yaml, key=block)
     return Finding(
         rule=code,
-        severity=hit.severity,
         object=f"{document.kind} {document.key}",
         source=problem.source,
         line=problem.line,
@@ -157,7 +158,6 @@ def _unknown_in_comments(source: str, lines: Mapping[int, tuple[str, ...]]) -> I
                 hit = _unknown(code, ())
                 yield Finding(
                     rule=UNKNOWN_RULE,
-                    severity="warning",
                     object="",
                     source=source,
                     line=line,

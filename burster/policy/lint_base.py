@@ -5,7 +5,7 @@ still likely to be regretted. ``lint`` runs the rules and puts their hits on lin
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,16 +15,12 @@ from burster.model.targets import Target
 from burster.policy.yaml_nodes import Path
 
 
-Severity = Literal["warning", "error"]
-
-
 class Hit(msgspec.Struct, frozen=True):
     """One thing found: the field, a sentence about it, and what to do."""
 
     path: Path
     message: str
     advice: str
-    severity: Severity = "warning"
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,18 +18,6 @@ def _vm_only(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _trustee(policy: Policy, known: Known) -> Iterator[Hit]:
-    if policy.confidential.attestation != "Required":
-        return
-    for target in known.named(policy):
-        if not target.trustee_url:
-            yield Hit(
-                (*CONFIDENTIAL, "attestation"),
-                f"attestation is Required and target {target.name} has no Trustee: every burst there is refused",
-                "set trustee.url at the target",
-            )
-
-
 def _exec(policy: Policy, known: Known) -> Iterator[Hit]:
     confidential = policy.confidential
     if not confidential.exec_forbidden:
@@ -102,36 +90,11 @@ def _secure_boot(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _class_and_place(policy: Policy, known: Known) -> Iterator[Hit]:
-    """Yield targets that a policy names and that its own demands close to it."""
-    confidential = policy.confidential
-    for number, name in enumerate(policy.placement.targets):
-        target = known.targets.get(name)
-        if target is None:
-            continue
-        here = ("spec", "placement", "targets", number)
-        if confidential.data_class and confidential.data_class not in target.data_classes:
-            yield Hit(
-                here,
-                f"target {name} does not take data of class {confidential.data_class}: nothing goes there",
-                "add it to the target's dataClasses, or leave the target out",
-            )
-        if confidential.jurisdictions and target.jurisdiction not in confidential.jurisdictions:
-            where = f"is in {target.jurisdiction}" if target.jurisdiction else "names no jurisdiction"
-            yield Hit(
-                here,
-                f"target {name} {where}, the policy asks for {' or '.join(confidential.jurisdictions)}: nothing goes there",
-                "set the target's jurisdiction, or leave the target out",
-            )
-
-
 RULES: Final = (
     PolicyRule("attestation-vm-only", "pods that work before their VM is verified", _vm_only),
-    PolicyRule("trustee-missing", "attestation required where no Trustee is", _trustee),
     PolicyRule("exec-not-forbidden", "exec that is allowed, or forbidden by nothing", _exec),
     PolicyRule("images-by-tag", "images by tag for classified data", _images),
     PolicyRule("secrets-not-sealed", "plain Secrets for classified data", _secrets),
     PolicyRule("sealed-names", "sealed Secrets that are not named, or named in vain", _nothing_sealed),
     PolicyRule("secure-boot-off", "VMs that need no secure boot", _secure_boot),
-    PolicyRule("target-closed", "a target that the policy's own demands close to it", _class_and_place),
 )

@@ -134,40 +134,6 @@ def _no_drain(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _order_of_steps(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
-    budget = policy.limits.budget
-    if not amounts(budget):
-        return
-    if budget.warn_percent > budget.stop_percent:
-        yield Hit(
-            (*BUDGET, "warnAtPercent"),
-            f"the warning at {budget.warn_percent} % never comes: nothing starts from {budget.stop_percent} % on",
-            "set warnAtPercent below stopAtPercent",
-        )
-    if budget.drain_percent is not None and budget.drain_percent < budget.stop_percent:
-        yield Hit(
-            (*BUDGET, "drainAtPercent"),
-            f"everything comes home at {budget.drain_percent} % while new bursts start until {budget.stop_percent} %: pods go"
-            " to and fro at full price",
-            "set drainAtPercent to stopAtPercent or above",
-        )
-
-
-def _beyond_target(policy: Policy, known: Known) -> Iterator[Hit]:
-    """Yield limits that a target's own make meaningless: the tightest decides."""
-    rows = (("maxBursts", policy.limits.max_bursts, "max_bursts"), ("maxVcpus", policy.limits.max_vcpus, "max_vcpus"))
-    for field, mine, name in rows:
-        for target in known.named(policy):
-            theirs: int | None = getattr(target.limits, name)
-            if len(policy.placement.targets) == 1 and mine is not None and theirs is not None and mine > theirs:
-                yield Hit(
-                    (*LIMITS, field),
-                    f"{mine} is more than target {target.name} allows for all policies together ({theirs}), which decides",
-                    f"set {field} to {theirs} or less",
-                )
-
-
 RULES: Final = (
     PolicyRule("nothing-allowed", "a limit of 0 keeps the policy from ever starting anything", _nothing_allowed),
     PolicyRule("budget-too-small", "a budget below the worst case of the cheapest size at known prices", _too_small),
@@ -178,6 +144,4 @@ RULES: Final = (
     PolicyRule("no-budget", "no budget at all", _no_budget),
     PolicyRule("no-count-limit", "no limit of the number of cloud pods", _no_count),
     PolicyRule("budget-without-drain", "a budget that does not bring running pods home, with long leases", _no_drain),
-    PolicyRule("budget-steps", "warn, stop and drain of a budget in an order that makes no sense", _order_of_steps),
-    PolicyRule("limit-above-target", "a limit larger than the only target's own", _beyond_target),
 )

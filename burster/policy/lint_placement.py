@@ -217,19 +217,6 @@ def _provider_share(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _any_tee(policy: Policy, known: Known) -> Iterator[Hit]:
-    """Yield targets at which none of the TEEs asked for is allowed: they are skipped in silence."""
-    for number, name in enumerate(policy.placement.targets):
-        target = known.targets.get(name)
-        if target is not None and not any(tee in target.tees for tee in policy.confidential.tees):
-            yield Hit(
-                (*PLACEMENT, "targets", number),
-                f"target {name} allows {' and '.join(target.tees)}, the policy {' and '.join(policy.confidential.tees)}:"
-                " nothing goes there",
-                "leave the target out, or agree on a TEE",
-            )
-
-
 RULES: Final = (
     PolicyRule("device-without-tee", "a GPU or NPU and a TEE that no offering joins", _device_and_tee),
     PolicyRule("unknown-device", "a device name that nothing advertises", _unknown_device),
@@ -239,5 +226,4 @@ RULES: Final = (
     PolicyRule("fall-back", "one target only, or very many", _single_target),
     PolicyRule("spot-not-available", "spot, where peer pods have none", _spot),
     PolicyRule("provider-share", "a share of a provider that decides nothing or forbids all", _provider_share),
-    PolicyRule("target-without-tee", "a target that allows none of the TEEs", _any_tee),
 )

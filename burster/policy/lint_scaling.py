@@ -24,12 +24,6 @@ def _always_some(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _no_replicas(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
-    if policy.numeric and policy.scaling.max_replicas == 0:
-        yield Hit((*SPEC, "maxReplicaCount"), "0 allows no replica: the policy never starts anything", "raise it")
-
-
 def _max_above_bursts(policy: Policy, known: Known) -> Iterator[Hit]:
     del known
     most, replicas = policy.limits.max_bursts, policy.scaling.max_replicas
@@ -95,7 +89,6 @@ def _restore(policy: Policy, known: Known) -> Iterator[Hit]:
 
 RULES: Final = (
     PolicyRule("always-some", "cloud replicas that run without any demand", _always_some),
-    PolicyRule("no-replicas", "a maximum of 0 replicas", _no_replicas),
     PolicyRule("max-above-bursts", "more replicas than maxBursts allows", _max_above_bursts),
     PolicyRule("fallback-buys", "a fallback that buys the maximum, or at the first failure", _fallback),
     PolicyRule("one-way", "scaling in one direction only", _never_down),

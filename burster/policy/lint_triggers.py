@@ -1,8 +1,7 @@
-"""Lint of triggers: what always fires, never fires, feeds itself, or sends a secret where it should not go."""
+"""Lint of triggers: what always fires, never fires, feeds itself, or sends a secret in the open."""
 
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from burster.model.policies import Policy
 from burster.model.triggers import (
@@ -68,13 +67,7 @@ def _cron(policy: Policy, known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         if not isinstance(trigger, CronTrigger):
             continue
-        if trigger.start == trigger.end:
-            yield Hit(
-                trigger_path(index, "metadata", "end"),
-                f"trigger {trigger.name} is active around the clock: {trigger.desired_replicas} replicas are always paid for",
-                "let end come before the next start",
-            )
-        elif _never(trigger, known.at_ms):
+        if _never(trigger, known.at_ms):
             yield Hit(
                 trigger_path(index, "metadata", "start"),
                 f"trigger {trigger.name} is never active: no such day comes",
@@ -167,12 +160,6 @@ def _metrics_unused(policy: Policy, known: Known) -> Iterator[Hit]:
     del known
     if policy.placement.strategy != "Move":
         return
-    if policy.pending is None:
-        yield Hit(
-            ("spec", "triggers"),
-            "Move takes pending pods and nothing else, and there is no pending-pods trigger: the policy never starts anything",
-            "add a pending-pods trigger, or choose Clone or Scale",
-        )
     for index, trigger in enumerate(policy.triggers):
         if not isinstance(trigger, PendingPodsTrigger) and "metrics" not in policy.when:
             yield Hit(
@@ -218,38 +205,6 @@ def _plain_http(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _endpoint(policy: Policy, known: Known) -> Iterator[Hit]:
-    targets = known.named(policy)
-    for index, trigger in enumerate(policy.triggers):
-        access = _access(trigger)
-        if access is None or not targets:
-            continue
-        endpoint = endpoint_of(access[0])
-        closed = [
-            target.name for target in targets if endpoint not in map(endpoint_of, target.allowed_metric_endpoints)
-        ]
-        if closed:
-            nowhere = known.all_known(policy) and len(closed) == len(targets)
-            yield Hit(
-                trigger_path(index, "metadata", access[1]),
-                f"{endpoint} is not among the allowedMetricEndpoints of target {' or '.join(closed)}: it is never asked for"
-                " bursts there",
-                "have the platform team allow it, or ask one that is allowed",
-                "error" if nowhere else "warning",
-            )
-
-
-def endpoint_of(url: str) -> str:
-    """Return scheme://host:port of an address, with the port its scheme implies."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        return url
-    default = {"http": 80, "https": 443}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname or ''}:{port or default}"
-
-
 def _min_count(policy: Policy, known: Known) -> Iterator[Hit]:
     del known
     trigger, most = policy.pending, policy.limits.max_bursts
@@ -269,12 +224,11 @@ def _milli(value: int) -> str:
 RULES: Final = (
     PolicyRule("always-active", "a metric trigger that is active at 0, or whose threshold is 0", _always_active),
     PolicyRule("activation-unreachable", "an activation above what the maximum needs", _activation),
-    PolicyRule("cron-without-effect", "a cron trigger that is always, never or for nothing active", _cron),
+    PolicyRule("cron-without-effect", "a cron trigger that is never or for nothing active", _cron),
     PolicyRule("feeds-itself", "a query or selector that counts the pods it causes", _feeds_itself),
     PolicyRule("measures-itself", "cpu or memory of the very workload that is scaled", _measures_itself),
     PolicyRule("metrics-unused", "triggers whose values Move does not use", _metrics_unused),
     PolicyRule("unsafe-ssl", "an endpoint whose certificate nobody checks", _unsafe_ssl),
     PolicyRule("plain-http", "credentials sent over plain http", _plain_http),
-    PolicyRule("endpoint-not-allowed", "a metric endpoint that the targets do not allow", _endpoint),
     PolicyRule("min-count-above-limit", "more pending pods asked for than may go", _min_count),
 )

@@ -109,8 +109,6 @@ def limits_rows():
     )
     yield "nothing-allowed", a_policy(budget={"per_hour_micro_usd": 0}), "spec.limits.budget.perHour"
     yield "budget-without-drain", a_policy(placement={"lease_ms": 3_600_001}), "spec.limits.budget"
-    yield "budget-steps", a_policy(budget={"warn_percent": 101}), "spec.limits.budget.warnAtPercent"
-    yield "budget-steps", a_policy(budget={"drain_percent": 99}), "spec.limits.budget.drainAtPercent"
     yield "no-count-limit", a_policy(limits={"max_bursts": None}), "spec.limits"
     yield (
         "launch-rate-without-effect",
@@ -224,14 +222,6 @@ def test_no_budget_at_all_or_the_targets_alone():
     assert codes(free, Known(at_ms=AT_MS)) == ["no-budget"]
 
 
-def test_a_limit_above_the_only_targets():
-    narrow = a_target(limits=Limits(max_bursts=3, budget=Budget(per_month_micro_usd=1000 * USD)))
-    single = {"targets": ("east",)}
-    assert codes(a_policy(placement=single), known(narrow)) == ["limit-above-target", "fall-back"]
-    assert codes(a_policy(placement=single, limits={"max_bursts": 3}), known(narrow)) == ["fall-back"]
-    assert codes(a_policy(), known(narrow, a_target("west"))) == []
-
-
 NIGHT = Window(timezone="Europe/Berlin", start="0 20 * * *", end="0 6 * * *")
 OVER = Window(timezone="Europe/Berlin", first_day="2026-01-01", last_day="2026-12-31")
 LATER = Window(timezone="Europe/Berlin", first_day="2027-02-01", last_day="2027-02-02")
@@ -266,9 +256,9 @@ LATER = Window(timezone="Europe/Berlin", first_day="2027-02-01", last_day="2027-
         ({"wait": Wait(mode="BuyOrWait", value_micro_usd_per_hour=1, max_wait_ms=30_000)}, []),
         (
             {"triggers": (prometheus(),), "scaling": Scaling(polling_ms=4_999)},
-            ["polling-too-fast", "endpoint-not-allowed"],
+            ["polling-too-fast"],
         ),
-        ({"triggers": (prometheus(),), "scaling": Scaling(polling_ms=5_000)}, ["endpoint-not-allowed"]),
+        ({"triggers": (prometheus(),), "scaling": Scaling(polling_ms=5_000)}, []),
         ({"scaling": Scaling(polling_ms=1_000)}, []),
         ({"triggers": (PendingPodsTrigger(min_count=5),)}, ["min-count-above-limit"]),
         ({"triggers": (PendingPodsTrigger(min_count=4),)}, []),
@@ -321,10 +311,6 @@ OPEN = known(
         (prometheus(activation_milli=100_000), ["activation-unreachable"]),
         (prometheus(activation_milli=99_999), []),
         (
-            CronTrigger(name="c", start="0 8 * * *", end="0 8 * * *", timezone="UTC", desired_replicas=2),
-            ["cron-without-effect"],
-        ),
-        (
             CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=0),
             ["cron-without-effect"],
         ),
@@ -338,35 +324,20 @@ OPEN = known(
         (prometheus(access=HttpAccess(unsafe_ssl=True)), ["unsafe-ssl"]),
         (
             prometheus(server_address="http://plain", access=HttpAccess(auth_modes=("bearer",))),
-            ["plain-http", "endpoint-not-allowed"],
+            ["plain-http"],
         ),
         (
             prometheus(server_address="http://plain", access=HttpAccess(auth=AuthRef(name="a"))),
-            ["plain-http", "endpoint-not-allowed"],
+            ["plain-http"],
         ),
-        (prometheus(server_address="http://plain", access=HttpAccess(auth_modes=("tls",))), ["endpoint-not-allowed"]),
+        (prometheus(server_address="http://plain", access=HttpAccess(auth_modes=("tls",))), []),
         (MetricsApiTrigger(name="m", url="https://prometheus:9090/v1", value_location="n"), []),
-        (MetricsApiTrigger(name="m", url="https://prometheus:9091/v1", value_location="n"), ["endpoint-not-allowed"]),
+        (MetricsApiTrigger(name="m", url="https://prometheus:9091/v1", value_location="n"), []),
         (ExternalTrigger(name="e"), []),
     ],
 )
 def test_triggers(trigger, want):
     assert codes(a_policy(triggers=(trigger,)), OPEN) == want
-
-
-def test_an_endpoint_that_no_target_allows_is_an_error_and_one_that_some_do_is_a_warning():
-    closed = hits(a_policy(triggers=(prometheus(),)), known())
-    assert [(code, hit.severity) for code, hit in closed] == [("endpoint-not-allowed", "error")]
-    assert closed[0][1].path == ("spec", "triggers", 0, "metadata", "serverAddress")
-    assert closed[0][1].message == (
-        "https://prometheus:9090 is not among the allowedMetricEndpoints of target east or west: it is never asked for"
-        " bursts there"
-    )
-    half = known(a_target(allowed_metric_endpoints=("https://prometheus:9090",)), a_target("west"))
-    assert [hit.severity for _, hit in hits(a_policy(triggers=(prometheus(),)), half)] == ["warning"]
-    elsewhere = known(a_target())
-    assert [hit.severity for _, hit in hits(a_policy(triggers=(prometheus(),)), elsewhere)] == ["warning"]
-    assert codes(a_policy(triggers=(prometheus(),)), Known(at_ms=AT_MS)) == []
 
 
 @pytest.mark.parametrize(
@@ -428,9 +399,6 @@ def test_move_uses_no_metrics_but_in_its_condition():
     assert codes(a_policy("Move", workload=bare, triggers=(pending, prometheus())), OPEN) == ["metrics-unused"]
     used = a_policy("Move", workload=bare, triggers=(pending, prometheus()), when='metrics["q"] > 1.0')
     assert codes(used, OPEN) == []
-    assert codes(a_policy("Move", workload=bare, triggers=(prometheus(),), when='metrics["q"] > 1.0'), OPEN) == [
-        "metrics-unused"
-    ]
 
 
 def scaling_policy(**scaling):
@@ -447,7 +415,6 @@ UP = Direction(stabilization_ms=0, steps=(Step(type="Pods", value=4, period_ms=1
         ({"min_replicas": 1}, ["always-some"]),
         ({"min_replicas": 1, "idle_replicas": 0}, []),
         ({"min_replicas": 2, "idle_replicas": 1}, ["always-some"]),
-        ({"max_replicas": 0}, ["no-replicas"]),
         ({"max_replicas": 5}, ["max-above-bursts"]),
         ({"max_replicas": 4}, []),
         ({"max_replicas": 4, "fallback": Fallback(failure_threshold=3, replicas=4)}, ["fallback-buys"]),
@@ -576,7 +543,6 @@ def placement_rows():
     yield a_policy(limits={"provider_shares": {"azure": 100}}), []
     yield a_policy(limits={"provider_shares": {"gcp": 60}}), ["provider-share"]
     yield a_policy(limits={"provider_shares": {"azure": 0}}), ["nothing-allowed", "provider-share"]
-    yield a_policy(confidential={"tees": ("SNP",)}), ["target-without-tee", "target-without-tee"]
 
 
 CRON = CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1)
@@ -599,12 +565,11 @@ def test_spot_is_worded_by_what_it_does():
     [
         ({"attestation": "VmOnly"}, ["attestation-vm-only"]),
         ({"exec_forbidden": False}, ["exec-not-forbidden"]),
-        ({"data_class": "secret"}, ["images-by-tag", "secrets-not-sealed", "target-closed", "target-closed"]),
+        ({"data_class": "secret"}, ["images-by-tag", "secrets-not-sealed"]),
         ({"secrets": "Sealed"}, ["sealed-names"]),
         ({"secrets": "Sealed", "sealed_secrets": ("a",)}, []),
         ({"sealed_secrets": ("a",)}, ["sealed-names"]),
         ({"secure_boot": False}, ["secure-boot-off"]),
-        ({"jurisdictions": ("EU",)}, ["target-closed", "target-closed"]),
     ],
 )
 def test_confidentiality(confidential, want):
@@ -625,7 +590,7 @@ def test_a_classified_policy_where_everything_is_in_order():
 
 def test_trustee_and_initdata_of_the_targets():
     bare = known(a_target(trustee_url="", initdata=None), a_target("west"))
-    assert codes(a_policy(), bare) == ["trustee-missing", "exec-not-forbidden"]
+    assert codes(a_policy(), bare) == ["exec-not-forbidden"]
     own = {"initdata": InitdataRef(config_map="mine"), "attestation": "VmOnly"}
     assert codes(a_policy(confidential=own), bare) == ["attestation-vm-only"]
     assert codes(a_policy(), known(a_target(initdata=None))) == []
@@ -662,7 +627,7 @@ def test_targets(changes, want):
 
 def test_every_rule_has_a_code_of_its_own_and_a_sentence():
     told = rules()
-    assert len(told) > 45
+    assert len(told) > 40
     assert all(code == code.lower() and about and not about.endswith(".") for code, about in told.items())
 
 
@@ -688,9 +653,9 @@ def findings(text):
 
 def test_a_finding_has_its_place_and_is_told_in_one_line():
     (found,) = findings(POLICY)
-    assert (found.rule, found.severity, found.object) == ("nothing-allowed", "warning", "BurstPolicy bank/web")
+    assert (found.rule, found.object) == ("nothing-allowed", "BurstPolicy bank/web")
     assert str(found) == (
-        "web.yaml:7:16: warning: spec.limits.maxBursts: 0 allows nothing, so this policy never starts anything: raise it; to"
+        "web.yaml:7:16: spec.limits.maxBursts: 0 allows nothing, so this policy never starts anything: raise it; to"
         " switch a policy off use the annotation burster.dev/paused, which says so in its status [nothing-allowed]"
     )
 
@@ -709,6 +674,14 @@ def test_a_finding_has_its_place_and_is_told_in_one_line():
 )
 def test_who_has_thought_about_it_is_not_told_again(text):
     assert findings(text) == ()
+
+
+def test_what_begins_below_its_key_is_told_at_the_key_and_silenced_at_either():
+    text = POLICY.replace('    budget: {perDay: "5"}\n', "").replace("maxBursts: 0", "maxBursts: 1")
+    (found,) = findings(text)
+    assert (found.rule, found.line, found.column) == ("no-budget", 6, 3)
+    assert findings(text.replace("  limits:", "  limits: # burster: allow no-budget")) == ()
+    assert findings(text.replace("maxBursts: 1", "maxBursts: 1 # burster: allow no-budget")) == ()
 
 
 @pytest.mark.parametrize(
