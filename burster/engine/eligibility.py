@@ -127,10 +127,12 @@ def _when(state: State, entry: PolicyEntry) -> Refusal | None:
     if "pod" in condition.mentions:
         return None
     known = entry.looked
-    if known is not None and known.turn == state.turn:
+    if known is not None and known.turn == state.turn and state.deciding:
         return known.refusal
     seen = see(state, entry, condition.variables)
     refusal = _answered(state, entry.policy.when, condition.holds(seen.values), seen, whole_policy=True)
+    if not state.deciding:
+        return refusal
     if refusal is None and known is not None and known.refusal is not None:
         # It holds again: also for those that were told that it does not, and are not asked anew by themselves.
         entry.reopened = True
@@ -152,9 +154,11 @@ def _when_of_pod(state: State, policy: Policy, pod: Pod) -> Refusal | None:
         return None
     of_pod = frozenset(name for name in condition.variables if name.startswith("pod."))
     known = entry.looked
-    if known is None or known.turn != state.turn:
+    if known is None or known.turn != state.turn or not state.deciding:
         common = see(state, entry, condition.variables - of_pod)
-        known = entry.looked = Looked(turn=state.turn, values=common.values, numbers=common.numbers)
+        known = Looked(turn=state.turn, values=common.values, numbers=common.numbers)
+        if state.deciding:
+            entry.looked = known
     own = see(state, entry, of_pod, pod)
     seen = Seen(known.values | own.values, known.numbers | own.numbers)
     return _answered(state, policy.when, condition.holds(seen.values), seen, whole_policy=False)
@@ -192,6 +196,12 @@ def reopen_for(state: State, group: str, policy_key: str = "") -> None:
         condition = _condition(entry.policy.when)
         if isinstance(condition, Condition) and group in condition.mentions:
             entry.reopened = True
+
+
+def hear_metrics(state: State) -> None:
+    """Have policies look again whose condition reads metrics, where one of their triggers was heard of in this step."""
+    for key in sorted(state.scaling_open):
+        reopen_for(state, "metrics", key)
 
 
 # --- 2: the target ----------------------------------------------------------------------------------------------------

@@ -197,6 +197,7 @@ class BurstEntry(msgspec.Struct, eq=False):
     pod: CloudPodSeen | None = None
     gone_pod_uid: str = ""  #: a cloud pod that went before its placing was answered
     covers: str = ""  #: key of the pending pod it answers now; empty: surplus
+    counts_in: tuple[str, str, str] | None = None  #: its policy, namespace and target, once they were asked for
     surplus_since_ms: int | None = None
     going_at_ms: int | None = None  #: chosen to come home then, if nobody wants it until then
     passed_over: bool = False  #: it could have been chosen, and enough others were on their way
@@ -245,6 +246,7 @@ class State:
     #: policies whose latest version is not valid, whether or not an earlier one is in force
     refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
     turn: int = 0  #: how many steps there have been
+    deciding: bool = False  #: a step is deciding; else whoever asks only looks, and nothing is remembered of it
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels
     trustees_down: dict[str, str] = field(default_factory=dict[str, str])  #: target -> why its Trustee does not answer
     policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])

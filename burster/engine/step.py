@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import budgets, demand, metrics, outcomes, policy_status, queues, replicas, sweeping
+from burster.engine import budgets, demand, eligibility, metrics, outcomes, policy_status, queues, replicas, sweeping
 from burster.engine import observe_bursts as bursts
 from burster.engine import observe_pods as cloud_pods
 from burster.engine import observe_rules as rules
@@ -85,13 +85,16 @@ def _absorb(state: State, stimuli: Sequence[Stimulus]) -> None:
 
 def _decide(state: State) -> None:
     """Let what is due fall due, start what may go, bring home what is not needed, and say why."""
+    state.deciding = True
     fire_due(state)  # 2: who has become old enough waits in its policy's queue
+    eligibility.hear_metrics(state)
     queues.serve(state)  # 3 to 7
     replicas.serve(state)  # 3 to 7, where demand is a number
     release(state)  # 8
     fire_due(state)  # what the decisions above made due at once
     demand.say_unmatched(state)  # 9
     policy_status.explain(state)
+    state.deciding = False
 
 
 def _without_superseded(instructions: list[Instruction]) -> tuple[Instruction, ...]:

@@ -13,7 +13,7 @@ from burster.model import stimuli as s
 from burster.model.limits import Budget
 from burster.model.pods import Resources
 from burster.model.policies import Confidential, Placement, Policy
-from burster.model.triggers import PendingPodsTrigger, PrometheusTrigger
+from burster.model.triggers import ExternalTrigger, PendingPodsTrigger, PrometheusTrigger
 from burster.model.windows import Window
 from burster.policy.conditions import Unknown, compile_condition
 from tests.support.builders import GIB, T0, Engine, a_pod, a_policy, a_service_pod, a_target, an_offering
@@ -103,6 +103,30 @@ def test_news_of_the_nodes_opens_a_condition_at_once():
     engine.send(capacity(8000, 4000), after_ms=10)
     assert engine.codes("bank/task-1") == ["WhenUnknown", "WhenFalse"]
     engine.send(capacity(8000, 7900), after_ms=10)
+    assert len(engine.asked("RecordBurst")) == 1
+
+
+def test_news_of_a_metric_opens_a_condition_at_once():
+    queue = ExternalTrigger(name="queue")
+    policy = a_policy(
+        when='metrics["queue"] > 10.5',
+        triggers=(PendingPodsTrigger(pending_for_ms=0), queue),
+        placement=Placement(targets=("azure",), strategy="Move"),
+    )
+    engine = an_engine(s.PodSeen(pod=a_pod()), policy=policy)
+    assert engine.codes("bank/task-1") == ["WhenUnknown"]
+
+    def read(value_milli: int) -> None:
+        engine.now += 1_000
+        engine.send(s.MetricRead(policy="bank/tasks", trigger="queue", at_ms=engine.now, value_milli=value_milli))
+
+    read(10_500)
+    assert engine.codes("bank/task-1") == ["WhenUnknown", "WhenFalse"]
+    engine.send(
+        s.MetricFailed(policy="bank/tasks", trigger="queue", at_ms=engine.now + 1, message="timeout"), after_ms=1
+    )
+    assert engine.codes("bank/task-1") == ["WhenUnknown", "WhenFalse", "WhenUnknown"]
+    read(10_501)
     assert len(engine.asked("RecordBurst")) == 1
 
 

@@ -293,6 +293,7 @@ def test_windows_come_before_the_condition():
 def test_a_condition_is_answered_once_in_a_step():
     engine = an_engine(policy=a_policy(when="pending.count > 0"))
     entry = engine.state.policies["bank/tasks"]
+    engine.state.deciding = True
     first = asked_of_policy(engine)
     entry.queued["bank/x"] = (0, 0, 0, "bank/x")
     assert asked_of_policy(engine) is first, "the same step"
@@ -569,6 +570,7 @@ def test_a_condition_that_looks_at_the_pod_is_asked_of_each():
 def test_what_a_condition_asks_beside_the_pod_is_looked_up_once_in_a_step():
     engine = an_engine(policy=a_policy(when="pod.priority > 3 && pending.count == 0"))
     entry = engine.state.policies["bank/tasks"]
+    engine.state.deciding = True
     refusal = asked_of_pod(engine, a_pod(priority=3))
     assert refusal is not None
     assert refusal.reason.numbers == {"pending": 0, "pod_priority": 3}
@@ -576,6 +578,21 @@ def test_what_a_condition_asks_beside_the_pod_is_looked_up_once_in_a_step():
     assert asked_of_pod(engine, a_pod(priority=4)) is None
     engine.state.turn += 1
     assert told(asked_of_pod(engine, a_pod(priority=4)))[1] == "WhenFalse"
+
+
+@pytest.mark.parametrize("when", ["pending.count > 0", "pod.priority > 3 && pending.count > 0"])
+def test_who_only_looks_sees_what_is_now_and_leaves_no_trace(when: str):
+    engine = an_engine(s.PodSeen(pod=a_pod(priority=1)), policy=a_policy(when=when, max_bursts=0))
+    entry = engine.state.policies["bank/tasks"]
+    before = entry.looked
+    place = entry.queued.pop("bank/task-1")
+    pod = a_pod(priority=4)
+    assert told(asked_of_policy(engine) or asked_of_pod(engine, pod))[1] == "WhenFalse"
+    assert (entry.looked, entry.reopened) == (before, False)
+    entry.queued["bank/task-1"] = place
+    assert asked_of_policy(engine) is None
+    assert asked_of_pod(engine, pod) is None
+    assert (entry.looked, entry.reopened) == (before, False)
 
 
 def test_a_pod_of_a_policy_that_is_gone_is_not_asked():
