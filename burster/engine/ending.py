@@ -298,10 +298,7 @@ def launch_failed(
 
 def park(state: State, entry: BurstEntry, at_least_ms: int = 0) -> None:
     """Let a pod whose burst failed rest before it is tried again: 5 min, doubling to 30; three quiet hours forgive all."""
-    name = entry.burst.spec.for_pod.name
-    if not name:
-        return  # nobody's pod: it was started for a number
-    key = f"{entry.burst.namespace}/{name}"
+    key = entry.burst.subject  # of a burst that a number asked for, its workload rests
     until, failures = state.parked.get(key, (0, 0))
     failures = 1 if until + storms.FORGOTTEN_MS < state.now_ms else failures + 1
     state.parked[key] = (state.now_ms + storms.rest_ms(failures, at_least_ms), failures)

@@ -4,7 +4,6 @@ Called by ``replicas``. Pods that wait are answered by spare clones first (``que
 particular, through the same gates. What is too many goes the ordinary way (``releases``); a clone that answers a pod is never too many.
 """
 
-import dataclasses
 
 from burster.engine import metrics, replica_gates, replica_words
 from burster.engine.answers import Grant, Refusal
@@ -105,7 +104,14 @@ def _start(state: State, entry: PolicyEntry, scaler: Scaler, count: int) -> tupl
 def _told(grant: Grant, scaler: Scaler) -> Grant:
     """Return the grant with the number's reasons in place of a pending pod's."""
     reasons = (*scaler.chain, *(one for one in grant.reasons if one.code != "Pending"))
-    return dataclasses.replace(grant, reasons=reasons)
+    return Grant(
+        strategy=grant.strategy,
+        target=grant.target,
+        offering=grant.offering,
+        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
+        reserve_micro_usd=grant.reserve_micro_usd,
+        reasons=reasons,
+    )
 
 
 def _backing_off(for_ms: int, failures: int) -> Reason:
