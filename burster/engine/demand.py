@@ -206,9 +206,12 @@ def countable(state: State, policy: PolicyEntry) -> int:
 def dequeue(state: State, pod: Pod, policy_key: str) -> None:
     """Take a pod out of its policy's queue."""
     policy = state.policies.get(policy_key)
-    if policy is None or policy.queued.pop(pod.key, None) is None:
+    if policy is None or not policy.queued:
         return
-    entry = state.pods.get(pod.key)
+    key = pod.key
+    if policy.queued.pop(key, None) is None:
+        return
+    entry = state.pods.get(key)
     if entry is not None and entry.shape is not None:
         left = policy.shapes.get(entry.shape, 0) - 1
         if left > 0:

@@ -56,7 +56,8 @@ def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> G
     Asked within one step and for pods of one shape only, so that rules, eligibility and the ranking can't have changed.
     """
     rules, pod, target = policy.policy, entry.pod, state.targets[grant.target]
-    scopes = budgets.scopes_of(state, entry.policy, pod.namespace, grant.target)
+    every = budgets.scopes_of(state, entry.policy, pod.namespace, grant.target)
+    scopes = [scope for scope in every if scope.binds]
     offering = grant.offering
     used_up = (
         # where providers have shares, what the last one got makes room at a target that was passed over

@@ -89,7 +89,8 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     )
     burst = Burst(namespace=wanted.namespace, name=name, spec=spec, status=status)
     key = burst.key
-    entry = BurstEntry(burst=burst, covers=pod_key if wanted.uid else "")
+    scopes = (pod.policy, wanted.namespace, grant.target)
+    entry = BurstEntry(burst=burst, covers=pod_key if wanted.uid else "", counts_in=scopes)
     state.bursts[key] = entry
     if wanted.uid:  # else a number asks for it, and no pod in particular
         state.burst_for[wanted.uid] = key
@@ -159,8 +160,10 @@ def hold(state: State, entry: BurstEntry, micro_usd: int) -> None:
 
 def where(entry: BurstEntry) -> tuple[str, str, str]:
     """Return what a burst counts against: its policy, its namespace, its target."""
-    burst = entry.burst
-    return burst.policy_key, burst.namespace, burst.spec.target
+    if entry.counts_in is None:
+        burst = entry.burst
+        entry.counts_in = (burst.policy_key, burst.namespace, burst.spec.target)
+    return entry.counts_in
 
 
 def claim(state: State, entry: BurstEntry, micro_usd: int) -> None:
@@ -172,9 +175,9 @@ def claim(state: State, entry: BurstEntry, micro_usd: int) -> None:
 
 def count(state: State, entry: BurstEntry, step: int) -> None:
     """Count a burst in (1) or out (-1) of every scope, and of its place."""
-    spec = entry.burst.spec
-    budgets.count(state, *where(entry), provider=spec.provider, bursts=step, vcpus=step * spec.vcpus)
-    policy = state.policies.get(entry.burst.policy_key)
+    spec, scopes = entry.burst.spec, where(entry)
+    budgets.count(state, *scopes, provider=spec.provider, bursts=step, vcpus=step * spec.vcpus)
+    policy = state.policies.get(scopes[0])
     if policy is not None:
         policy.count_at((spec.target, spec.region, spec.size), step)
 

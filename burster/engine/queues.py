@@ -26,8 +26,9 @@ from burster.model.pods import Pod
 from burster.model.policies import Policy
 
 
-#: How many judgements one step makes, for all policies together; pods that are alike and refused are one.
-JUDGEMENTS_MAX: Final = 10_000
+#: How many judgements one step makes, for all policies together; pods that are alike and refused are one. As many as keep a step
+#: over 10,000 pods within a quarter of a second, whatever they are answered.
+JUDGEMENTS_MAX: Final = 4_000
 #: Strategies that answer pods by a number of replicas, each pod adding to it.
 _BY_NUMBER: Final = frozenset({"Scale", "Signal"})
 _COUNTED: Final = Refusal(

@@ -24,6 +24,7 @@ class Scope:
     kind: ScopeKind
     key: str  #: of a policy ``namespace/name``; of a namespace ``target/namespace``; a target's name; empty for the cluster
     limits: Limits = NO_LIMITS
+    binds: bool = False  #: it has any limits at all
     caps: tuple[tuple[WindowKind, int], ...] = ()  #: the budget's windows that have a limit
     account: Account = field(default_factory=Account)
     active: int = 0  #: bursts that are out, and replicas
@@ -45,6 +46,7 @@ class Scope:
             self.warned.clear()
             self.drained = None
         self.limits = limits
+        self.binds = limits != NO_LIMITS
 
     @property
     def budget(self) -> Budget:
