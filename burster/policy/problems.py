@@ -22,6 +22,8 @@ from burster.policy.yaml_nodes import Mark, Path, YamlDocument
 
 _SHOWN_MAX: Final = 60
 _KNOWN_SHOWN_MAX: Final = 24
+#: a form follows the number of an item, which follows the list's name
+_FORM_DEPTH: Final = 2
 _UNION_TAGS: Final = ("union_tag_invalid", "union_tag_not_found")
 
 
@@ -97,20 +99,14 @@ def schema_problems(
 
 def _written(location: tuple[int | str, ...]) -> Path:
     """Return a location without what pydantic adds to it: which form an item of a list has."""
-    return tuple(
-        part
-        for index, part in enumerate(location)
-        if not (index and isinstance(location[index - 1], int) and _is_form(part) and _has_forms(location[:index]))
-    )
+    return tuple(part for index, part in enumerate(location) if not _is_form(location, index))
 
 
-def _has_forms(location: tuple[int | str, ...]) -> bool:
-    """Say whether the items of the list at this place have forms; elsewhere a field may well be called cpu."""
-    return "triggers" in location or location[:1] == ("spec",)
-
-
-def _is_form(part: int | str) -> bool:
-    return isinstance(part, str) and (part in SUPPORTED_TRIGGERS or part.startswith("<"))
+def _is_form(location: tuple[int | str, ...], index: int) -> bool:
+    part = location[index]
+    if index < _FORM_DEPTH or not isinstance(part, str) or not isinstance(location[index - 1], int):
+        return False
+    return part.startswith("<") or (location[index - _FORM_DEPTH] == "triggers" and part in SUPPORTED_TRIGGERS)
 
 
 def _found(source: str, path: Path, finding: Finding, document: YamlDocument | None) -> Problem:
@@ -278,11 +274,11 @@ def _description(model: type[BaseModel], path: Path) -> str:
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     options: list[type[BaseModel]] = [model]
-    for part in path:
+    for index, part in enumerate(path):
         if isinstance(part, int) or not options:
             continue
-        if len(options) > 1 and _is_form(part):
-            options = [option for option in options if _has_form(option, part)]
+        if _is_form(path, index):
+            options = [option for option in options if part.startswith("<") or _has_form(option, part)]
             continue
         field = fields_of(options[0]).get(part)
         options = list(models_in(field.annotation)) if field else []

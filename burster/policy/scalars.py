@@ -28,7 +28,11 @@ def place_inside(text: str, value: str, start: Place, place: Place) -> Place | N
         return None
     position = _content(text, position)
     quote = text[position - 1] if position and text[position - 1] in "\"'" else ""
-    found = _skip(text, position, wanted, quote)
+    if wanted < sum(1 for char in value if char not in _BLANKS):
+        found = _skip(text, position, wanted, quote)
+    else:  # behind the end: just after the last character
+        last = _skip(text, position, max(wanted - 1, 0), quote)
+        found = None if last is None else last + 1
     return None if found is None else _place(text, found)
 
 

@@ -19,6 +19,9 @@ from burster.policy.fields import DnsName, Kind, Matching, shown, unique
 _URL_LENGTH_MAX: Final = 2_048
 _PAIRS_LENGTH_MAX: Final = 4_096
 _ORIGIN: Final = r"(https?|grpc)://([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+_ZONE: Final = "[A-Za-z0-9_+/-]+"
+_ZONE_LENGTH_MAX: Final = 64
+_CRON_LENGTH_MAX: Final = 200
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 #: a size of Azure's without the prefix it has in every API
@@ -155,11 +158,13 @@ class ZoneText(Kind, frozen=True):
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, str):
+            if len(value) > _ZONE_LENGTH_MAX or not re.fullmatch(_ZONE, value):
+                raise ValueError(f"{shown(value)} is no time zone: write an IANA name like Europe/Berlin")
             check_zone(value)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {"type": "string", "pattern": "^[A-Za-z0-9_+/-]+$", "maxLength": 64}
+        return {"type": "string", "pattern": f"^{_ZONE}$", "maxLength": _ZONE_LENGTH_MAX}
 
 
 class CronText(Kind, frozen=True):
@@ -167,11 +172,13 @@ class CronText(Kind, frozen=True):
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, str):
+            if len(value) > _CRON_LENGTH_MAX or not re.fullmatch(r"[ -~]*", value):
+                raise ValueError(f"{shown(value)} is no cron expression: write five fields, for example 0 8 * * 1-5")
             check_cron(value)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {"type": "string", "pattern": r"^\S+( +\S+){4}$", "maxLength": 200}
+        return {"type": "string", "pattern": r"^\S+( +\S+){4}$", "maxLength": _CRON_LENGTH_MAX}
 
 
 class SelectorText(Kind, frozen=True):
