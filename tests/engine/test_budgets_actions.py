@@ -9,6 +9,9 @@ from burster.engine.scopes import Scope
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.limits import Budget, Limits
+from burster.model.policies import Placement
+from burster.model.scaling import Scaling
+from burster.model.triggers import PrometheusTrigger, WorkloadRef
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 from tests.support.invariants import check_state
 
@@ -375,3 +378,55 @@ def test_a_negative_claim_looks_at_everybody_again() -> None:
     budgets.claim(engine.state, *where, -10)
     assert engine.state.policies["bank/tasks"].reopened
     assert claimed(engine) == 0
+
+
+# Replicas
+
+
+def test_what_a_scaled_workload_spends_is_held_against_the_budget_and_it_comes_home() -> None:
+    cloud = WorkloadRef(kind="Deployment", name="cloud", api_version="apps/v1")
+    limits = Limits(budget=Budget(per_day_micro_usd=1_000_000, drain_percent=10))
+    policy = a_policy(
+        triggers=(
+            PrometheusTrigger(name="load", server_address="https://prom.example", query="load", threshold_milli=1_000),
+        ),
+        scaling=Scaling(target=cloud, max_replicas=2),
+        placement=Placement(targets=("azure",), strategy="Scale"),
+        limits=limits,
+    )
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=policy),
+        s.TargetSeen(target=a_target(allowed_metric_endpoints=("https://prom.example",))),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+    )
+    asked = [0]
+
+    def go_on(*stimuli: s.Stimulus, after_ms: int = 0) -> None:
+        """Let something happen, and the workload be scaled at once."""
+        engine.send(*stimuli, after_ms=after_ms)
+        while wishes := engine.asked("SetScale"):
+            asked.append(wishes[0].replicas)
+            engine.send(s.ScaleSet(policy="bank/tasks", replicas=asked[-1]), a_workload(asked[-1]))
+
+    def a_workload(replicas: int) -> s.WorkloadSeen:
+        return s.WorkloadSeen(
+            namespace="bank",
+            kind="Deployment",
+            name="cloud",
+            replicas=replicas,
+            status_replicas=replicas,
+            ready_replicas=replicas,
+            runtime_class="kata-remote",
+            size="Standard_DC2es_v6",
+        )
+
+    go_on(a_workload(0))
+    while not any(scope.drained for scope in engine.state.scopes.values()):
+        go_on(s.MetricRead(policy="bank/tasks", trigger="load", at_ms=engine.now, value_milli=2_000))
+        go_on(after_ms=15_000)
+        assert engine.now < T0 + HOUR
+    assert max(asked) == 2
+    assert 24 * MINUTE <= engine.now - T0 <= 28 * MINUTE, "two at 120,000 an hour spend 100,000 in 25 minutes"
+    go_on(after_ms=15_000)
+    assert asked[-1] == 0
