@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from burster.engine.replica_gates import workload_of
 from burster.model.errors import RemoteError
 from burster.model.policies import Policy
 from burster.model.stimuli import Stimulus
@@ -22,18 +23,6 @@ _log = structlog.get_logger("burster.runtime.workload_facts")
 #: More workloads than policies can sensibly scale; what is beyond is not read, and so not scaled.
 WORKLOADS_MAX: Final = 1_000
 _DEADLINE_S: Final = 30.0
-
-
-def named_workload(policy: Policy) -> WorkloadRef | None:
-    """Return the workload whose number or template a policy's number of replicas is about."""
-    if not policy.numeric:
-        return None
-    if policy.scaling.target is not None:
-        return policy.scaling.target
-    selector = policy.workload
-    if not (selector.kind and selector.name):
-        return None
-    return WorkloadRef(kind=selector.kind, name=selector.name, api_version=selector.api_version or "apps/v1")
 
 
 class WorkloadPoller:
@@ -54,7 +43,7 @@ class WorkloadPoller:
 
     def policy(self, policy: Policy) -> None:
         """Note which workload a policy names now, and read it."""
-        workload = named_workload(policy)
+        workload = workload_of(policy) if policy.numeric else None
         if workload is None:
             self._named.pop(policy.key, None)
         elif self._named.get(policy.key) != (policy.namespace, workload):

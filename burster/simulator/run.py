@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from burster.engine import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step
+from burster.engine.replica_gates import workload_of
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.errors import BursterError
@@ -113,6 +114,7 @@ class _Run:
             for policy in setup.policies
             if policy.placement.strategy == "Signal" and policy.scaling.target is not None
         }
+        self.world.watched = self._watched()
         self.readings = Readings(self.world, setup.policies, setup.metrics, setup.patience_ms)
         self.readings.at_work = lambda: bool(self.hands.live or self.hands.scaled.extra)
         self.timeline = Timeline()
@@ -219,6 +221,18 @@ class _Run:
                 f"the engine waits for {sorted(REQUIRED_SOURCES - set(sources))}, which never come here"
             )
         return opening
+
+    def _watched(self) -> set[tuple[str, str]]:
+        """Return the Deployments of the trace that policies take the template of, by namespace and name."""
+        own = {one.key for one in self.setup.workloads}
+        named = ((policy.namespace, workload_of(policy)) for policy in self.setup.policies if policy.numeric)
+        return {
+            (namespace, workload.name)
+            for namespace, workload in named
+            if workload is not None
+            and workload.kind == "Deployment"
+            and (namespace, workload.kind, workload.name) not in own
+        }
 
     def _cluster(self) -> list[s.Stimulus]:
         """Return the cluster's own limits, and every namespace that anything is in."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from burster.model.pods import Owner, Pod, Resources
-from burster.model.stimuli import CapacitySeen, PodLeft, PodSeen, Stimulus
+from burster.model.stimuli import CapacitySeen, PodLeft, PodSeen, Stimulus, WorkloadSeen
 from burster.simulator.heap import FINISH, TICK, Agenda
 from burster.simulator.onprem import OnPrem
 from burster.simulator.pods import SimPod
@@ -46,6 +46,7 @@ class World:
         self.arrived = 0
         self.events = 0
         self.last_event_ms = 0
+        self.watched: set[tuple[str, str]] = set()  #: Deployments that policies name, by namespace and name
         self.on_clone_work: list[tuple[str, bool]] = []  #: (burst key, works now): for the bill, taken by ``hands``
         self._capacity: tuple[int, int, int] | None = None
         nodes = len(onprem.nodes)
@@ -208,6 +209,22 @@ class World:
             self.pods.append(pod)
             service.replicas.append(pod)
             self.submit(pod)
+        if (entry.namespace, entry.name) in self.watched:
+            self._tell(entry, service)
+
+    def _tell(self, entry: TraceEntry, service: Service) -> None:
+        """Tell the controller of a Deployment that a policy names."""
+        self.outbox.append(
+            WorkloadSeen(
+                namespace=entry.namespace,
+                kind="Deployment",
+                name=entry.name,
+                replicas=entry.replicas,
+                status_replicas=len(service.replicas),
+                ready_replicas=sum(pod.pending_since_ms < 0 for pod in service.replicas),
+                requests=entry.requests,
+            )
+        )
 
     def _service(self, namespace: str, name: str) -> Service:
         """Return a Deployment, which is made where it is new."""

@@ -12,7 +12,8 @@ from burster.clients.workloads import autoscalers_path, number_owner, path_of, s
 from burster.model.errors import InputError, RemoteError
 from burster.model.stimuli import WorkloadGone, WorkloadSeen
 from burster.model.triggers import WorkloadRef
-from burster.sources.wire import Container, Quantities, ResourceNeeds, pod_requests
+from burster.sources.references import PodContainer, Volume, images_of, secrets_of
+from burster.sources.wire import Quantities, ResourceNeeds, pod_requests
 
 
 _MACHINE_TYPE: Final = "io.katacontainers.config.hypervisor.machine_type"
@@ -31,8 +32,9 @@ class _TemplateMetadata(msgspec.Struct):
 
 
 class _TemplateSpec(msgspec.Struct, rename="camel"):
-    containers: list[Container] | None = None
-    init_containers: list[Container] | None = None
+    containers: list[PodContainer] | None = None
+    init_containers: list[PodContainer] | None = None
+    volumes: list[Volume] | None = None
     overhead: Quantities | None = None
     resources: ResourceNeeds | None = None
     runtime_class_name: str | None = None
@@ -111,6 +113,7 @@ async def observe_workload(
 
 def _seen(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: Scalers) -> WorkloadSeen:
     spec = obj.spec.template.spec
+    containers = (*(spec.init_containers or ()), *(spec.containers or ()))
     metadata = {"metadata": {"name": workload.name, "ownerReferences": obj.metadata.owner_references or []}}
     return WorkloadSeen(
         namespace=namespace,
@@ -123,6 +126,8 @@ def _seen(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: S
         requests=pod_requests(spec.containers, spec.init_containers, spec.overhead, spec.resources),
         runtime_class=spec.runtime_class_name or "",
         size=(obj.spec.template.metadata.annotations or {}).get(_MACHINE_TYPE, ""),
+        images=images_of(containers),
+        secrets=secrets_of(containers, spec.volumes),
         owner=number_owner(workload.kind, metadata, scalers.autoscalers, scalers.scaled_objects),
     )
 

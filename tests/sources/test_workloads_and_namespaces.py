@@ -8,10 +8,11 @@ import pytest
 
 from burster.model.errors import RemoteError
 from burster.model.pods import Resources
+from burster.model.policies import WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.stimuli import NamespaceGone, NamespaceSeen, Stimulus, WorkloadGone, WorkloadSeen
 from burster.model.triggers import CronTrigger, WorkloadRef
-from burster.runtime.workload_facts import WorkloadPoller, named_workload
+from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import namespaces
 from burster.sources.workloads import Scalers, observe_workload, read_scalers
 from tests.sources.test_sources import Play, running
@@ -47,8 +48,16 @@ def a_deployment(**spec: Any) -> dict[str, Any]:
         "metadata": {"annotations": {"io.katacontainers.config.hypervisor.machine_type": "Standard_DC4es_v6"}},
         "spec": {
             "runtimeClassName": "kata-remote",
-            "containers": [{"resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}}, {}],
-            "initContainers": [{"resources": {"requests": {"memory": "2Gi"}}}],
+            "containers": [
+                {
+                    "image": "bank/web:1",
+                    "resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}},
+                    "envFrom": [{"secretRef": {"name": "keys"}}],
+                },
+                {},
+            ],
+            "volumes": [{"secret": {"secretName": "certs"}}, {"emptyDir": {}}],
+            "initContainers": [{"image": "bank/init:1", "resources": {"requests": {"memory": "2Gi"}}}],
         },
     }
     status = {"replicas": 3, "readyReplicas": 2}
@@ -70,6 +79,8 @@ async def test_a_workload_is_told_with_its_number_and_what_a_pod_of_it_asks_for(
         requests=Resources(cpu_millicores=1_500, memory_bytes=2 * GIB),
         runtime_class="kata-remote",
         size="Standard_DC4es_v6",
+        images=("bank/init:1", "bank/web:1"),
+        secrets=("certs", "keys"),
     )
 
 
@@ -130,14 +141,17 @@ SCALE = a_policy("scale", strategy="Scale", scaling=Scaling(target=CLOUD))
 CRON = CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=2)
 
 
-def test_only_a_policy_that_wants_a_number_names_a_workload() -> None:
-    from burster.model.policies import WorkloadSelector
-
+async def test_only_a_policy_that_wants_a_number_names_a_workload() -> None:
     by_owner = WorkloadSelector(kind="Deployment", name="web", api_version="apps/v1")
-    assert named_workload(SCALE) == CLOUD
-    assert named_workload(a_policy(workload=by_owner)) is None
-    assert named_workload(a_policy(workload=by_owner, triggers=(CRON,))) == WorkloadRef(name="web")
-    assert named_workload(a_policy(workload=WorkloadSelector(kind="Deployment"), triggers=(CRON,))) is None
+    for policy, wanted in (
+        (SCALE, True),
+        (a_policy(workload=by_owner), False),
+        (a_policy(workload=by_owner, triggers=(CRON,)), True),
+        (a_policy(workload=WorkloadSelector(kind="Deployment"), triggers=(CRON,)), False),
+    ):
+        poller = WorkloadPoller(Api(), lambda _: None)
+        poller.policy(policy)
+        assert poller.busy is wanted
 
 
 async def polled(poller: WorkloadPoller) -> None:
