@@ -151,9 +151,10 @@ def _say(one: Fact, proposed: int | None) -> Reason:
         sentence = f"{one.name} is {worth}: {one.wants} are lacking on-prem{ends}"
     elif one.missing:
         sentence = f"The fallback of {one.name} stands for {worth}{ends} {one.missing}"
+        return Reason(code="TriggerFallback", sentence=sentence, numbers=numbers)
     else:
         sentence = f"{one.name} is {worth}{ends}"
-    return Reason(code="TriggerFallback" if one.missing else "TriggerValue", sentence=sentence, numbers=numbers)
+    return Reason(code="TriggerValue", sentence=sentence, numbers=numbers)
 
 
 def _plain(milli: int) -> str:

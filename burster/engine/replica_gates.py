@@ -12,12 +12,13 @@ from burster.engine import budgets
 from burster.engine.answers import Grant, Refusal
 from burster.engine.gates import judge
 from burster.engine.offerings import index_of
+from burster.engine.scopes import Scope
 from burster.engine.state import PodEntry, PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.pods import Owner, Pod, Resources
 from burster.model.policies import Policy
 from burster.model.stimuli import WorkloadSeen
-from burster.model.triggers import WorkloadRef
+from burster.model.triggers import PendingPodsTrigger, WorkloadRef
 
 
 def workload_of(policy: Policy) -> WorkloadRef | None:
@@ -109,18 +110,14 @@ def most_allowed(state: State, entry: PolicyEntry, grant: Grant, wanted: int) ->
     allowed, stopped = wanted, None
     for scope in budgets.scopes_of(state, rules.key, rules.namespace, grant.target):
         limits = scope.limits
-        for limit, used, each, what in (
-            (limits.max_bursts, scope.active, 1, "bursts"),
-            (limits.max_vcpus, scope.vcpus, vcpus, "vCPUs"),
-        ):
-            if limit is None or used + allowed * each <= limit:
-                continue
-            allowed = max(0, limit - used) // each
-            stopped = Reason(
-                code=f"{scope.kind}Max{'Bursts' if what == 'bursts' else 'Vcpus'}",
-                sentence=f"{wanted} replicas would pass the {limit} {what} that {scope.called} allows; {used} are out.",
-                numbers={"wanted": wanted, "limit": limit, "used": used},
-            )
+        if limits.max_bursts is not None and scope.active + allowed > limits.max_bursts:
+            allowed = max(0, limits.max_bursts - scope.active)
+            sentence = _passes(wanted, limits.max_bursts, scope, scope.active)
+            stopped = Reason(code=f"{scope.kind}MaxBursts", sentence=sentence)
+        if limits.max_vcpus is not None and scope.vcpus + allowed * vcpus > limits.max_vcpus:
+            allowed = max(0, limits.max_vcpus - scope.vcpus) // vcpus
+            sentence = _passes(wanted, limits.max_vcpus, scope, scope.vcpus)
+            stopped = Reason(code=f"{scope.kind}MaxVcpus", sentence=sentence)
     while allowed:
         short = budgets.shortfall(state, rules.key, rules.namespace, grant.target, allowed * grant.reserve_micro_usd)
         if short is None:
@@ -128,6 +125,10 @@ def most_allowed(state: State, entry: PolicyEntry, grant: Grant, wanted: int) ->
         stopped = short.reason
         allowed = _fewer(state, entry, grant, allowed)
     return allowed, stopped
+
+
+def _passes(wanted: int, limit: int, scope: Scope, used: int) -> str:
+    return f"{wanted} replicas would pass the {limit} that {scope.called} allows; {used} are out."
 
 
 def _fewer(state: State, entry: PolicyEntry, grant: Grant, refused: int) -> int:
@@ -167,7 +168,9 @@ def _as_clones(entry: PolicyEntry, targets: tuple[str, ...], size: str) -> Polic
         sizes = (size,) if listed else (f"{size} (not in placement.sizes)",)
     placement = msgspec.structs.replace(rules.placement, strategy="Clone", targets=targets, sizes=sizes)
     at_once = msgspec.structs.replace(rules.wait, mode="AtOnce")
-    seen_as = msgspec.structs.replace(rules, placement=placement, wait=at_once, triggers=())
+    # no pod waits for it; where its metrics may be read from is asked all the same
+    triggers = tuple(one for one in rules.triggers if not isinstance(one, PendingPodsTrigger))
+    seen_as = msgspec.structs.replace(rules, placement=placement, wait=at_once, triggers=triggers)
     return dataclasses.replace(entry, policy=seen_as)
 
 

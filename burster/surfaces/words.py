@@ -34,6 +34,14 @@ _SCOPED: Final = {
 }
 #: what a person, or time, can do about a refusal; by the code of the reason that settled it
 _CHANGES: Final = {
+    "NoPolicy": "A BurstPolicy in the pod's namespace whose workload selector matches it.",
+    "NotByPods": "A pending-pods trigger in the policy; by metrics alone its clones answer pods as they come.",
+    "FilteredOut": "Another filter in the policy's pending-pods trigger, or a pod that passes it.",
+    "CountedForReplicas": "The replicas that the policy asks for: they answer it together with the other pods.",
+    "NoBurstsOfItsOwn": "Strategy Auto, Clone or Move in a policy for such pods.",
+    "SpotNotAllowed": "A size that is no spot size: peer pods have none.",
+    "SpotNotPossible": "placement.spot: Never in the policy; cloud-api-adaptor makes no spot VMs.",
+    "SpreadTooUneven": "Room at the other places of placement.spread, a larger maxSkew, or whenUnsatisfiable: ScheduleAnyway.",
     "TooYoung": "It bursts if it is still pending when the policy's pendingFor has passed.",
     "TooFew": "More pending pods, or a smaller minCount in the policy.",
     "RenewalsFirst": "The renewals, a few minutes from now; the next hour, day or month, or a larger budget.",
@@ -73,6 +81,10 @@ _CHANGES: Final = {
     "CloneWouldRunTwice": "Strategy Auto or Move in the policy.",
     "AlreadyPeerPod": "A free slot (kata.peerpods.io/vm) on a worker: more workers, or a larger PEERPODS_LIMIT_PER_NODE.",
     "MoveNeedsWebhook": "A bare pod in its place, or strategy Clone where it is a service: this version has no admission webhook.",
+    "ScaleTargetUnknown": "A workload of that name in the policy's namespace, or a scaleTargetRef in the policy.",
+    "ScaleTargetOwned": "Removing the HPA or ScaledObject that sets the workload's number, or strategy Signal in the policy.",
+    "NotConfidential": "The target's RuntimeClass in the workload's template.",
+    "TemplateUnknown": "Sight of the workload's template, or no rules about images and Secrets in the policy.",
     "NoOfferings": "The cloud answering with what it offers; it is asked again by itself.",
     "NotInRegion": "A size in the target's sizes that its region has.",
     "NoSizeFits": "A larger confidential size in the target's sizes, or smaller requests of the pod.",

@@ -68,6 +68,7 @@ _REFUSALS_HEAD: Final = (
 )
 
 _REFUSALS: Final = (
+    "NoPolicy", "NotByPods", "FilteredOut", "CountedForReplicas", "NoBurstsOfItsOwn",
     "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem",
     "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome",
     "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
@@ -78,16 +79,20 @@ _REFUSALS: Final = (
     "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed",
     "NamespaceMaxBursts", "NamespaceLaunchRate", "TargetMaxBursts", "TargetLaunchRate", "ClusterMaxBursts", "ClusterLaunchRate",
     "NoOfferings",
+    "SpotNotAllowed", "SpotNotPossible", "SpreadTooUneven",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
     "PolicyProviderShare", "NamespaceProviderShare", "TargetProviderShare", "ClusterProviderShare",
     "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
+    "ScaleTargetUnknown", "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
     "PolicyBudget", "NamespaceBudget", "TargetBudget", "ClusterBudget", "RenewalsFirst", "BudgetStop", "BudgetDrain",
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {
+        "NoPolicy", "FilteredOut", "NoBurstsOfItsOwn", "SpotNotAllowed", "SpotNotPossible",
         "PolicyRefused", "StrategyNotAvailable", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
         "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
         "TrusteeMissing",
+        "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
         "LedgerNotWritable", "ComingHome", "Paused", "CloneWouldRunTwice", "MoveNeedsWebhook", "AlreadyPeerPod",
     "TargetMissing", "BreakerOpen",
         "TargetEvacuated", "NamespaceNotAllowed", "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted",
@@ -108,6 +113,28 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "NoLongerPending": ("Release", "Its clone goes, at once or after its cool-down."),
     "DemandGone": ("Release", "The clone is drained."),
     "ReleaseOrder": ("Release", "Follows the first reason: why this one, how many are on their way, and why others are kept."),
+    "ReplicasChanged": ("Scale", "A number is set or published; after it the chain from the values to the number that is wanted."),
+    "ScaleNotSet": ("Scale", "The API server did not take the number; it is set again after a pause, as it is wanted by then."),
+    "OutsideBounds": ("Scale", "The number is brought within minReplicaCount and maxReplicaCount, whatever the values say."),
+    "ScaleTargetActivated": ("Scale or Burst", "From zero or the idle number to the first; the next sync counts on."),
+    "ScaleTargetDeactivated": ("Scale", "Back to zero or the idle number, after the cool-down."),
+    "BelowMinimum": ("Scale", "Up to minReplicaCount without any trigger."),
+    "ScalerActive": ("Scale", "Part of a chain: a trigger is active, and the number is the sync's."),
+    "ScalerNotActive": ("Scale", "Part of a chain: no trigger is active."),
+    "ScalerCooldown": ("Scale", "Part of a chain: the cool-down holds the number up."),
+    "TriggerError": ("Scale", "Part of a chain: a value is missing, so nothing is bought or given up."),
+    "MetricsMissing": ("Scale", "The number stays: some values are missing, and the others would make it smaller."),
+    "TriggerValue": ("Scale or Burst", "Part of a chain: what a trigger is worth, and what it proposes."),
+    "TriggerFallback": ("Scale or Burst", "The same for a trigger whose declared fallback stands for it."),
+    "TriggerMissing": ("Scale or Burst", "The same for a trigger that has no value, and why."),
+    "DesiredWithinRange": ("Scale or Burst", "Part of a chain: nothing limits what is proposed."),
+    "ScaleUpLimit": ("Scale or Burst", "The rules for growing allow less for now; the next sync goes on."),
+    "ScaleDownLimit": ("Scale or Burst", "The rules for shrinking allow no less for now."),
+    "ScaleUpStabilized": ("Scale or Burst", "A smaller number was proposed within the window for growing."),
+    "ScaleDownStabilized": ("Scale or Burst", "A larger number was proposed within the window for shrinking."),
+    "TooManyReplicas": ("Scale or Burst", "maxReplicaCount holds the number."),
+    "TooFewReplicas": ("Scale or Burst", "minReplicaCount, or 1 before the cool-down has passed, holds the number."),
+    "TooManyClones": ("Release", "The number has fallen: the surplus comes home by the policy's order."),
     "LeaseRenewed": ("Renew", "The next period's worst case is set aside."),
     "LeaseNotRenewed": ("Release", "The burst is drained before its lease ends. Finite work comes home and starts again."),
     "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
@@ -183,7 +210,7 @@ def _told(sentences: list[str]) -> str:
 def find_reasons(folder: Path = ENGINE) -> list[Told]:
     """Return every reason that the source makes. Raises LookupError for a code that can't be read from it."""
     found: list[Told] = []
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         module = ast.parse(path.read_text("utf-8"))
         for function in _scopes(module):
             found += _in_scope(function, module, path.name)
