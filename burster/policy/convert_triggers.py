@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from burster.policy.convert_notes import Notes, mapping_of, text_of
+from burster.policy.endpoints import endpoint_of
 from burster.policy.yaml_nodes import Path
 
 
@@ -21,6 +22,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
         *("aggregateFromKubeServiceEndpoints", "aggregationType", *_HTTP),
     ),
 }
+_ADDRESSES: Final = {"prometheus": "serverAddress", "metrics-api": "url"}
 _RENAMED: Final = {"external-push": "external"}
 
 
@@ -52,6 +54,12 @@ def convert_trigger(index: int, trigger: dict[str, Any], scaled: dict[str, Any],
         made["name"] = name
     made["metadata"] = carried
     _rest(kind, trigger, metadata, made, here, notes)
+    field = _ADDRESSES.get(kind)
+    if field in carried:
+        notes.assumed(
+            (*here, "metadata", field),
+            f"the target must list {endpoint_of(carried[field]) or carried[field]} among its allowedMetricEndpoints",
+        )
     if kind in {"cpu", "memory"}:
         source = {"kind": str(scaled.get("kind") or "Deployment"), "name": str(scaled["name"])}
         if scaled.get("apiVersion"):

@@ -186,15 +186,16 @@ def _single_target(policy: Policy, known: Known) -> Iterator[Hit]:
 
 
 def _spot(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
     placement = policy.placement
-    if placement.spot != "Never" and placement.strategy != "Machine":
-        effect = "nothing ever starts" if placement.spot == "Only" else "what starts is never spot"
-        yield Hit(
-            (*PLACEMENT, "spot"),
-            f"cloud-api-adaptor makes no spot VMs: with {placement.spot} {effect}",
-            "set spot to Never",
-        )
+    declared = any(offering.spot for target in known.named(policy) for offering in target.catalogue)
+    if placement.spot == "Never" or placement.strategy == "Machine" or declared:
+        return
+    effect = "nothing ever starts" if placement.spot == "Only" else "what starts is never spot"
+    yield Hit(
+        (*PLACEMENT, "spot"),
+        f"cloud-api-adaptor makes no spot VMs on Azure: with {placement.spot} {effect}",
+        "set spot to Never, or name a target whose catalogue has spot sizes",
+    )
 
 
 def _provider_share(policy: Policy, known: Known) -> Iterator[Hit]:

@@ -282,7 +282,7 @@ def test_convert_as_json(burster):
     (found,) = document["objects"]
     assert (found["kind"], found["name"], found["line"]) == ("ScaledObject", "pod-status-scaledobject", 1)
     assert found["policy"]["spec"]["placement"] == {"strategy": "Scale", "targets": ["east"]}
-    assert [note["kind"] for note in found["notes"]] == ["assumed", "assumed", "changed"]
+    assert [note["kind"] for note in found["notes"]] == ["assumed", "assumed", "assumed", "changed"]
     assert (document["problems"], document["skipped"]) == ([], 0)
 
 

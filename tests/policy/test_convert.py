@@ -60,6 +60,20 @@ def test_the_query_and_its_credentials_arrive_untouched():
     }
 
 
+def test_the_platform_team_is_told_which_endpoint_to_allow():
+    told = [note for note in converted(CLASSIC).notes if "allowedMetricEndpoints" in note.message]
+    assert [(note.line, note.path, note.message) for note in told] == [
+        (
+            11,
+            "spec.triggers[0].metadata.serverAddress",
+            (
+                "the target must list https://thanos-querier.openshift-monitoring.svc.cluster.local:9092 among its"
+                " allowedMetricEndpoints"
+            ),
+        )
+    ]
+
+
 def test_an_assumed_target_is_said_aloud():
     found = converted(CLASSIC, target="")
     assert found.policy["spec"]["placement"] == {"strategy": "Scale", "targets": ["azure"]}

@@ -553,11 +553,27 @@ def test_placement(policy, want):
     assert codes(policy) == want
 
 
+def test_a_place_that_declares_spot_sizes_may_be_asked_for_them():
+    rack = Offering(
+        target="east",
+        provider="other",
+        region="",
+        size="r",
+        family="",
+        resources=Resources(),
+        tee="TDX",
+        price_micro_usd_per_hour=1,
+        spot=True,
+    )
+    around = known(a_target(provider="other", catalogue=(rack,), sizes=("r",)), a_target("west"))
+    assert "spot-not-available" not in codes(a_policy(placement={"spot": "Only"}), around)
+
+
 def test_spot_is_worded_by_what_it_does():
     (_, only), *_ = hits(a_policy(placement={"spot": "Only"}))
     (_, prefer), *_ = hits(a_policy(placement={"spot": "Prefer"}))
-    assert only.message == "cloud-api-adaptor makes no spot VMs: with Only nothing ever starts"
-    assert prefer.message == "cloud-api-adaptor makes no spot VMs: with Prefer what starts is never spot"
+    assert only.message == "cloud-api-adaptor makes no spot VMs on Azure: with Only nothing ever starts"
+    assert prefer.message == "cloud-api-adaptor makes no spot VMs on Azure: with Prefer what starts is never spot"
 
 
 @pytest.mark.parametrize(
