@@ -20,7 +20,7 @@ from burster.engine.answers import Grant, Refusal
 from burster.engine.demand import countable, is_enough
 from burster.engine.money import worst_case_micro_usd
 from burster.engine.offerings import Choice, ranked, still_has_room, targets_in_order
-from burster.engine.placement import choose_strategy
+from burster.engine.placement import choose_strategy, why_strategy
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.engine.storms import breaker_gate
 from burster.engine.wait import wait_gate
@@ -222,10 +222,9 @@ def _grant_reasons(  # noqa: PLR0913, PLR0917 - the whole story of a grant in on
     choice: Choice,
     wanted: int,
 ) -> tuple[Reason, ...]:
-    kind = entry.pod.workload.kind if entry.pod.workload else "bare Pod"
     return (
         _pending_reason(state, entry, policy),
-        Reason(code=f"Strategy{strategy}", sentence=f"{strategy}, because it is a {kind}."),
+        Reason(code=f"Strategy{strategy}", sentence=why_strategy(policy.policy, entry.pod, strategy)),
         Reason(
             code=choice.reason.code,
             sentence=f"{choice.reason.sentence} It is {offering.tee} in {offering.region}.",

@@ -59,7 +59,7 @@ def _offering(target: Target, sku: Sku, prices: RegionPrices) -> Offering:
         family=sku.family,
         resources=sku.resources,
         tee=sku.tee,
-        price_micro_usd_per_hour=target.assumed_price_micro_usd_per_hour if price is None else price,
+        price_micro_usd_per_hour=price,
         restricted=sku.restricted,
         zones=sku.zones,
     )

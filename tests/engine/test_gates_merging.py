@@ -421,7 +421,7 @@ def test_a_grant_tells_its_whole_story() -> None:
             "No on-prem node has taken it for 45s (the policy waits 30s).",
             {"pending_ms": 45_000, "pending_for_ms": 30_000},
         ),
-        ("StrategyClone", "Clone, because it is a Deployment.", {}),
+        ("StrategyClone", "Clone, because it is a Deployment's pod: a service may run here and there at once.", {}),
         (
             "Cheapest",
             "Standard_DC2es_v6 is the cheapest size that fits. It is TDX in westeurope.",

@@ -47,7 +47,7 @@ def test_an_offering_joins_size_and_price():
     ("size", "assumed", "want"),
     [
         pytest.param("Standard_A", 999, 100, id="a known price beats an assumed one"),
-        pytest.param("Standard_Z", 999, 999, id="an assumed price stands in"),
+        pytest.param("Standard_Z", 999, None, id="an assumed price is the engine's to take, undiscounted"),
         pytest.param("Standard_Z", None, None, id="an unknown price stays unknown"),
     ],
 )
