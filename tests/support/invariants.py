@@ -7,6 +7,7 @@ from burster.engine.gates import judge
 from burster.engine.lifecycle_actions import where
 from burster.engine.money import limits_of, window_of
 from burster.engine.scopes import Scope
+from burster.engine.shapes import shape_of
 from burster.model import instructions as i
 
 
@@ -47,14 +48,18 @@ def check_links(state: State) -> None:
         if entry.burst:
             assert policy is None or key not in policy.queued, f"{key} is answered and waits all the same"
         elif policy is not None and entry.pod.unschedulable:
-            assert key in policy.queued or key in aging, f"{key} waits nowhere"
+            left_out = entry.verdict is not None and entry.verdict[1] in {"FilteredOut", "NotByPods"}
+            assert left_out or key in policy.queued or key in aging, f"{key} waits nowhere"
     for key in state.spares:
         assert not state.bursts[key].covers, f"{key} is spare and answers {state.bursts[key].covers}"
     for burst in state.bursts.values():
         if burst.covers and burst.covers in state.pods:
             assert state.pods[burst.covers].burst == burst.burst.key
     for policy in state.policies.values():
-        assert len(policy.queue) <= 2 * len(policy.queued) + 65
+        assert len(policy.queue) + len(policy.arrived) <= 2 * len(policy.queued) + 65
+        waiting = [state.pods[key] for key in policy.queued]
+        assert sum(policy.shapes.values()) == len(waiting)
+        assert all(entry.shape is shape_of(entry.pod) for entry in waiting)
 
 
 def check_nobody_starves(state: State) -> None:
@@ -62,6 +67,8 @@ def check_nobody_starves(state: State) -> None:
     due = next_due_ms(state)
     if not state.ready or (due is not None and due <= state.now_ms):
         return
+    for key, entry in state.pods.items():
+        assert entry.verdict is not None or entry.burst or not entry.pod.unschedulable, f"{key} was told nothing"
     for policy in state.policies.values():
         for key in policy.queued:
             answer = judge(state, state.pods[key], policy)
