@@ -181,7 +181,7 @@ def _enqueue(state: State, policy: PolicyEntry, entry: PodEntry) -> None:
     policy.fresh.append(key)
     shape = entry.shape = shape_of(pod)
     policy.shapes[shape] = policy.shapes.get(shape, 0) + 1
-    if policy.looked is not None and policy.looked.refusal is not None:
+    if policy.looked.refusal is not None:
         # One more that waits may be what its condition asks for, also for those that came before.
         policy.reopened = True
     if policy.too_few and is_enough(state, policy):

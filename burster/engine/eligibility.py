@@ -8,7 +8,7 @@ from typing import Final
 
 from burster.engine.answers import Refusal
 from burster.engine.condition_view import Seen, see
-from burster.engine.state import Looked, PolicyEntry, State, TargetEntry
+from burster.engine.state import PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.policies import Policy
@@ -127,16 +127,16 @@ def _when(state: State, entry: PolicyEntry) -> Refusal | None:
     if "pod" in condition.mentions:
         return None
     known = entry.looked
-    if known is not None and known.turn == state.turn and state.deciding:
+    if known.turn == state.turn and state.deciding:
         return known.refusal
     seen = see(state, entry, condition.variables)
     refusal = _answered(state, entry.policy.when, condition.holds(seen.values), seen, whole_policy=True)
     if not state.deciding:
         return refusal
-    if refusal is None and known is not None and known.refusal is not None:
+    if refusal is None and known.refusal is not None:
         # It holds again: also for those that were told that it does not, and are not asked anew by themselves.
-        entry.reopened = True
-    entry.looked = Looked(turn=state.turn, refusal=refusal)
+        state.policies.get(entry.policy.key, entry).reopened = True
+    known.turn, known.refusal = state.turn, refusal
     return refusal
 
 
@@ -154,13 +154,13 @@ def _when_of_pod(state: State, policy: Policy, pod: Pod) -> Refusal | None:
         return None
     of_pod = frozenset(name for name in condition.variables if name.startswith("pod."))
     known = entry.looked
-    if known is None or known.turn != state.turn or not state.deciding:
+    common = Seen(known.values, known.numbers)
+    if known.turn != state.turn or not state.deciding:
         common = see(state, entry, condition.variables - of_pod)
-        known = Looked(turn=state.turn, values=common.values, numbers=common.numbers)
         if state.deciding:
-            entry.looked = known
+            known.turn, known.values, known.numbers = state.turn, common.values, common.numbers
     own = see(state, entry, of_pod, pod)
-    seen = Seen(known.values | own.values, known.numbers | own.numbers)
+    seen = Seen(common.values | own.values, common.numbers | own.numbers)
     return _answered(state, policy.when, condition.holds(seen.values), seen, whole_policy=False)
 
 

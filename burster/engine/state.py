@@ -82,7 +82,7 @@ class Learned:
 class Looked:
     """What a policy's ``when`` saw, or what came of it, in one step: once for all its pods."""
 
-    turn: int
+    turn: int = -1
     refusal: Refusal | None = None
     values: dict[str, object] = field(default_factory=dict[str, object])
     numbers: dict[str, int] = field(default_factory=dict[str, int])
@@ -114,7 +114,7 @@ class PolicyEntry:
     scaler: Scaler | None = None  #: where demand is a number: how it came to be what it is
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
-    looked: Looked | None = None  #: what its condition saw last
+    looked: Looked = field(default_factory=Looked)  #: what its condition saw last
 
     @property
     def account(self) -> Account:

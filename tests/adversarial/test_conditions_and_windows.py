@@ -13,7 +13,9 @@ from burster.model import stimuli as s
 from burster.model.limits import Budget
 from burster.model.pods import Resources
 from burster.model.policies import Confidential, Placement, Policy
+from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, PendingPodsTrigger, PrometheusTrigger
+from burster.model.triggers import WorkloadRef as TriggerWorkload
 from burster.model.windows import Window
 from burster.policy.conditions import Unknown, compile_condition
 from tests.support.builders import GIB, T0, Engine, a_pod, a_policy, a_service_pod, a_target, an_offering
@@ -401,6 +403,31 @@ def test_a_policy_whose_metrics_would_be_read_elsewhere_starts_nothing():
     engine = an_engine(s.PodSeen(pod=a_pod()), policy=policy, allowed_metric_endpoints=("https://thanos.example",))
     assert engine.codes("bank/task-1") == ["EndpointNotAllowed"]
     assert not engine.asked("RecordBurst")
+
+
+def test_a_number_that_is_read_elsewhere_scales_nothing():
+    policy = a_policy(
+        triggers=(PrometheusTrigger(name="queue", server_address="https://evil.example", query="up"),),
+        placement=Placement(targets=("azure",), strategy="Scale"),
+        scaling=Scaling(target=TriggerWorkload(name="cloud")),
+    )
+    workload = s.WorkloadSeen(
+        namespace="bank",
+        kind="Deployment",
+        name="cloud",
+        replicas=0,
+        runtime_class="kata-remote",
+        requests=Resources(cpu_millicores=500),
+    )
+    for allowed, wanted in (("https://thanos.example", False), ("https://evil.example", True)):
+        engine = an_engine(workload, policy=policy, allowed_metric_endpoints=(allowed,))
+        asked = False
+        for _ in range(8):
+            engine.now += 5_000
+            engine.send(s.MetricRead(policy="bank/tasks", trigger="queue", at_ms=engine.now, value_milli=5_000))
+            asked = asked or bool(engine.asked("SetScale"))
+        assert asked is wanted
+        assert ("EndpointNotAllowed" in engine.codes()) is not wanted
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The three gates of eligibility, asked one by one: what each refuses, in which order and with which words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -584,7 +585,7 @@ def test_what_a_condition_asks_beside_the_pod_is_looked_up_once_in_a_step():
 def test_who_only_looks_sees_what_is_now_and_leaves_no_trace(when: str):
     engine = an_engine(s.PodSeen(pod=a_pod(priority=1)), policy=a_policy(when=when, max_bursts=0))
     entry = engine.state.policies["bank/tasks"]
-    before = entry.looked
+    before = replace(entry.looked)
     place = entry.queued.pop("bank/task-1")
     pod = a_pod(priority=4)
     assert told(asked_of_policy(engine) or asked_of_pod(engine, pod))[1] == "WhenFalse"

@@ -70,6 +70,7 @@ def a_target(**changes: Any) -> Target:
         "sizes": ("Standard_DC2es_v6", "Standard_DC4es_v6"),
         "allowed_namespaces": ("bank",),
         "trustee_url": "https://trustee.example",
+        "allowed_metric_endpoints": ("https://thanos:9092", "https://prom.example", "http://p"),
         "sweep": "Delete",
     }
     return Target(**(values | changes))
