@@ -5,6 +5,7 @@ are imported where a policy has one: the libraries behind them take longer to lo
 """
 
 from collections.abc import Collection, Sequence
+from textwrap import dedent
 
 from burster.model.windows import Window
 from burster.policy import window_rules
@@ -41,7 +42,7 @@ def check_formula(text: str, names: Sequence[str]) -> None:
 
 def _finding(message: str, line: int, column: int, excerpt: str) -> Finding:
     sentence = " ".join(message.split())
-    return Finding((), sentence, PlacedError(sentence, line=line, column=column, excerpt=excerpt))
+    return Finding((), sentence, PlacedError(sentence, line=line, column=column, excerpt=dedent(excerpt)))
 
 
 def check_zone(text: str) -> None:
