@@ -94,7 +94,7 @@ class WindowSpec(Strict):
         elif (
             not (self.first_day or self.last_day)
             and days_of(self.days or ()) in {(), tuple(range(7))}
-            and not self.from_
+            and not (self.from_ or self.to)
         ):
             wrong.at(message="is open for ever: give days, from and to, start and end, or firstDay and lastDay")
 
