@@ -47,7 +47,8 @@ def has_news(state: State, entry: PolicyEntry) -> bool:
     workload = replica_gates.workload_of(entry.policy)
     if workload is not None and _key(entry.policy.namespace, workload) in state.workloads_changed:
         return True
-    return 0 < entry.scaler.again_at_ms <= state.now_ms
+    book = state.scale_books.get(entry.policy.key)
+    return 0 < entry.scaler.again_at_ms <= state.now_ms or (book is not None and _is_lost(state, book))
 
 
 def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
@@ -76,9 +77,13 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     if other is not None and other.workload != workload:
         _bring_home(state, other)  # the policy scales another one now; the former one first
         return
+    if other is not None and _is_lost(state, other):
+        other.asked = None  # nobody has heard of it: the workload says what became of it
     book = _book(state, entry, workload, seen)
-    current = seen.replicas if book.asked is None else book.asked
-    wanted, held = scaler.number, None
+    if book.asked is not None or state.now_ms < scaler.again_at_ms:
+        return
+    scaler.again_at_ms = 0
+    current, wanted, held = seen.replicas, scaler.number, None
     if wanted > 0 and (coming_home := _coming_home(state, book)) is not None:
         wanted, held = 0, coming_home
     if seen.owner:
@@ -101,9 +106,8 @@ def _set(
     replica_words.tell(
         state, entry, scaler, current=current, granted=granted, held=held, subject=_name(entry, book.workload)
     )
-    if granted == current or state.now_ms < scaler.again_at_ms or not _may_ask(state, book):
-        return
-    _ask(state, book, granted)
+    if granted != current and book.asked is None:
+        _ask(state, book, granted)
 
 
 def _ask(state: State, book: ScaleBook, replicas: int) -> None:
@@ -114,9 +118,9 @@ def _ask(state: State, book: ScaleBook, replicas: int) -> None:
     state.at(state.now_ms + _ANSWERED_BY_MS, "scaling", book.policy)
 
 
-def _may_ask(state: State, book: ScaleBook) -> bool:
-    """Say whether no instruction is under way; one that nobody has heard of for long is lost."""
-    return book.asked is None or state.now_ms >= book.asked_at_ms + _ANSWERED_BY_MS
+def _is_lost(state: State, book: ScaleBook) -> bool:
+    """Say whether an instruction is under way that nobody has heard of for too long."""
+    return book.asked is not None and state.now_ms >= book.asked_at_ms + _ANSWERED_BY_MS
 
 
 def _grow(
@@ -126,7 +130,7 @@ def _grow(
     for _ in range(_STARTS_MAX):
         paid = replica_money.staying(book)
         if paid >= wanted:
-            return paid, None
+            return wanted, None
         kept = replica_money.keep_leaving(state, book)
         if kept is not None:
             return paid, kept
@@ -248,7 +252,7 @@ def _bring_home(state: State, book: ScaleBook) -> None:
         if seen.status_replicas <= book.leaving:
             replica_money.close(state, book)
             del state.scale_books[book.policy]
-    elif not seen.owner and _may_ask(state, book) and state.now_ms >= book.again_at_ms:
+    elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
         _ask(state, book, book.leaving)
 
 
