@@ -1,7 +1,7 @@
-"""`burster policy`: check policy files, say what they mean, print their schema.
+"""`burster policy`: check, explain, compare, convert, test and back-test policy files; print their schema.
 
-Called by the command line's app. Results go to standard output, everything else to standard error. Exit codes: 0 valid, 1 invalid,
-2 something could not be read.
+Puts the commands together, each of which has a module of its own, and is called by the command line's app. Results go to standard output,
+everything else to standard error. Exit codes: 0 done; 1 it ran and the answer is no; 2 something could not be read.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from burster.policy.crds import json_schema_text, write_crds
 from burster.policy.errors import PolicyErrors, Problem
 
 
-app = typer.Typer(no_args_is_help=True, help="Check policy files, say what they mean, print their schema.")
+app = typer.Typer(no_args_is_help=True, help="Check policy files, say what they mean, compare, convert and test them.")
 
 app.command("validate")(validate)
 app.command("rules")(rules)
