@@ -67,6 +67,7 @@ class Hands:
         self.offerings = offerings
         self.latency = latency
         self.tickets: dict[str, Ticket] = {}
+        self.patience_ms = 86_400_000  #: how long leaks are looked for after the last change
         self.live = 0  #: records not yet Released
         self.settled_micro_usd = 0  #: what burster itself says it spent
         self.scaled = ScaledWorkloads(world, cloud, targets, offerings, self._delete_later)
@@ -343,7 +344,9 @@ class Hands:
             self.cloud.quota_moved = False
             for name, target in sorted(self.targets.items()):
                 self._tell(s.QuotaSeen(target=name, rows=self.cloud.quota_rows(target)))
-        if self.cloud.vms or self.live or self.scaled.extra:
+        # Replicas that nobody takes back, for want of a reading say, must not keep a run going for ever.
+        kept = self.scaled.extra and self.world.now_ms > self.scaled.changed_ms + self.patience_ms
+        if self.live or ((self.cloud.vms or self.scaled.extra) and not kept):
             self.world.agenda.at(self.world.now_ms + every_ms, TICK, self._job, subject)
         else:
             self._jobs.discard(job)

@@ -114,6 +114,7 @@ class _Run:
             for policy in setup.policies
             if policy.placement.strategy == "Signal" and policy.scaling.target is not None
         }
+        self.hands.patience_ms = setup.patience_ms
         self.world.watched = self._watched()
         self.readings = Readings(self.world, setup.policies, setup.metrics, setup.patience_ms)
         self.readings.at_work = lambda: bool(self.hands.live or self.hands.scaled.extra)

@@ -78,6 +78,7 @@ class ScaledWorkloads:
         self._retire = retire
         self._standing: dict[tuple[str, str, str], _Standing] = {}
         self._vms: dict[str, Replica] = {}
+        self.changed_ms = 0  #: when a number was last changed
 
     def start(self, workloads: tuple[SimWorkload, ...]) -> None:
         """Put workloads up with the replicas that they have, and tell of each."""
@@ -103,6 +104,8 @@ class ScaledWorkloads:
     def scale(self, key: tuple[str, str, str], replicas: int) -> None:
         """Set a workload's number. Those that are not ready go first, then the youngest, as a ReplicaSet has it."""
         standing = self._standing[key]
+        if replicas != standing.wanted:
+            self.changed_ms = self._world.now_ms
         standing.wanted = replicas
         while len(standing.replicas) > replicas:
             victim = min(range(len(standing.replicas)), key=lambda place: (standing.replicas[place].ready, -place))
