@@ -5,7 +5,7 @@ particular, through the same gates. What is too many goes the ordinary way (``re
 """
 
 
-from burster.engine import metrics, replica_gates, replica_words
+from burster.engine import metrics, replica_gates, replica_words, storms
 from burster.engine.answers import Grant, Refusal
 from burster.engine.lifecycle import ANSWERING
 from burster.engine.lifecycle_actions import start
@@ -92,6 +92,10 @@ def _start(state: State, entry: PolicyEntry, scaler: Scaler, count: int) -> tupl
     if until_ms > state.now_ms:
         return 0, _backing_off(until_ms - state.now_ms, failures)
     for started in range(count):
+        hold = storms.workload_hold(state, entry.policy.namespace, workload.kind, workload.name)
+        if hold is not None:
+            state.at(hold[0], "scaling", entry.policy.key)
+            return started, hold[1]
         answer = replica_gates.judge_clone(state, entry, workload, seen)
         if isinstance(answer, Refusal):
             if answer.again_at_ms is not None:

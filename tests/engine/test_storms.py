@@ -8,7 +8,10 @@ import pytest
 from burster.engine import storms
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
-from burster.model.policies import Policy, WorkloadSelector
+from burster.model.pods import Resources
+from burster.model.policies import Placement, Policy, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.triggers import ExternalTrigger
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
 
 
@@ -565,3 +568,48 @@ def test_who_came_to_serve_is_remembered_with_its_target_and_its_policy() -> Non
     engine.state.served_at_ms["azure"] = at_ms + 5
     storms.served(engine.state, next(iter(engine.state.bursts.values())))
     assert engine.state.served_at_ms["azure"] == at_ms + 5
+
+
+# -- clones that a number asks for
+
+
+def test_a_number_of_a_failing_workload_is_tried_one_clone_at_a_time() -> None:
+    policy = a_policy(
+        triggers=(ExternalTrigger(name="queue"),),
+        scaling=Scaling(max_replicas=10, stale_after_ms=10**9),
+        workload=WorkloadSelector(kind="Deployment", name="web"),
+        placement=Placement(targets=("azure",), strategy="Clone"),
+    )
+    engine = an_engine(policy)
+    engine.send(
+        s.WorkloadSeen(
+            namespace="bank", kind="Deployment", name="web", replicas=1, requests=Resources(cpu_millicores=1_000)
+        ),
+        s.MetricRead(policy="bank/tasks", trigger="queue", at_ms=engine.now, value_milli=5_000),
+    )
+    (first,) = engine.asked("RecordBurst")
+    engine.wait(15_000)
+    more = engine.asked("RecordBurst")
+    keys = [first.burst.key, *(one.burst.key for one in more)]
+    assert len(keys) == 4
+    for key in keys:
+        place(engine, key)
+    for key in keys:
+        engine.send(sandbox(key))
+        clear_away(engine, key)
+    known = engine.state.failing["bank/Deployment/web"]
+    assert known.failures == 4
+    started = 0
+    while engine.now < known.until_ms + 30 * MINUTE:
+        engine.wait(15_000)
+        started += len(engine.asked("RecordBurst"))
+        assert not started or engine.now >= known.until_ms
+    assert started == 1
+    assert "WorkloadFailing" in {reason.code for one in engine.decisions for reason in one.reasons}
+
+
+def clear_away(engine: Engine, key: str) -> None:
+    engine.send(s.StatusWritten(key=key, phase="Failed"), s.VmsObserved(key=key, vms=()))
+    engine.send(s.PodDeleted(key=key, gone=True), s.VmsObserved(key=key, vms=()))
+    engine.send(s.VmsObserved(key=key, vms=()))
+    assert engine.phase(key) == "Released"
