@@ -153,14 +153,14 @@ def _when_of_pod(state: State, policy: Policy, pod: Pod) -> Refusal | None:
     if entry is None:
         return None
     of_pod = frozenset(name for name in condition.variables if name.startswith("pod."))
-    known = entry.looked
-    common = Seen(known.values, known.numbers)
-    if known.turn != state.turn or not state.deciding:
+    known = state.seen.get(policy.key)
+    if known is None:
         common = see(state, entry, condition.variables - of_pod)
+        known = common.values, common.numbers
         if state.deciding:
-            known.turn, known.values, known.numbers = state.turn, common.values, common.numbers
+            state.seen[policy.key] = known
     own = see(state, entry, of_pod, pod)
-    seen = Seen(common.values | own.values, common.numbers | own.numbers)
+    seen = Seen(known[0] | own.values, known[1] | own.numbers)
     return _answered(state, policy.when, condition.holds(seen.values), seen, whole_policy=False)
 
 

@@ -80,12 +80,10 @@ class Learned:
 
 @dataclass(slots=True)
 class Looked:
-    """What a policy's ``when`` saw, or what came of it, in one step: once for all its pods."""
+    """What came of a policy's ``when`` that is the same for every pod: once in a step."""
 
     turn: int = -1
     refusal: Refusal | None = None
-    values: dict[str, object] = field(default_factory=dict[str, object])
-    numbers: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ class PolicyEntry:
     scaler: Scaler | None = None  #: where demand is a number: how it came to be what it is
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
-    looked: Looked = field(default_factory=Looked)  #: what its condition saw last
+    looked: Looked = field(default_factory=Looked)  #: what came of its condition last
 
     @property
     def account(self) -> Account:
@@ -309,6 +307,10 @@ class State:
     timers: list[tuple[int, int, TimerKind, str]] = field(default_factory=list[tuple[int, int, TimerKind, str]])
     timer_keys: set[tuple[int, TimerKind, str]] = field(default_factory=set[tuple[int, TimerKind, str]])
     sequence: int = 0
+    #: policy -> values and numbers that its condition sees beside the pod; empty between two steps
+    seen: dict[str, tuple[dict[str, object], dict[str, int]]] = field(
+        default_factory=dict[str, "tuple[dict[str, object], dict[str, int]]"]
+    )
     # outputs of the step under way
     instructions: list[Instruction] = field(default_factory=list[Instruction])
     decisions: list[Decision] = field(default_factory=list[Decision])

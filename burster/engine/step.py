@@ -95,6 +95,7 @@ def _decide(state: State) -> None:
     demand.say_unmatched(state)  # 9
     policy_status.explain(state)
     state.deciding = False
+    state.seen.clear()
 
 
 def _without_superseded(instructions: list[Instruction]) -> tuple[Instruction, ...]:

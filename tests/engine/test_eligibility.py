@@ -9,6 +9,7 @@ import pytest
 from burster.engine.answers import Refusal
 from burster.engine.condition_view import see
 from burster.engine.eligibility import metric_addresses, pod_gate, policy_gate, reopen_for, target_gate
+from burster.engine.snapshot import dump, restore
 from burster.model import stimuli as s
 from burster.model.limits import Budget
 from burster.model.pods import Owner, Pod, Resources
@@ -577,7 +578,7 @@ def test_what_a_condition_asks_beside_the_pod_is_looked_up_once_in_a_step():
     assert refusal.reason.numbers == {"pending": 0, "pod_priority": 3}
     entry.queued["bank/x"] = (0, 0, 0, "bank/x")
     assert asked_of_pod(engine, a_pod(priority=4)) is None
-    engine.state.turn += 1
+    engine.send()
     assert told(asked_of_pod(engine, a_pod(priority=4)))[1] == "WhenFalse"
 
 
@@ -594,6 +595,14 @@ def test_who_only_looks_sees_what_is_now_and_leaves_no_trace(when: str):
     assert asked_of_policy(engine) is None
     assert asked_of_pod(engine, pod) is None
     assert (entry.looked, entry.reopened) == (before, False)
+
+
+def test_what_a_condition_saw_is_not_kept_between_steps():
+    policy = a_policy(when='pod.priority >= 0 && now > timestamp("2020-01-01T00:00:00Z") && budget.day.left > 1.0')
+    engine = an_engine(s.PodSeen(pod=a_pod()), policy=policy)
+    assert engine.asked("RecordBurst")
+    assert not engine.state.seen
+    assert dump(restore(dump(engine.state))) == dump(engine.state)
 
 
 def test_a_pod_of_a_policy_that_is_gone_is_not_asked():
