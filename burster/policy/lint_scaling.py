@@ -43,7 +43,7 @@ def _fallback(policy: Policy, known: Known) -> Iterator[Hit]:
     fallback, scaling = policy.scaling.fallback, policy.scaling
     if fallback is None or not policy.numeric:
         return
-    if fallback.replicas >= scaling.max_replicas > 0 and fallback.behavior in {"static", "currentReplicasIfHigher"}:
+    if fallback.replicas >= scaling.max_replicas and fallback.behavior in {"static", "currentReplicasIfHigher"}:
         yield Hit(
             (*SPEC, "fallback", "replicas"),
             f"when its metric fails the policy buys {fallback.replicas}, the maximum, and keeps them until somebody repairs"

@@ -33,6 +33,7 @@ from burster.model.triggers import (
 from burster.model.windows import Window
 from burster.policy.explain import explain_policy, explain_target
 from burster.policy.explain_times import next_opening
+from burster.policy.explain_words import moment
 from burster.policy.lint_base import Known
 
 
@@ -606,6 +607,11 @@ def test_when_it_is_in_force(changes, sentences):
 
 def test_no_opening_is_told_without_a_time():
     assert len(added(told(), told(windows=(WORK,)))) == 1
+
+
+def test_a_moment_is_told_on_the_wall_of_its_zone():
+    assert moment(AT_MS, "UTC") == "Wed 2027-01-06 12:00 UTC"
+    assert moment(AT_MS - 1, "America/New_York") == "Wed 2027-01-06 06:59 EST"
 
 
 def test_the_next_opening_of_a_window():

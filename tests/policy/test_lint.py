@@ -193,6 +193,13 @@ def test_a_size_above_the_budget_is_named():
     assert codes(rich, known(target, a_target("west"), prices=prices)) == []
 
 
+def test_the_worst_case_of_the_sizes_that_the_policy_leaves():
+    target = a_target(sizes=("b", "a", "c"))
+    around = known(target, prices={"a": 2 * USD, "b": USD, "c": USD})
+    assert list(around.worst_cases(a_policy(), target).items()) == [("b", WORST), ("c", WORST), ("a", 2 * WORST - 1)]
+    assert list(around.worst_cases(a_policy(placement={"sizes": ("a", "x")}), target)) == ["a"]
+
+
 def test_prices_as_negotiated_discounted_or_assumed():
     around = known()
     assert around.price(a_target(), SIZE) == USD
