@@ -82,8 +82,10 @@ def convert_text(text: str, source: str, *, target: str = "", namespace: str = "
 
 def one_text(converted: Converted) -> str:
     """Return one policy as YAML, with its notes as comments on top."""
-    lines = [f"# Made by burster policy convert from {converted.kind} {converted.name}."]
-    lines += [f"# {_WORDS[note.kind]}: {note.path}: {note.message}" for note in converted.notes]
+    said = [f"Made by burster policy convert from {converted.kind} {converted.name}."]
+    said += [f"{_WORDS[note.kind]}: {note.path}: {note.message}" for note in converted.notes]
+    # a comment ends with its line, whatever names and values hold
+    lines = [f"# {' '.join(one.split())}" for one in said]
     body = yaml.safe_dump(converted.policy, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return "\n".join(lines) + "\n" + body
 

@@ -361,3 +361,10 @@ def test_what_makes_no_sense_is_an_error_at_its_place(text, code, words):
 
 def test_a_text_without_keda_objects_converts_to_nothing():
     assert convert_text("kind: ConfigMap\n", "x.yaml") == convert_text("", "x.yaml").__class__(objects=(), skipped=1)
+
+
+def test_what_is_written_in_an_object_stays_in_the_comment_about_it():
+    text = scaled_object(metadata='name: so, annotations: {autoscaling.keda.sh/paused-replicas: "3\\nkind: Other"}')
+    told = convert_text(text, "-", target="t").text
+    assert "nothing sets 3 kind: Other replicas first" in told
+    assert yaml.safe_load(told)["kind"] == "BurstPolicy"
