@@ -5,16 +5,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.engine import next_due_ms, releases
+from burster.engine import ending, next_due_ms, releases
+from burster.engine.release_candidates import minus
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.decisions import Decision, Reason
 from burster.model.limits import Limits
 from burster.model.pods import Resources
-from burster.model.policies import Placement
+from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.triggers import PendingPodsTrigger, PrometheusTrigger
-from tests.support.builders import GIB, T0, Engine, a_policy, a_service_pod, a_target, an_offering
+from tests.support.builders import GIB, T0, Engine, a_pod, a_policy, a_service_pod, a_target, an_offering
 
 
 MINUTE = 60_000
@@ -601,3 +602,75 @@ def test_no_surplus_is_none(count: int) -> None:
     engine, _ = number_engine(1)
     surplus(engine, count)
     assert engine.state.policies["bank/tasks"].surplus is None
+
+
+def test_what_is_left_of_resources_may_be_less_than_nothing() -> None:
+    there = Resources(cpu_millicores=5, memory_bytes=7, gpus=1, devices=(("a.b/npu", 3), ("c.d/fpga", 1)))
+    taken = Resources(cpu_millicores=6, memory_bytes=2, gpus=1, devices=(("a.b/npu", 1), ("x.y/other", 9)))
+    assert minus(there, taken) == Resources(
+        cpu_millicores=-1, memory_bytes=5, gpus=0, devices=(("a.b/npu", 2), ("c.d/fpga", 1))
+    )
+
+
+@pytest.mark.parametrize(("early_ms", "goes"), [(1, 0), (0, 1)])
+def test_a_pod_that_was_left_to_on_prem_holds_its_room_until_its_time_is_over(early_ms: int, goes: int) -> None:
+    engine, _ = crowded(idle_ms=0)
+    engine.send(s.PodSeen(pod=a_service_pod("other-1", "other", since=None)), room(1_000))
+    engine.state.held_off["bank/other-1"] = (engine.now + 15_000 + early_ms, Resources(cpu_millicores=1), FEWER)
+    assert len(go_on(engine, 15_000)) == goes
+
+
+def test_a_pod_that_has_left_holds_no_room() -> None:
+    engine, key = crowded(idle_ms=0)
+    engine.state.held_off["bank/nobody"] = (engine.now + 10**9, Resources(cpu_millicores=999), FEWER)
+    engine.send(room(1_000))
+    assert go_on(engine, 15_000) == {key: 15_000}
+
+
+def test_a_burst_adopted_without_the_time_it_began_to_serve_has_lived_since_its_decision() -> None:
+    engine = an_engine(min_life_ms=400_000, cooldown_ms=0)
+    key = serve(engine, "web-1")
+    entry = engine.state.bursts[key]
+    status = msgspec.structs.replace(entry.burst.status, serving_at_ms=None)
+    entry.burst = msgspec.structs.replace(entry.burst, status=status)
+    lived = engine.now - entry.burst.spec.decided_at_ms
+    engine.send(leave("web-1"))
+    assert go_on(engine, 400_000 - lived - 1) == {}
+    assert go_on(engine, 1) == {key: 1}
+
+
+def test_other_policies_bursts_are_none_of_its_business() -> None:
+    engine = an_engine(disruption_percent=50)
+    other = a_policy(
+        "other",
+        workload=WorkloadSelector(name_pattern="api"),
+        placement=engine.state.policies["bank/tasks"].policy.placement,
+    )
+    engine.send(s.PolicySeen(policy=msgspec.structs.replace(other, priority=9)))
+    for number in range(4):
+        serve(engine, f"api-{number}", deployment="api")
+    serve(engine, "web-1")
+    serve(engine, "web-2")
+    engine.send(leave("web-1"), leave("web-2"), *(leave(f"api-{number}") for number in range(4)))
+    assert sorted(key.split("-")[1] for key in go_on(engine, 300_000)) == ["api", "api", "web"]
+
+
+def test_moves_are_never_released_for_want_of_demand() -> None:
+    engine = an_engine(cooldown_ms=0, strategy="Auto")
+    engine.send(s.PodSeen(pod=a_pod()))
+    key = engine.to_serving().key
+    surplus(engine, 5)
+    assert go_on(engine, 600_000) == {}
+    assert engine.phase(key) == "Serving"
+
+
+@pytest.mark.parametrize("code", ["DemandGone", "RoomOnPrem", "PolicyBudget"])
+def test_who_is_on_its_way_is_known_by_the_reason_on_record(code: str) -> None:
+    engine = an_engine(disruption_percent=1)
+    first = serve(engine, "web-1")
+    serve(engine, "web-2")
+    entry = engine.state.bursts[first]
+    engine.send(leave("web-2"))
+    ending.end(engine.state, entry, "Draining", Reason(code=code, sentence=""))
+    assert not entry.unwanted
+    assert len(go_on(engine, 300_000)) == (1 if code == "PolicyBudget" else 0)
