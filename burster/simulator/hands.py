@@ -7,26 +7,24 @@ takes no decision.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from burster.model import instructions as i
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
-from burster.model.errors import RemoteKind
 from burster.model.offerings import Offering
 from burster.model.targets import Target
 from burster.simulator.cloud import Cloud, SimVm
 from burster.simulator.cloud_model import Fault
 from burster.simulator.heap import ANSWER, FINISH, TICK
+from burster.simulator.numbers import Numbers, failure
 from burster.simulator.pods import SimPod
 from burster.simulator.scaled import ScaledWorkloads
 from burster.simulator.world import World
 
 
-#: How often KEDA looks at a number that is published for it.
-_KEDA_LOOKS_MS: Final = 30_000
 CloudPodPhase = Literal["", "Pending", "Running", "Succeeded"]
 
 
@@ -71,9 +69,7 @@ class Hands:
         self.live = 0  #: records not yet Released
         self.settled_micro_usd = 0  #: what burster itself says it spent
         self.scaled = ScaledWorkloads(world, cloud, targets, offerings, self._delete_later)
-        #: policy -> the workload that KEDA scales by its signal
-        self.followers: dict[str, tuple[str, str, str]] = {}
-        self._signals: dict[str, int] = {}
+        self.numbers = Numbers(world, self.scaled, self._tell, self._start_jobs)
         self._made = 0
         self._jobs: set[str] = set()
         self._handlers: dict[type[Any], tuple[int, Callable[[Any], None]]] = {
@@ -87,8 +83,8 @@ class Hands:
             i.ForgetBurst: (latency.api_ms, self._forget),
             i.ListCloud: (latency.arm_ms, self._list),
             i.DeleteVm: (latency.arm_ms, self._delete_vm),
-            i.SetScale: (latency.api_ms, self._set_scale),
-            i.PublishSignal: (0, self._publish),
+            i.SetScale: (latency.api_ms, self.numbers.set_scale),
+            i.PublishSignal: (0, self.numbers.publish),
             i.WritePolicyStatus: (latency.api_ms, self._policy_status),
         }
 
@@ -296,34 +292,6 @@ class Hands:
             self._delete_later(vm)
         self._tell(s.VmDeleted(target=instruction.target, vm=instruction.vm))
 
-    def _set_scale(self, instruction: i.SetScale) -> None:
-        namespace = instruction.policy.partition("/")[0]
-        key = (namespace, instruction.workload.kind, instruction.workload.name)
-        owner = self.scaled.owner(key)
-        if owner is None:
-            self._fail(instruction, instruction.policy, "NotFound", "", f"there is no {key[1]} {namespace}/{key[2]}")
-        elif owner:
-            message = f"{owner} sets the number of {key[1]} {namespace}/{key[2]}"
-            self._fail(instruction, instruction.policy, "Conflict", "ScaleOwnedByOther", message)
-        else:
-            self._tell(s.ScaleSet(policy=instruction.policy, replicas=instruction.replicas))
-            self.scaled.scale(key, instruction.replicas)
-            self._start_jobs()
-
-    def _publish(self, instruction: i.PublishSignal) -> None:
-        self._signals[instruction.policy] = instruction.replicas
-        self._tell(s.SignalPublished(policy=instruction.policy, replicas=instruction.replicas))
-        if instruction.policy in self.followers:
-            due_ms = self.world.now_ms + _KEDA_LOOKS_MS
-            self.world.agenda.at(due_ms, FINISH, self._follow, instruction.policy)
-
-    def _follow(self, policy: str) -> None:
-        """KEDA looks at what is published and scales its workload."""
-        key = self.followers[policy]
-        if self.scaled.owner(key) is not None:
-            self.scaled.scale(key, self._signals[policy])
-            self._start_jobs()
-
     def _policy_status(self, instruction: i.WritePolicyStatus) -> None:
         self._tell(s.PolicyStatusWritten(policy=instruction.policy))
 
@@ -356,19 +324,7 @@ class Hands:
 
     def _refuse(self, instruction: i.RecordBurst | i.PlacePod, subject: str) -> None:
         message = "the pending pod was bound, changed or deleted in between"
-        self._fail(instruction, subject, "Conflict", "Conflict", message)
-
-    def _fail(self, instruction: i.Instruction, subject: str, kind: RemoteKind, code: str, message: str) -> None:
-        self._tell(
-            s.InstructionFailed(
-                instruction=type(instruction).__name__,
-                key=instruction.key,
-                subject=subject,
-                kind=kind,
-                code=code,
-                message=message,
-            )
-        )
+        self._tell(failure(instruction, subject, "Conflict", "Conflict", message))
 
     def _show(self, ticket: Ticket) -> None:
         """Tell the controller how the cloud pod stands."""

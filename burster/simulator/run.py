@@ -109,7 +109,7 @@ class _Run:
             {offering.key: offering for offering in setup.offerings},
             setup.latency,
         )
-        self.hands.followers = {
+        self.hands.numbers.followers = {
             policy.key: (policy.namespace, policy.scaling.target.kind, policy.scaling.target.name)
             for policy in setup.policies
             if policy.placement.strategy == "Signal" and policy.scaling.target is not None

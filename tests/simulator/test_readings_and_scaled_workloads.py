@@ -290,7 +290,7 @@ def test_a_workload_that_is_deleted_takes_its_replicas_along() -> None:
 def test_a_signal_is_followed_when_keda_looks() -> None:
     bench = Bench()
     bench.scaled.start((msgspec.structs.replace(CLOUD, owner="ScaledObject x"),))
-    bench.hands.followers = {"bank/scale": KEY}
+    bench.hands.numbers.followers = {"bank/scale": KEY}
     bench.world.take_outbox()
     for number in (5, 2):
         bench.hands.carry_out(i.PublishSignal(key="k", policy="bank/scale", replicas=number, active=True))
