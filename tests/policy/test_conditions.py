@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from burster.policy.condition_types import TEXT_MAX, VARIABLES, point_at
 from burster.policy.conditions import Condition, ConditionError, Unknown, compile_condition
@@ -392,3 +394,67 @@ def test_where_the_system_has_no_zones_it_is_said_what_is_missing():
     assert run.stdout == (
         "CEL does not find the time zone Europe/Berlin on this machine: it reads the system's zoneinfo (package tzdata), or TZDIR.\n"
     )
+
+
+TOKENS = [
+    *(
+        "pending.count",
+        "pending.cpu",
+        "pending",
+        "metrics",
+        '["q"]',
+        ".q",
+        "pod.labels",
+        "pod.name",
+        "now",
+        '.getHours("UTC")',
+    ),
+    *(
+        "1",
+        "1.0",
+        "true",
+        '"a"',
+        "k",
+        "&&",
+        "||",
+        "!",
+        "==",
+        "<",
+        ">",
+        "in",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "?",
+        ":",
+        "=",
+        "&",
+        "and",
+    ),
+    *("(", ")", "[", "]", "{", "}", ",", ".", "\n", "//", "'", "`", "b'", "\\", "é", "😀"),
+    *(".all(k, ", ".exists(k, ", ".map(k, ", "has(", "size(", "timestamp(", "duration(", ".matches("),
+]
+VIEW = {
+    "pending.count": 2,
+    "pending.cpu": 1.5,
+    "metrics": {"q": 1.0},
+    "pod.labels": {"a": "b"},
+    "pod.name": "x",
+    "now": NOON,
+}
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=14).map(" ".join))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_condition_or_an_error_with_a_place(text: str):
+    try:
+        condition = compile_condition(text)
+    except ConditionError as error:
+        lines = text.split("\n")
+        places = {(1 <= one.line <= len(lines) + 1, one.column >= 1, one.message[-1] in ".?") for one in error.problems}
+        assert places == {(True, True, True)}
+    else:
+        assert isinstance(condition.holds(VIEW), bool | Unknown)
+        assert isinstance(condition.holds({}), bool | Unknown)
