@@ -667,7 +667,7 @@ def test_moves_are_never_released_for_want_of_demand() -> None:
 @pytest.mark.parametrize("code", ["DemandGone", "RoomOnPrem", "PolicyBudget"])
 def test_who_is_on_its_way_is_known_by_the_reason_on_record(code: str) -> None:
     engine = an_engine(disruption_percent=1)
-    first = serve(engine, "web-1")
+    first = serve(engine, "api-1", deployment="api")
     serve(engine, "web-2")
     entry = engine.state.bursts[first]
     engine.send(leave("web-2"))
