@@ -33,8 +33,8 @@ def serve(state: State) -> None:
         entry = state.policies[key]
         if entry.policy.numeric:
             _serve(state, entry)
-        elif entry.scaler is not None:
-            entry.scaler = None
+        elif entry.scaler is not None and entry.scaler.strategy:
+            entry.scaler = None  # its rules were about a number, and are no longer
     replica_scale.look_after(state)
     state.scaling_open.clear()
     state.workloads_changed.clear()
@@ -59,7 +59,9 @@ def failed(state: State, stimulus: InstructionFailed) -> None:
 
 
 def _serve(state: State, entry: PolicyEntry) -> None:
-    scaler = entry.scaler or _begin(state, entry)
+    scaler = entry.scaler
+    if scaler is None or scaler.strategy != entry.policy.placement.strategy:
+        scaler = _begin(state, entry)
     now_ms, key = state.now_ms, entry.policy.key
     heard = key in state.scaling_open
     pods = len(entry.queued)
@@ -90,6 +92,7 @@ def _begin(state: State, entry: PolicyEntry) -> Scaler:
     scaling = entry.policy.scaling
     scaler = entry.scaler = Scaler(
         created_at_ms=state.now_ms,
+        strategy=entry.policy.placement.strategy,
         poll_due_ms=state.now_ms,
         sync_due_ms=state.now_ms + scaling.sync_ms,
     )

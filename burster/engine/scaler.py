@@ -30,6 +30,7 @@ class Scaler:
     """How the number of a policy came to be what it is."""
 
     created_at_ms: int
+    strategy: str = ""  #: under which it was begun: another one begins anew
     number: int = 0  #: what was last wanted, where no workload's own number says so (Clone, Signal)
     granted: int = 0  #: what of it was allowed
     known: bool = False  #: ``number`` is more than a guess: it was adopted, or set

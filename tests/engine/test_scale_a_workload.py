@@ -430,3 +430,100 @@ def test_everything_comes_home_when_somebody_asks():
     world.send(s.DrainRequested())
     world.run(31)
     assert world.replicas == 0
+
+
+def an_engine(policy=None, *more):
+    world = Engine()
+    world.sync(
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2), an_offering(4))),
+        s.PolicySeen(policy=policy or a_scaling_policy()),
+        cloud(),
+        *more,
+    )
+    return world
+
+
+@pytest.mark.parametrize(("after", "want"), [(89_999, 0), (90_000, 1)])
+def test_an_instruction_that_nobody_has_heard_of_is_asked_for_again(after, want):
+    world = an_engine()
+    world.send(read(1))
+    assert len(world.asked("SetScale")) == 1
+    world.wait(after)
+    assert len(world.asked("SetScale")) == want
+
+
+def test_a_number_that_somebody_else_has_set_is_gone_on_from():
+    world = Cluster()
+    world.reads(2)
+    world.run(30)
+    assert world.replicas == 2
+    world.workload = cloud(4)
+    world.history.clear()
+    world.send(world.workload)
+    world.settle()
+    assert world.state.policies[KEY].scope.active == 4  # they run, so their money is set aside
+    world.run(40)
+    assert world.history == [(45_000, 2)]  # the HPA's memory holds what it recommended, and that was 2
+
+
+def test_a_size_that_the_template_does_not_name_is_reserved_as_the_dearest_that_fits():
+    world = an_engine()
+    world.send(cloud(size=""), read(1))
+    worst = 240_000 * (300_000 + 3_000_000 + 600_000) // 3_600_000
+    scope = world.state.policies[KEY].scope
+    assert (scope.account.outstanding_micro_usd, scope.vcpus) == (worst, 4)
+
+
+def test_a_size_that_the_policy_does_not_list_is_refused():
+    policy = a_scaling_policy(placement={"sizes": ("Standard_DC4es_v6",)})
+    world = an_engine(policy)
+    world.send(read(1))
+    assert not world.asked("SetScale")
+    assert [one.reasons[0].code for one in world.decisions if one.verdict == "Scale"] == ["NoSizeAllowed"]
+
+
+def test_a_policy_that_scales_another_workload_brings_the_former_one_home_first():
+    world = an_engine()
+    world.send(read(1))
+    world.send(s.ScaleSet(policy=KEY, replicas=1), cloud(1))
+    other = a_scaling_policy(scaling={"target": WorkloadRef(name="other")})
+    world.send(s.PolicySeen(policy=other), cloud(0, name="other"), read(1, at=world.now))
+    (asked,) = world.asked("SetScale")
+    assert (asked.workload.name, asked.replicas) == ("cloud-deployment", 0)
+    world.send(s.ScaleSet(policy=KEY, replicas=0), cloud(0))
+    world.send(read(1, at=world.now + 30_000), after_ms=30_000)
+    world.wait(30_000)
+    names = [one.workload.name for one in world.instructions if type(one).__name__ == "SetScale"]
+    assert names in ([], ["other"])
+    assert world.state.scale_books[KEY].workload.name == "other"
+
+
+def test_a_policy_that_is_about_pods_now_has_no_number():
+    world = an_engine()
+    world.send(read(1))
+    assert world.state.policies[KEY].scaler is not None
+    world.send(s.PolicySeen(policy=a_policy("classic")))
+    assert world.state.policies[KEY].scaler is None
+
+
+def test_a_refusal_ends_when_money_is_there_again():
+    limits = Limits(budget=Budget(per_hour_micro_usd=130_000))
+    world = Cluster(a_scaling_policy(limits=limits, placement={"lease_ms": 600_000}))
+    world.reads(2)
+    world.run(60)
+    assert world.replicas == 2
+    world.run(1_200)
+    assert world.state.policies[KEY].scope.account.outstanding_micro_usd <= 130_000
+
+
+def test_a_stale_refusal_is_not_acted_on_when_nothing_is_wanted_any_more():
+    world = Cluster(a_scaling_policy(limits=Limits(budget=Budget(per_day_micro_usd=1))))
+    world.reads(2)
+    assert world.replicas == 0
+    assert world.codes() == ["PolicyBudget"]
+    world.run(40, value=0)
+    world.send(s.PolicySeen(policy=a_scaling_policy()))
+    world.settle()
+    world.run(40, value=0)
+    assert world.history == []
