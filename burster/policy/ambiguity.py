@@ -131,7 +131,9 @@ def _branches(pattern: str) -> list[str]:
 
 def _class_end(pattern: str, position: int) -> int:
     """Return where a character class closes; its first character may be a bracket."""
-    end = position + (2 if pattern[position + 1] == "^" else 1) + 1
+    end = position + (2 if pattern[position + 1] == "^" else 1)
+    if pattern[end] == "]":
+        end += 1
     while pattern[end] != "]":
         end += 2 if pattern[end] == "\\" else 1
     return end

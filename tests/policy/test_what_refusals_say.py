@@ -57,7 +57,7 @@ def test_what_a_strategy_needs_and_excludes():
         "scaleTargetRef": "has no meaning for strategy Move, which takes the pending pods themselves: remove it"
     }
     needs_template = "is required where metrics say how many clones there are (or scaleTargetRef):"
-        " name the one workload whose template is taken"
+    needs_template += " name the one workload whose template is taken"
     assert policy("Clone", triggers=[CRON]) == {"workload.ownerRef": needs_template}
     assert policy("Auto", triggers=[CRON, {"type": "pending-pods"}]) == {"workload.ownerRef": needs_template}
     elsewhere = [CRON, {"type": "pending-pods", "metadata": {"namespaces": ["other"]}}]
