@@ -19,7 +19,7 @@ def _always_some(policy: Policy, known: Known) -> Iterator[Hit]:
         field = "minReplicaCount" if idle is None else "idleReplicaCount"
         yield Hit(
             (*SPEC, field),
-            f"{kept} cloud replica{'' if kept == 1 else 's'} run and cost money even when nothing asks for them",
+            f"{kept} cloud {'replica runs' if kept == 1 else 'replicas run'} and cost{'s' if kept == 1 else ''} money without any demand",
             f"set {field} to 0 unless that is what you want",
         )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from burster.policy.convert import convert_text
+from burster.policy.convert import Conversion, convert_text
 from burster.policy.errors import PolicyErrors
 
 
@@ -42,6 +42,7 @@ def test_the_classic_becomes_exactly_this_file():
     conversion = convert_text(CLASSIC, "classic.yaml", target="azure-westeurope-tdx")
     assert conversion.text == (HERE / "classic.policy.yaml").read_text("utf-8")
     assert conversion.skipped == 0
+    assert conversion == Conversion(objects=conversion.objects)
 
 
 def test_the_query_and_its_credentials_arrive_untouched():

@@ -436,11 +436,11 @@ def test_how_a_number_moves():
         (
             {
                 "behavior": Behavior(
-                    scale_up=Direction(stabilization_ms=0, steps=()),
+                    scale_up=Direction(stabilization_ms=0, steps=(Step(type="Pods", value=2, period_ms=15_000),)),
                     scale_down=Direction(stabilization_ms=0, select="Disabled", steps=()),
                 )
             },
-            ["Up: at any rate, and not within 10 % of the target.", "Down: never."],
+            ["Up: at most 2 pods in 15s, and not within 10 % of the target.", "Down: never."],
         ),
     ],
 )

@@ -648,6 +648,119 @@ def test_targets(changes, want):
     assert [code for code, _ in lint_target(target, known(target, a_target("west")))] == want
 
 
+MANY = tuple(f"t{number}" for number in range(9))
+
+
+def told_rows():
+    yield (
+        a_policy(triggers=(prometheus(threshold_milli=1_500, activation_milli=150_000),)),
+        (
+            "trigger q becomes active only above 150, where 1.5 per replica already asks for all 100: it never fires, or all at once"
+        ),
+    )
+    yield (
+        a_policy(triggers=(prometheus(threshold_milli=-500),)),
+        ("with a threshold of -0.5 any value at all asks for the maximum"),
+    )
+    yield (
+        a_policy(scaling=Scaling(cooldown_ms=60_000)),
+        (
+            "a cooldown of 1m is shorter than a confidential VM takes to start (about 2m): a short lull costs a VM and buys the next one"
+        ),
+    )
+    yield (
+        a_policy(triggers=(prometheus(),), scaling=Scaling(polling_ms=2_000)),
+        ("asking every 2s is load without news: Prometheus scrapes less often"),
+    )
+    yield (
+        a_policy(triggers=(CRON,), scaling=Scaling(polling_ms=2_000)),
+        ("asking every 2s is load without news: sources change less often"),
+    )
+    yield (
+        a_policy(limits={"launch_rate": LaunchRate(count=9, per_ms=60_000)}),
+        ("9 launches per 1m hold nothing back: maxBursts is 4"),
+    )
+    yield (
+        a_policy(placement={"lease_ms": 7_200_000}, limits={"max_bursts": 1}),
+        ("drainAtPercent is not set: when the money is spent, what runs goes on until its lease ends, up to 2h later"),
+    )
+    yield (
+        a_policy(triggers=(PendingPodsTrigger(min_count=5),)),
+        ("5 pods must be pending before any counts, but at most 4 may go: what is left is then too few to count"),
+    )
+    yield (
+        a_policy(wait=Wait(mode="BuyOrWait")),
+        ("without valuePerHour waiting costs nothing, so each pod waits until maxWait (1h) is over"),
+    )
+    yield (
+        scaling_policy(max_replicas=5),
+        "5 replicas are never reached: limits.maxBursts is 4, and the tightest decides",
+    )
+    yield scaling_policy(min_replicas=1), "1 cloud replica runs and costs money without any demand"
+    yield scaling_policy(min_replicas=2), "2 cloud replicas run and cost money without any demand"
+    yield (
+        a_policy(placement={"targets": ("east",)}),
+        ("east is the only target: when it has no room or no quota, nothing bursts"),
+    )
+    yield (
+        a_policy(placement={"targets": MANY}),
+        ("9 targets are tried one after the other: what fails everywhere takes long to say so"),
+    )
+    yield (
+        a_policy(limits={"provider_shares": {"azure": 60}}),
+        (
+            "all targets are of provider azure, so at most 60 % of the vCPUs could be there, and the first burst would be 100 %"
+        ),
+    )
+    yield (
+        a_policy(limits={"provider_shares": {"gcp": 60}}),
+        ("none of the targets is of provider gcp: the share decides nothing"),
+    )
+    yield (
+        a_policy("Move", workload=WorkloadSelector(kind="Job")),
+        (
+            "pods of a Job are re-created by their controller and need burster's webhook to become peer pods; this version moves bare"
+            " pods only"
+        ),
+    )
+    yield (
+        a_policy(placement={"sizes": ("Standard_DC4as_v5",)}),
+        ("Standard_DC4as_v5 is SEV-SNP (SNP), but the policy asks for TDX: it is never chosen"),
+    )
+    yield (
+        a_policy(placement={"sizes": ("Standard_D4s_v5",)}),
+        ("Standard_D4s_v5 has no TEE, but the policy asks for TDX: it is never chosen"),
+    )
+    yield (
+        a_policy(confidential={"data_class": "secret", "secrets": "Sealed", "sealed_secrets": ("a",)}),
+        ("data of class secret is worked on by images that a tag names: whoever can move the tag decides what runs"),
+    )
+    yield (
+        a_policy(triggers=(prometheus(server_address="http://p", access=HttpAccess(auth_modes=("basic", "tls"))),)),
+        ("credentials (basic) go over plain http, readable on the way"),
+    )
+    yield (
+        a_policy(triggers=(KubernetesWorkloadTrigger(name="k", pod_selector="a=b"),)),
+        ("clones carry their workload's labels, so 'a=b' may count them: each one started is a reason for the next"),
+    )
+
+
+@pytest.mark.parametrize(("policy", "message"), list(told_rows()))
+def test_what_is_found_is_said_with_its_numbers(policy, message):
+    assert [hit.message for _, hit in hits(policy, known(prices={}))] == [message]
+
+
+def test_a_lease_is_judged_with_its_numbers():
+    (_, short), *_ = hits(a_policy(placement={"lease_ms": 60_000}))
+    assert short.message == (
+        "a lease of 1m is shorter than a pod may take to get ready at target east (15m): it is renewed before it has worked"
+    )
+    (_, long), *_ = hits(a_policy(budget={"per_day_micro_usd": 2 * USD}))
+    assert long.message == (
+        "a lease of 50m sets $1.0833 aside at east, so the day's budget of $2.0000 is enough for one burst only"
+    )
+
+
 def test_every_rule_has_a_code_of_its_own_and_a_sentence():
     told = rules()
     assert len(told) > 40
