@@ -29,6 +29,8 @@ from burster.model.policies import Policy
 #: How many judgements one step makes, for all policies together; pods that are alike and refused are one. As many as keep a step
 #: over 10,000 pods within a quarter of a second, whatever they are answered.
 JUDGEMENTS_MAX: Final = 4_000
+#: From how many new pods on a queue may be passed through as a whole.
+_MANY: Final = 256
 #: Strategies that answer pods by a number of replicas, each pod adding to it.
 _BY_NUMBER: Final = frozenset({"Scale", "Signal"})
 _COUNTED: Final = Refusal(
@@ -83,6 +85,11 @@ def serve(state: State) -> None:
         return
     turn = _Turn(state)
     going = {key: _decide_policy(state, entry, turn) for key, entry in busy.items()}
+    if len(going) == 1:
+        for alone in going.values():
+            for _ in alone:
+                pass
+        return
     turns = Turns(state, busy)
     while key := turns.next():
         if next(going[key], None) is not None:
@@ -95,7 +102,7 @@ def _has_work(policy: PolicyEntry) -> bool:
 
 def _decide_policy(state: State, policy: PolicyEntry, turn: _Turn) -> Iterator[bool]:
     """Try the queue of one policy: all of it where something changed, else what is new in it. Yields after each start."""
-    if policy.reopened and not policy.passing:
+    if not policy.passing and (policy.reopened or _are_most(policy)):
         policy.reopened, policy.passing, policy.cursor = False, True, None
         policy.passed_by = len(policy.fresh)
     found = _Pass(policy.policy)
@@ -120,6 +127,11 @@ def _decide_policy(state: State, policy: PolicyEntry, turn: _Turn) -> Iterator[b
             return
         elif _try(state, entry, policy, found, turn):
             yield True
+
+
+def _are_most(policy: PolicyEntry) -> bool:
+    """Say whether so much of a queue is new that passing through all of it costs no more than picking the new ones out."""
+    return len(policy.fresh) > _MANY and 2 * len(policy.fresh) > len(policy.queued)
 
 
 def _go_on_passing(state: State, policy: PolicyEntry, found: _Pass, turn: _Turn) -> Iterator[bool]:

@@ -372,3 +372,31 @@ def test_a_number_of_replicas_answers_pods_together():
     assert not engine.state.bursts
     assert engine.codes("bank/web-1") == ["CountedForReplicas"]
     assert len(engine.state.policies["bank/tasks"].queued) == 2
+
+
+def test_a_crowd_that_comes_at_once_is_passed_through_in_order(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queues, "JUDGEMENTS_MAX", 100)
+    engine = an_engine(a_policy())
+    engine.send(*seen(*(a_pod(f"t-{n:03d}", since=T0 - n) for n in range(300))))
+    policy = engine.state.policies["bank/tasks"]
+    assert policy.passing
+    assert {entry.burst.spec.for_pod.name for entry in engine.state.bursts.values()} == {
+        f"t-{n:03d}" for n in range(200, 300)
+    }, "who has waited longest first"
+    engine.send(*seen(a_pod("urgent", priority=9)))
+    while unfinished(engine.state):
+        engine.send()
+    assert len(engine.state.bursts) == 301
+    assert not policy.queued
+    assert not policy.fresh
+
+
+@pytest.mark.parametrize(
+    ("fresh", "queued", "want"), [(256, 256, False), (257, 257, True), (257, 513, True), (257, 514, False)]
+)
+def test_when_all_of_a_queue_is_passed_through_for_the_new_ones(fresh: int, queued: int, want: bool):
+    engine = an_engine(filtering(min_count=9_999))
+    policy = engine.state.policies["bank/tasks"]
+    engine.send(*seen(*(a_pod(f"t-{n:03d}") for n in range(queued))))
+    policy.fresh = list(policy.queued)[:fresh]
+    assert queues._are_most(policy) is want  # noqa: SLF001 - which way is taken is seen in its time only
