@@ -2,7 +2,8 @@
 
 import pytest
 
-from burster.engine import next_due_ms
+from burster.engine import next_due_ms, step
+from burster.engine.snapshot import dump, restore
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
 from burster.model.pods import Resources
@@ -527,3 +528,20 @@ def test_a_stale_refusal_is_not_acted_on_when_nothing_is_wanted_any_more():
     world.settle()
     world.run(40, value=0)
     assert world.history == []
+
+
+def test_a_snapshot_goes_on_as_the_state_it_was_made_of():
+    rules = Direction(stabilization_ms=30_000, steps=(Step(type="Pods", value=1, period_ms=15_000),))
+    world = Cluster(a_scaling_policy(scaling={"behavior": Behavior(scale_up=rules, scale_down=rules)}))
+    world.reads(4)
+    world.run(100)
+    copy = restore(dump(world.state))
+    for n in range(12):
+        now = world.now + 15_000 * (n + 1)
+        facts = [read(n % 5, at=now), cloud(n % 4)]
+        ours, theirs = step(world.state, facts, now), step(copy, facts, now)
+        assert (ours.instructions, ours.decisions, ours.spends) == (
+            theirs.instructions,
+            theirs.decisions,
+            theirs.spends,
+        )

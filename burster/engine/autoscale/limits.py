@@ -6,6 +6,8 @@ remembered for that is a ``History``, a value: whoever calls keeps the new one.
 
 from typing import Final, NamedTuple
 
+import msgspec
+
 from burster.engine.autoscale.arithmetic import REPLICAS_MAX, ceil_div
 from burster.model.decisions import Reason
 from burster.model.quantities import format_duration_ms
@@ -18,14 +20,14 @@ STABILIZATION_MS: Final = 300_000
 _FREE_GROWTH: Final = 4
 
 
-class Sample(NamedTuple):
+class Sample(msgspec.Struct, frozen=True):
     """A number at a time: a recommendation, or a change."""
 
     at_ms: int
     replicas: int
 
 
-class History(NamedTuple):
+class History(msgspec.Struct, frozen=True):
     """What the limits remember, oldest first; no older than the longest window that looks at it."""
 
     recommendations: tuple[Sample, ...] = ()
@@ -52,7 +54,7 @@ def begin(history: History, current: int, now_ms: int) -> History:
     """Return a history that has begun: the first recommendation is the number that is there."""
     if history.recommendations:
         return history
-    return history._replace(recommendations=(Sample(now_ms, current),))
+    return msgspec.structs.replace(history, recommendations=(Sample(now_ms, current),))
 
 
 def limit(
@@ -68,19 +70,20 @@ def note_change(history: History, behavior: Behavior | None, *, old: int, new: i
     """Return the history after a change of the number. Without ``behavior`` nobody looks at changes."""
     if behavior is None or old == new:
         return history
-    kept = history._replace(
+    kept = msgspec.structs.replace(
+        history,
         added=_since(history.added, now_ms - _longest_ms(behavior.scale_up, behavior.scale_down)),
         removed=_since(history.removed, now_ms - _longest_ms(behavior.scale_up, behavior.scale_down)),
     )
     if new > old:
-        return kept._replace(added=(*kept.added, Sample(now_ms, new - old)))
-    return kept._replace(removed=(*kept.removed, Sample(now_ms, old - new)))
+        return msgspec.structs.replace(kept, added=(*kept.added, Sample(now_ms, new - old)))
+    return msgspec.structs.replace(kept, removed=(*kept.removed, Sample(now_ms, old - new)))
 
 
 def _limit_by_older_rules(proposed: int, current: int, bounds: Bounds, history: History, now_ms: int) -> Limited:
     recent = [one for one in history.recommendations if one.at_ms >= now_ms - STABILIZATION_MS]
     stable = max([proposed, *(one.replicas for one in recent)])
-    history = history._replace(recommendations=(*recent, Sample(now_ms, proposed)))
+    history = msgspec.structs.replace(history, recommendations=(*recent, Sample(now_ms, proposed)))
     reasons = (_stabilized("ScaleDownStabilized", proposed, stable, STABILIZATION_MS),) if stable != proposed else ()
     growth = max(2 * current, _FREE_GROWTH)
     if stable < bounds.minimum:
@@ -100,7 +103,7 @@ def _limit_by_behavior(
     ceiling = max([proposed, *(one.replicas for one in history.recommendations if one.at_ms > now_ms - down_ms)])
     stable = min(max(current, floor), ceiling)
     recent = _since(history.recommendations, now_ms - max(up_ms, down_ms))
-    history = history._replace(recommendations=(*recent, Sample(now_ms, proposed)))
+    history = msgspec.structs.replace(history, recommendations=(*recent, Sample(now_ms, proposed)))
     reasons: tuple[Reason, ...] = ()
     if stable != proposed and proposed >= current:
         reasons = (_stabilized("ScaleUpStabilized", proposed, stable, up_ms),)
