@@ -104,7 +104,7 @@ def resume(state: State, entry: BurstEntry) -> None:
         _resume_ending(state, entry)
     elif phase != "Released":
         _resume_with_pod(state, entry)
-    if burst.policy_key not in state.policies:
+    if burst.policy_key not in state.policies and burst.policy_key not in state.refused:
         ending.end(state, entry, "Draining", world.POLICY_GONE)
     if burst.deleting:
         ending.end(state, entry, "Draining", RECORD_DELETED)

@@ -35,7 +35,7 @@ from burster.model.stimuli import (
 _SETTLED_KEPT_MS: Final = 86_400_000
 #: How long after its placing a pod's VM may not be counted in the cloud's usage yet.
 _COUNTED_AFTER_MS: Final = 60_000
-POLICY_GONE: Final = Reason(code="PolicyGone", sentence="Its policy was deleted or is no longer valid.")
+POLICY_GONE: Final = Reason(code="PolicyGone", sentence="Its policy was deleted.")
 
 
 def reopen_all(state: State) -> None:
@@ -69,15 +69,18 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
 
 def policy_gone(state: State, stimulus: PolicyGone) -> None:
     """Bring a deleted policy's bursts home; its account is kept."""
+    refused = stimulus.key in state.refused
     policy_accepted(state, stimulus.key)
     entry = state.policies.pop(stimulus.key, None)
-    if entry is None:
+    if entry is None and not refused:
         return
+    # One that was refused ever since this controller started has bursts of a predecessor's all the same.
     budgets.rules_changed(state, "Policy", stimulus.key)
     for burst in list(state.bursts.values()):
         if burst.burst.policy_key == stimulus.key:
             ending.end(state, burst, "Draining", POLICY_GONE)
-    demand.reassign(state, entry.policy.namespace)
+    if entry is not None:
+        demand.reassign(state, entry.policy.namespace)
 
 
 def target_seen(state: State, stimulus: TargetSeen) -> None:
