@@ -399,4 +399,4 @@ def test_when_all_of_a_queue_is_passed_through_for_the_new_ones(fresh: int, queu
     policy = engine.state.policies["bank/tasks"]
     engine.send(*seen(*(a_pod(f"t-{n:03d}") for n in range(queued))))
     policy.fresh = list(policy.queued)[:fresh]
-    assert queues._are_most(policy) is want  # noqa: SLF001 - which way is taken is seen in its time only
+    assert queues._are_most(policy) is want
