@@ -7,6 +7,7 @@ rule out counts as possible.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from burster.model.policies import LabelRule, Policy, WorkloadSelector
@@ -101,6 +102,7 @@ def _starts_meet(start: Start, pattern: str, other_start: Start, other: str) -> 
     return text.startswith(other_text) or other_text.startswith(text)
 
 
+@lru_cache(maxsize=1024)
 def starts(pattern: str) -> tuple[Start, ...]:
     """Return the beginnings of all names that a pattern can match, as far as they are written out; ``("", False)`` is any name."""
     found: list[Start] = []
