@@ -97,6 +97,8 @@ def explain_name(name: str) -> str:
     """Say that a name is not known, and which one was probably meant."""
     if name in _OTHER_WORDS:
         return f"{name} is not CEL: write {_OTHER_WORDS[name]}."
+    if name in FUNCTIONS:
+        return f"{name} is not used like this: write it as in {_example(name)}."
     group = _group_of(name)
     members = sorted({known[len(group) :].split(".")[0] for known in VARIABLES if known.startswith(group)})
     if group.rstrip(".") == name:
@@ -110,6 +112,20 @@ def explain_name(name: str) -> str:
     if close:
         return f"{name} is not known here: did you mean {_OTHER_WORDS.get(close[0], close[0])}?"
     return f"{name} is not known here; known are {', '.join(members)} and CEL's functions."
+
+
+def _example(function: str) -> str:
+    if function in {"all", "exists", "exists_one"}:
+        return f'pod.labels.{function}(key, key != "")'
+    if function in {"contains", "startsWith", "endsWith", "matches"}:
+        return f'pod.name.{function}("text")'
+    if function.startswith("get"):
+        return f'now.{function}("Europe/Berlin")'
+    return {
+        "has": "has(metrics.queue)",
+        "duration": 'duration("1h")',
+        "timestamp": 'timestamp("2026-11-30T18:00:00Z")',
+    }.get(function, f"{function}(pod.name)")
 
 
 def _group_of(name: str) -> str:

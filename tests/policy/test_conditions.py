@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burster.policy.condition_problems import FUNCTIONS
 from burster.policy.condition_types import TEXT_MAX, VARIABLES, point_at
 from burster.policy.conditions import Condition, ConditionError, Unknown, compile_condition
 
@@ -324,6 +325,22 @@ def test_an_int_beside_a_double_is_told_with_the_number_to_write(text: str, colu
     sign = text[column - 1 :].split(" ", maxsplit=1)[0].rstrip("-0123456789")
     assert error.column == column
     assert error.message == f"{sign} needs both sides of one type, and CEL never turns an int into a double: {fix}."
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_that_is_suggested_is_one_of_cels_and_its_example_works(name: str):
+    error = fails(f"{name}() == 1")
+    said, _, example = error.message.removesuffix(".").partition(": write it as in ")
+    assert said == f"{name} is not used like this"
+    assert f"{name}(" in example
+    metrics = {"all", "exists", "exists_one", "has", "contains", "startsWith", "endsWith", "matches"}
+    try:
+        compile_condition(example)
+    except ConditionError as wrong:
+        # fine but for its being no condition by itself
+        found = (name not in metrics, wrong.message.startswith("A condition is true or false"))
+        assert found == (True, True)
+    assert fails(f"{name}x() == 1").message in {f"{name}x is not known here: did you mean {one}?" for one in FUNCTIONS}
 
 
 def test_all_type_errors_are_told_at_once_and_the_first_one_is_the_error():

@@ -437,6 +437,24 @@ def test_a_window_that_is_one_is_taken(window: Window):
     assert is_open(window, ms("2026-07-06T12:00")) in {True, False}
 
 
+@pytest.mark.parametrize("name", ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"])
+def test_months_may_be_named(name: str):
+    number = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"].index(name) + 1
+    window = a_window(f"0 0 10 {name} *", f"0 0 20 {name.lower()} *", "UTC")
+    check_window(window)
+    assert is_open(window, ms(f"2026-{number:02}-15T00:00"))
+    assert not is_open(window, ms(f"2026-{number:02}-20T00:00"))
+
+
+@pytest.mark.parametrize("name", ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"])
+def test_weekdays_may_be_named(name: str):
+    number = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"].index(name)
+    window = a_window(f"0 8 * * {name}", f"0 9 * * {name.title()}", "UTC")
+    check_window(window)
+    assert is_open(window, ms(f"2026-07-{5 + number:02}T08:00"))
+    assert not is_open(window, ms(f"2026-07-{6 + number:02}T08:00"))
+
+
 def test_a_zone_is_found_by_its_name():
     assert zone_of("Asia/Tokyo") == ZoneInfo("Asia/Tokyo")
 
