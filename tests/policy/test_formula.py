@@ -395,3 +395,17 @@ def test_arithmetic_is_that_of_doubles(a: float, b: float, c: float):
     assert milli("max(a, b) - min(b, n)", **values) == int((max(a, b) - min(b, c)) * 1000)
     assert milli("a < b ? a : b", **values) == int(min(a, b) * 1000)
     assert milli("sum([a, b, n])", **values) == int((0.0 + a + b + c) * 1000)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in FUNCTIONS.items() if rule[1] == 1])
+def test_functions_of_one_thing_take_no_more_and_no_less(name: str):
+    predicate = FUNCTIONS[name][2]
+    assert fails(f"{name}(1, 2)" if predicate == "no" else f"{name}([1], {{#}}, 2)").message in {
+        f"{name} takes one argument, and 2 are given.",
+        "2 can't stand here: ) is expected.",
+    }
+    nothing = fails(f"{name}()").message
+    assert nothing in {
+        f"{name} takes one argument, and 0 are given.",
+        ") can't stand here: a number, a trigger's name or ( is expected.",
+    }
