@@ -1,4 +1,4 @@
-"""The VM sizes that a scenario offers where it names none of its own: Intel TDX sizes of Azure with their list prices.
+"""The VM sizes that a scenario offers where it names none of its own: Azure's Intel TDX sizes, and its one confidential GPU size.
 
 Used by scenarios only. The price is what the retail list said for Linux on demand in June 2026, per vCPU and hour; where the list
 has no price for a region the price is unknown, and burster refuses what it can't reserve. Live prices come from the cloud, never from
@@ -29,9 +29,23 @@ _PRICES: Final[dict[tuple[str, str, bool], dict[str, int]]] = {
     ("EC", "5", True): {"eastus2": 72_000},
 }
 
+_GPU_SIZE: Final = "Standard_NCC40ads_H100_v5"
+_GPU_PRICES: Final = {"eastus2": 8_820_000}
+
 
 def offering_of(target: Target, size: str) -> Offering | None:
-    """Return what a target offers under a size's name, or None for a size that is in no TDX series."""
+    """Return what a target offers under a size's name, or None for a size that is in no series known here."""
+    if size == _GPU_SIZE:
+        return Offering(
+            target=target.name,
+            provider=target.provider,
+            region=target.region,
+            size=size,
+            family="standardNCCadsH100v5Family",
+            resources=Resources(cpu_millicores=40_000, memory_bytes=320 * _GIB, gpus=1),
+            tee="SNP",
+            price_micro_usd_per_hour=_GPU_PRICES.get(target.region),
+        )
     match = _SIZE.fullmatch(size)
     if match is None:
         return None

@@ -3,16 +3,21 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from burster.cli.policy import app
 from burster.model.pods import Owner, Pod
 from burster.policy.compile import compile_documents
 from burster.policy.load import load_files
+from burster.simulator.cases.load import load_cases
+from burster.simulator.cases.run import run_case
+from burster.simulator.catalogue import offering_of
 
 
 LIBRARY = Path(__file__).parents[2] / "policies"
-FILES = sorted(LIBRARY.rglob("*.yaml"))
-#: regions in which the v6 TDX sizes have a price
-V6_REGIONS = {"eastus", "westeurope", "westus", "westus3"}
+CASES = sorted(LIBRARY.rglob("*.cases.yaml"))
+FILES = sorted(path for path in LIBRARY.rglob("*.yaml") if path not in CASES)
+USE_CASES = sorted({path.parent.name for path in FILES} - {"targets"})
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
@@ -39,18 +44,42 @@ def a_pod(name, namespace, owner="", labels=None):
 
 def test_every_policy_goes_to_targets_of_the_library_and_has_a_cap_in_count_and_money():
     targets = {target.name: target for target in library().targets}
-    assert len(library().policies) == 4
+    assert len(library().policies) == 19
     for each in library().policies:
         assert set(each.placement.targets) <= set(targets)
         assert each.limits.max_bursts
-        assert each.limits.budget.per_hour_micro_usd
+        assert each.limits.budget.per_hour_micro_usd or each.limits.budget.per_day_micro_usd
 
 
-def test_targets_are_where_their_sizes_have_a_price():
+def test_every_target_has_sizes_of_a_known_price_and_of_its_own_hardware():
     for target in library().targets:
-        assert target.region in V6_REGIONS
-        assert target.tees == ("TDX",)
-        assert all(size.endswith("es_v6") for size in target.sizes)
+        offered = target.catalogue or [offering_of(target, size) for size in target.sizes]
+        assert {one.size for one in offered if one is not None} == set(target.sizes)
+        priced = [one for one in offered if one is not None and one.price_micro_usd_per_hour is not None]
+        assert priced, f"nothing at {target.name} has a price"
+        assert {one.tee for one in priced} <= set(target.tees)
+
+
+def test_every_target_says_who_attests_and_what_is_run():
+    for target in library().targets:
+        assert target.trustee_url.startswith("https://")
+        assert target.initdata is not None
+        assert "*" not in target.allowed_namespaces
+
+
+def test_the_library_has_no_lint():
+    done = CliRunner().invoke(app, ["validate", str(LIBRARY), "--lint", "error"])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_each_use_case_has_policies_and_cases_that_hold_and_name_each_of_them(name):
+    (path,) = sorted((LIBRARY / name).glob("*.cases.yaml"))
+    file = load_cases(path)
+    results = [run_case(file, loaded) for loaded in file.cases]
+    assert [failure for result in results for failure in result.failures] == []
+    decided = {decision.policy for result in results for decision in result.decisions}
+    assert {policy.key for policy in file.policies} <= decided
 
 
 def test_the_classic_matches_its_deployments_pods_and_never_its_own_clones():

@@ -94,6 +94,8 @@ def workload_of(facts: WorkloadFacts, namespace: str) -> s.WorkloadSeen:
         runtime_class=facts.runtime_class,
         size=facts.size,
         owner=facts.owner,
+        images=facts.images,
+        secrets=facts.secrets,
     )
 
 

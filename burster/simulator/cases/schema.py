@@ -85,6 +85,8 @@ class WorkloadFacts(Strict):
     memory: Memory = Field(default="1Gi", description="Memory that one of its pods asks for.")
     runtime_class: str = Field(default="kata-remote", description="Its template's RuntimeClass.")
     size: str = Field(default="", description="Its template's machine_type.")
+    images: Names = Field(default=(), description="Its template's images.")
+    secrets: Names = Field(default=(), description="Secrets that its template refers to.")
     owner: str = Field(default="", description="Who else sets its number, as kind/name.")
 
 
