@@ -674,3 +674,15 @@ def test_who_is_on_its_way_is_known_by_the_reason_on_record(code: str) -> None:
     ending.end(engine.state, entry, "Draining", Reason(code=code, sentence=""))
     assert not entry.unwanted
     assert len(go_on(engine, 300_000)) == (1 if code == "PolicyBudget" else 0)
+
+
+def test_what_was_left_to_on_prem_is_forgotten_when_its_time_is_over_or_it_has_left() -> None:
+    engine, _ = crowded(idle_ms=0)
+    engine.send(s.PodSeen(pod=a_service_pod("other-1", "other", since=None)))
+    asked = Resources(cpu_millicores=1)
+    kept = {"bank/other-1": (engine.now + 10, asked, FEWER)}
+    engine.state.held_off = {**kept, "bank/nobody": (engine.now + 10, asked, FEWER)}
+    engine.send(s.Tick(kind="gc"), after_ms=9)
+    assert engine.state.held_off == kept
+    engine.send(s.Tick(kind="gc"), after_ms=1)
+    assert engine.state.held_off == {}
