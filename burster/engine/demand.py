@@ -115,7 +115,11 @@ def _told(verdict: Verdict, code: str) -> tuple[Verdict, str]:
 
 
 def say_unmatched(state: State) -> None:
-    """Tell pods that no policy is about them: once each, when every source has spoken."""
+    """Tell pods that no policy is about them: once each, when every source has spoken.
+
+    Each is told by itself, so that whoever asks about a pod finds its verdict. All of a namespace share one reason, and the verdict that
+    is remembered is one object for all: what 100,000 such pods keep is the pods themselves.
+    """
     reasons: dict[str, Reason] = {}
     for key in state.unmatched:
         entry = state.pods.get(key)
