@@ -167,7 +167,12 @@ def test_a_wrong_value_is_told_with_its_place(old, new, path, column, words):
 
 WRONG_TARGETS = {
     "a name that is too long": ("name: azure", f"name: {'a' * 64}", "metadata.name", "at most 63"),
-    "no sizes": ("  sizes: [Standard_DC4es_v6]\n", "", "spec.sizes", "is required for provider azure: Allowed VM sizes"),
+    "no sizes": (
+        "  sizes: [Standard_DC4es_v6]\n",
+        "",
+        "spec.sizes",
+        "is required for provider azure: Allowed VM sizes",
+    ),
     "empty sizes": ("sizes: [Standard_DC4es_v6]", "sizes: []", "spec.sizes", "is required for provider azure"),
     "a namespace": ("name: azure\n", "name: azure\n  namespace: bank\n", "", "for the whole cluster"),
     "a name for a subscription": (
