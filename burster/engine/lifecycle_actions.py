@@ -11,6 +11,7 @@ import msgspec
 
 from burster.engine import budgets
 from burster.engine.answers import Grant
+from burster.engine.costs import real_cost_micro_usd, running_vms, unbooked_since_ms
 from burster.engine.lifecycle import ANSWERING
 from burster.engine.offer_index import quota_keys
 from burster.engine.offerings import family_of
@@ -299,11 +300,6 @@ def watch_lease(state: State, entry: BurstEntry) -> None:
     state.at(due_ms - renew_before_ms(entry) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
 
 
-def running_vms(entry: BurstEntry) -> int:
-    """Return how many VMs are paid for now: one at least, as one is always expected."""
-    return max(1, sum(end_ms is None for _, end_ms in entry.vms.values()))
-
-
 def cover_running(state: State, entry: BurstEntry) -> None:
     """Raise the reservation to what is certain to be spent: so far, and by every VM there is until the lease and the drain are over.
 
@@ -330,7 +326,7 @@ def book_spent(state: State, entry: BurstEntry) -> None:
         return
     part = min(spent, entry.held_micro_usd)
     entry.held_micro_usd -= part
-    since_ms = _unbooked_since_ms(entry)
+    since_ms = unbooked_since_ms(entry)
     entry.booked_micro_usd += spent
     entry.booked_until_ms = state.now_ms
     budgets.release(state, *where(entry), part)
@@ -348,29 +344,6 @@ def book_again(state: State, entry: BurstEntry) -> None:
 def settle(state: State, entry: BurstEntry) -> int:
     """Settle what is not booked yet of what a burst has cost, at its end; return the whole."""
     cost = max(real_cost_micro_usd(state, entry), entry.booked_micro_usd)
-    budgets.settle(state, *where(entry), cost - entry.booked_micro_usd, state.now_ms, _unbooked_since_ms(entry))
+    budgets.settle(state, *where(entry), cost - entry.booked_micro_usd, state.now_ms, unbooked_since_ms(entry))
     entry.booked_micro_usd, entry.booked_until_ms = cost, state.now_ms
     return cost
-
-
-def _unbooked_since_ms(entry: BurstEntry) -> int | None:
-    starts = [start_ms for start_ms, _ in entry.vms.values() if start_ms is not None]
-    return entry.booked_until_ms or min(starts, default=entry.burst.status.placed_at_ms)
-
-
-def real_cost_micro_usd(state: State, entry: BurstEntry, since_ms: int = 0) -> int:
-    """Return what the burst's VMs cost until now, or from ``since_ms`` until now: each from its creation to its confirmed end, rounded up.
-
-    Where the cloud could not be asked while the pod was there, or the pod ran and no VM was ever seen (it came and went while the
-    controller was down), the time since the pod was placed is taken: never less than the truth.
-    """
-    price = entry.burst.spec.price_micro_usd_per_hour
-    if entry.vms or (entry.vms_known and not entry.ran):
-        return sum(
-            cost_micro_usd(
-                price, max(0, (state.now_ms if end_ms is None else end_ms) - max(since_ms, start_ms or state.now_ms))
-            )
-            for start_ms, end_ms in entry.vms.values()
-        )
-    placed_at = entry.burst.status.placed_at_ms
-    return 0 if placed_at is None else cost_micro_usd(price, max(0, state.now_ms - max(since_ms, placed_at)))

@@ -8,8 +8,9 @@ their next sync: ``replica_scale`` looks at ``drained``.
 
 from burster.engine import budgets, ending
 from burster.engine.budget_reasons import drain_reason, reached
+from burster.engine.costs import real_cost_micro_usd
 from burster.engine.lifecycle import ACTIVE, ANSWERING
-from burster.engine.lifecycle_actions import real_cost_micro_usd, where
+from burster.engine.lifecycle_actions import where
 from burster.engine.money import WindowKind
 from burster.engine.scaler import ScaleBook
 from burster.engine.scopes import Scope

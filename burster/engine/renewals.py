@@ -8,6 +8,7 @@ granted before the claim may be: a new burst doesn't wait for a lease that has m
 
 from burster.engine import budgets, ending
 from burster.engine import lifecycle_actions as actions
+from burster.engine.costs import running_vms
 from burster.engine.lifecycle import ANSWERING
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
@@ -50,7 +51,7 @@ def _extension_ms(state: State, entry: BurstEntry) -> int:
 
 def _next_micro_usd(entry: BurstEntry, extension_ms: int) -> int:
     """Return what the next lease period costs at most: for each VM that is there, and for one at least."""
-    return actions.running_vms(entry) * cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
+    return running_vms(entry) * cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
 
 
 def _renew(state: State, entry: BurstEntry, extension_ms: int, wanted: int) -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 
 from burster.engine import ACTIVE, State
-from burster.engine.lifecycle_actions import real_cost_micro_usd
+from burster.engine.costs import real_cost_micro_usd
 from burster.engine.money import limits_of
 from burster.engine.state import BurstEntry
 from burster.model.decisions import Decision
