@@ -545,3 +545,33 @@ def test_a_snapshot_goes_on_as_the_state_it_was_made_of():
             theirs.decisions,
             theirs.spends,
         )
+
+
+def test_a_workload_that_goes_with_its_policy_is_settled_and_forgotten():
+    world = Cluster()
+    world.reads(2)
+    world.run(30)
+    gone = s.WorkloadGone(namespace="bank", kind="Deployment", name="cloud-deployment")
+    world.send(s.PolicyGone(key=KEY), gone, after_ms=60_000)
+    assert world.state.scale_books == {}
+    assert world.state.scopes["Policy", KEY].account.outstanding_micro_usd == 0
+    assert sum(one.micro_usd for one in world.spends) > 0
+
+
+def test_a_replica_that_does_not_go_is_paid_for_in_advance_all_the_same():
+    world = an_engine(a_scaling_policy(limits=Limits(budget=Budget(per_day_micro_usd=150_000))))
+    world.send(read(1))
+    world.send(s.ScaleSet(policy=KEY, replicas=1), cloud(1))
+    for _ in range(10):
+        world.send(read(1, at=world.now + 300_000), after_ms=300_000)
+    (lease,) = world.state.scale_books[KEY].leases
+    assert lease.ending
+    assert lease.until_ms == T0 + 3_300_000
+    world.send(cloud(0, status=1), after_ms=300_000)  # its number is 0, and its pod hangs
+    (lease,) = world.state.scale_books[KEY].leases
+    ahead = 120_000 * (600_000 + 300_000) // 3_600_000
+    assert lease.held_micro_usd == ahead
+    assert lease.until_ms == world.now + 300_000 + 300_000
+    world.send(cloud(0), after_ms=1_000)
+    assert world.state.scale_books[KEY].leases == []
+    assert world.state.policies[KEY].scope.account.outstanding_micro_usd == 0
