@@ -4,7 +4,6 @@ Called by ``replicas``. Pods that wait are answered by spare clones first (``que
 particular, through the same gates. What is too many goes the ordinary way (``releases``); a clone that answers a pod is never too many.
 """
 
-
 from burster.engine import metrics, replica_gates, replica_words, storms
 from burster.engine.answers import Grant, Refusal
 from burster.engine.lifecycle import ANSWERING
