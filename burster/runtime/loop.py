@@ -12,7 +12,7 @@ import structlog
 
 from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
-from burster.model.instructions import Instruction, RecordBurst
+from burster.model.instructions import Instruction, PublishSignal, RecordBurst, SetScale
 from burster.model.stimuli import InstructionFailed, LedgerHealth, Spend, Stimulus
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
@@ -109,12 +109,13 @@ class Loop:
         try:
             self._ledger.append_step(now_ms, batch, result.decisions, self._unwritten)
         except LedgerUnwritableError as error:
-            if self._writable:
+            unaware = self._writable
+            if unaware:
                 # Said once: telling the engine after each step that fails would make the next step at once, for ever.
                 _log.error("ledger.unwritable", message=str(error))
                 self._bus.post(LedgerHealth(writable=False, message=str(error)))
             self._writable = False
-            return self._without_new_bursts(result, str(error))
+            return self._without_beginnings(result, str(error), unaware=unaware)
         self._unwritten.clear()
         if not self._writable:
             self._writable = True
@@ -122,22 +123,27 @@ class Loop:
             self._bus.post(LedgerHealth(writable=True))
         return list(result.instructions)
 
-    def _without_new_bursts(self, result: StepResult, message: str) -> list[Instruction]:
+    def _without_beginnings(self, result: StepResult, message: str, *, unaware: bool) -> list[Instruction]:
+        """Hand back what would begin something. ``unaware``: the engine did not know yet, so a number may be one that goes up."""
         kept: list[Instruction] = []
         for instruction in result.instructions:
             if isinstance(instruction, RecordBurst):
-                self._bus.post(
-                    InstructionFailed(
-                        instruction="RecordBurst",
-                        key=instruction.key,
-                        subject=instruction.burst.key,
-                        kind="Unauthorized",
-                        code="LedgerNotWritable",
-                        message=message,
-                    )
-                )
+                subject = instruction.burst.key
+            elif unaware and isinstance(instruction, SetScale | PublishSignal):
+                subject = instruction.policy
             else:
                 kept.append(instruction)
+                continue
+            self._bus.post(
+                InstructionFailed(
+                    instruction=type(instruction).__name__,
+                    key=instruction.key,
+                    subject=subject,
+                    kind="Unauthorized",
+                    code="LedgerNotWritable",
+                    message=message,
+                )
+            )
         return kept
 
 

@@ -8,6 +8,9 @@ from burster.engine import StepResult
 from burster.ledger import LedgerUnwritableError
 from burster.model import stimuli as s
 from burster.model.instructions import Instruction
+from burster.model.pods import Resources
+from burster.model.scaling import Scaling
+from burster.model.triggers import ExternalTrigger, WorkloadRef
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.loop import Loop
@@ -85,6 +88,26 @@ class Rig:
         raise AssertionError("the loop keeps itself busy")
 
 
+CLOUD = WorkloadRef(name="cloud")
+
+
+def seen(replicas: int) -> s.WorkloadSeen:
+    return s.WorkloadSeen(
+        namespace="bank",
+        kind="Deployment",
+        name="cloud",
+        replicas=replicas,
+        status_replicas=replicas,
+        ready_replicas=replicas,
+        requests=Resources(cpu_millicores=1_000, memory_bytes=1 << 30),
+        runtime_class="kata-remote",
+    )
+
+
+def read(rig: Rig, value_milli: int) -> s.MetricRead:
+    return s.MetricRead(policy="bank/scale", trigger="x", at_ms=rig.clock.now, value_milli=value_milli)
+
+
 async def test_a_decision_is_written_down_before_it_is_carried_out() -> None:
     rig = Rig()
     order: list[str] = []
@@ -109,6 +132,31 @@ async def test_while_the_ledger_is_full_nothing_begins_and_the_loop_does_not_spi
     rig.tell(s.Tick(kind="evaluate"))
     rig.settle()
     assert rig.executor.kinds() == ["RecordBurst"], "a tick finds out that it can be written again"
+
+
+async def test_a_number_that_could_not_be_written_down_is_held_back_once_and_one_that_ends_work_never() -> None:
+    rig = Rig()
+    scaled = a_policy(
+        "scale",
+        strategy="Scale",
+        triggers=(ExternalTrigger(name="x"),),
+        scaling=Scaling(target=CLOUD, restore_to_original=True),
+    )
+    rig.tell(s.PolicySeen(policy=scaled), seen(0), read(rig, 2_000))
+    assert rig.executor.kinds() == ["SetScale"]
+    rig.tell(s.ScaleSet(policy="bank/scale", replicas=1), seen(1))
+    rig.executor.asked.clear()
+    rig.ledger.full = True
+    rig.clock.now += 15_000
+    rig.tell(read(rig, 3_000))
+    assert rig.executor.kinds() == []
+    rig.settle()
+    assert not rig.loop.state.writable
+    rig.tell(s.PolicyGone(key="bank/scale"))
+    rig.clock.now += 60_000
+    rig.tell(s.Tick(kind="evaluate"))
+    assert rig.executor.kinds() == ["SetScale"], "what ends goes on"
+    assert rig.executor.asked[-1].replicas == 0
 
 
 async def test_what_ends_goes_on_and_its_cost_is_written_later() -> None:
