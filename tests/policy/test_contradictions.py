@@ -382,6 +382,7 @@ POSSIBLE = {
     "a class": (by(name_pattern="[ab|]c"), by(name_pattern="ac")),
     "a class that is turned round": (by(name_pattern="[^]a]c"), by(name_pattern="bc")),
     "an escaped bracket in a class": (by(name_pattern=r"[\]|x]b"), by(name_pattern="xb")),
+    "a bracket and a bar in a class that is turned round": (by(name_pattern="[^]|x]b"), by(name_pattern="cb")),
     "an escape with a meaning": (by(name_pattern=r"\w-x"), by(name_pattern="a-x")),
     "one of the alternatives": (by(name_pattern="a.*|b.*"), by(name_pattern="b-x|c")),
     "groups within groups": (by(name_pattern="a(b(c|d)|e)f"), by(name_pattern="abdf")),
