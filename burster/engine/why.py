@@ -23,7 +23,6 @@ from burster.model.triggers import Trigger
 
 #: How many different kinds of waiting pods are looked at for a policy's chain.
 _SHAPES_MAX = 8
-_HOLDS = "Holds"
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +92,7 @@ def _not_queued(state: State, entry: PodEntry, policy: PolicyEntry) -> str:
 
 def _link(check: str, about: str, refusal: Refusal | None, good: str) -> Link:
     if refusal is None:
-        return Link(check=check, about=about, holds=True, reason=Reason(code=_HOLDS, sentence=good))
+        return Link(check=check, about=about, holds=True, reason=Reason(code="Holds", sentence=good))
     return Link(check=check, about=about, holds=False, reason=refusal.reason, waits=refusal.verdict == "Wait")
 
 

@@ -48,6 +48,7 @@ _COMPUTED: Final[dict[str, tuple[str, ...]]] = {
         for what in ("MaxBursts", "LaunchRate", "ProviderShare", "MaxVcpus", "Budget")
     },
     "reason.code": (),  # the same
+    "'TriggerActive' if fact.active else 'TriggerInactive'": ("TriggerActive", "TriggerInactive"),
     "stimulus.code or f'Sandbox{stimulus.kind}'": ("Sandbox…",),
     "stimulus.code or stimulus.kind": ("(the refusal's own code)",),
     "code or 'Capacity'": (),  # told inside CapacityRefused
@@ -161,6 +162,12 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete`, and the grace has passed."),
     "VmLeftBehind": ("Sweep", "Told once; the burst stays in Releasing, and its money reserved, until the VM is gone."),
     "VmUnclaimed": ("Sweep", "Told once; the VM is left alone."),
+    # of the chain that `burster why POLICY` shows
+    "Holds": ("in a chain only", "This check stands in nothing's way."),
+    "Budget": ("in a chain only", "What of a budget is spent and reserved."),
+    "TriggerActive": ("in a chain only", "The trigger is above its activation value."),
+    "TriggerInactive": ("in a chain only", "The trigger is not above its activation value: it calls for nothing."),
+    "Answered": ("in a chain only", "A burst answers the pod already."),
 }  # fmt: skip
 
 
