@@ -97,6 +97,9 @@ def admit(state: State, entry: PodEntry) -> None:
         _say_too_young(state, entry, policy.policy, due)
     elif failures and entry.verdict != ("Wait", "BackingOff") and rested_at > state.now_ms:
         _say_backing_off(state, entry, failures, due)
+    elif entry.verdict is None:
+        sentence = "It was not as it had been decided on, or its record could not be written: it is looked at anew in a moment."
+        say(state, entry, "Wait", Reason(code="ReadAnew", sentence=sentence, numbers={"due_ms": due}))
     state.at(due, "age", pod.key)
 
 

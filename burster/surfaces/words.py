@@ -49,6 +49,7 @@ _CHANGES: Final = {
     "BudgetDrain": "The next hour, day or month, a larger budget, or a larger drainAtPercent.",
     **_SCOPED,
     "BackingOff": "Time: it is tried again when the pause after the last failure has passed.",
+    "ReadAnew": "Time: it is looked at again within seconds.",
     "WorkloadFailing": "A launch of the workload that succeeds: one of its pods is tried at a time, after a pause.",
     "RoomOnPrem": "An on-prem node that takes it; it may burst again when the time that it is left to on-prem has passed.",
     "WaitIsCheaper": "A longer queue on-prem, a lower price, a larger wait.valuePerHour, or the wait.maxWait in the policy passing.",

@@ -349,3 +349,11 @@ def test_two_engines_told_the_same_in_one_batch_or_one_by_one_end_alike() -> Non
         one_by_one.send(fact)
     assert at_once.decisions == one_by_one.decisions
     assert at_once.instructions == one_by_one.instructions
+
+
+def test_a_pod_that_is_to_be_read_anew_is_told_so(ready: Engine) -> None:
+    ready.send(s.PodSeen(pod=a_pod()))
+    ready.send(failed(ready, "RecordBurst", "Conflict"))
+    told = ready.decisions[-1]
+    assert (told.verdict, told.subject, told.reasons[0].code) == ("Wait", "bank/task-1", "ReadAnew")
+    assert told.reasons[0].numbers == {"due_ms": ready.now + 5_000}

@@ -70,7 +70,7 @@ _REFUSALS_HEAD: Final = (
 
 _REFUSALS: Final = (
     "NoPolicy", "NotByPods", "FilteredOut", "CountedForReplicas", "NoBurstsOfItsOwn",
-    "TooYoung", "TooFew", "BackingOff", "WorkloadFailing", "RoomOnPrem",
+    "TooYoung", "TooFew", "BackingOff", "ReadAnew", "WorkloadFailing", "RoomOnPrem",
     "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome",
     "PolicyRefused", "Paused", "StrategyNotAvailable", "Blackout", "OutsideWindows",
     "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "PolicyLaunchRate", "CloneWouldRunTwice",
