@@ -257,9 +257,7 @@ def released(state: State, entry: BurstEntry) -> None:
 def drop(state: State, entry: BurstEntry, reason: Reason) -> None:
     """Forget a burst whose record was never written: nothing exists of it, and its money comes back whole."""
     burst = entry.burst
-    state.decide(
-        "Fail", reason, policy=burst.policy_key, subject=burst.subject, burst=burst.key
-    )
+    state.decide("Fail", reason, policy=burst.policy_key, subject=burst.subject, burst=burst.key)
     give_back(state, entry)
     state.forget(burst.key)
 
