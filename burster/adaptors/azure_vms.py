@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import orjson
 
 from burster.adaptors.cluster_api import KubeApi
-from burster.engine.vms import VM_PREFIX, stem_of, vm_stem
+from burster.engine.bursts.vms import VM_PREFIX, stem_of, vm_stem
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
 from burster.model.offerings import Vm

@@ -15,7 +15,7 @@ from burster.cli.policy_files import Paths, problem_json
 from burster.files import open_named
 from burster.policy.compile import compile_documents
 from burster.policy.convert import KEDA_VERSION, KINDS, Conversion, convert_text, one_text
-from burster.policy.convert_notes import Converted
+from burster.policy.convert.notes import Converted
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import FILE_BYTES_MAX, STDIN, SUFFIXES, load_text
 

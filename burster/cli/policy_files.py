@@ -16,7 +16,7 @@ from burster.files import open_named
 from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
 from burster.policy.errors import PolicyErrors, Problem
-from burster.policy.lint_base import Known
+from burster.policy.lint.base import Known
 from burster.policy.load import FILE_BYTES_MAX, STDIN, Document, load_files, load_text
 
 

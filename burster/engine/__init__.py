@@ -1,6 +1,6 @@
 """The pure core: step(state, stimuli, now) -> state, instructions, decisions."""
 
-from burster.engine.lifecycle import ACTIVE, ANSWERING, EDGES
+from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING, EDGES
 from burster.engine.state import State
 from burster.engine.step import REQUIRED_SOURCES, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
 

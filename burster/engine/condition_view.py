@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Final
 
-from burster.engine import metrics
-from burster.engine.money import WindowKind
+from burster.engine.accounting.money import WindowKind
+from burster.engine.numbers import metrics
 from burster.engine.state import PolicyEntry, State
 from burster.model.limits import Budget
 from burster.model.pods import Pod

@@ -9,9 +9,9 @@ from bisect import insort
 from functools import lru_cache
 from typing import Final
 
-from burster.engine import storms
+from burster.engine.bursts import storms
 from burster.engine.matching import Matcher
-from burster.engine.offerings import could_hold
+from burster.engine.offers.offerings import could_hold
 from burster.engine.shapes import excluded_by, has_filters, shape_of
 from burster.engine.state import PodEntry, PolicyEntry, QueueKey, State
 from burster.model.decisions import Reason, Verdict

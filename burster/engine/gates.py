@@ -15,15 +15,16 @@ stands against the other targets is told after it. Called by ``queues`` for queu
 from collections.abc import Sequence
 from functools import lru_cache
 
-from burster.engine import budgets, eligibility, room
+from burster.engine import eligibility
+from burster.engine.accounting import budgets, room
+from burster.engine.accounting.money import worst_case_micro_usd
 from burster.engine.answers import Grant, Refusal
+from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
-from burster.engine.money import worst_case_micro_usd
-from burster.engine.offerings import Choice, ranked, still_has_room, targets_in_order
-from burster.engine.placement import choose_strategy, why_strategy
+from burster.engine.offers.offerings import Choice, ranked, still_has_room, targets_in_order
+from burster.engine.offers.placement import choose_strategy, why_strategy
+from burster.engine.releasing.wait import wait_gate
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
-from burster.engine.storms import breaker_gate
-from burster.engine.wait import wait_gate
 from burster.model.bursts import BurstStrategy
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering

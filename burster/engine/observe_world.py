@@ -2,12 +2,16 @@
 
 from typing import Final
 
-from burster.engine import budgets, capacity, demand, ending, releases, storms, wait
-from burster.engine import lifecycle_actions as actions
+from burster.engine import demand
+from burster.engine.accounting import budgets
+from burster.engine.bursts import ending, storms
+from burster.engine.bursts import lifecycle_actions as actions
+from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
-from burster.engine.lifecycle import ACTIVE, ANSWERING
 from burster.engine.observe_rules import policy_accepted
-from burster.engine.offer_index import join_offerings, quota_keys
+from burster.engine.offers import capacity
+from burster.engine.offers.offer_index import join_offerings, quota_keys
+from burster.engine.releasing import releases, wait
 from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason

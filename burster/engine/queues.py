@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from burster.engine import demand, offerings
+from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.answers import Grant, Refusal
+from burster.engine.bursts.lifecycle_actions import start
 from burster.engine.gates import again, judge
-from burster.engine.lifecycle_actions import start
+from burster.engine.offers import offerings
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
 from burster.engine.turns import Turns
 from burster.model.decisions import Reason

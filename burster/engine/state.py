@@ -6,13 +6,13 @@ from typing import Final, Literal
 
 import msgspec
 
+from burster.engine.accounting.money import Account
+from burster.engine.accounting.scopes import NO_LIMITS, Scope
 from burster.engine.answers import Refusal
-from burster.engine.lifecycle import edge_allowed
+from burster.engine.bursts.lifecycle import edge_allowed
 from burster.engine.matching import Matcher
-from burster.engine.money import Account
-from burster.engine.offer_index import Narrowing, OfferIndex
-from burster.engine.scaler import Reading, ScaleBook, Scaler
-from burster.engine.scopes import NO_LIMITS, Scope
+from burster.engine.numbers.scaler import Reading, ScaleBook, Scaler
+from burster.engine.offers.offer_index import Narrowing, OfferIndex
 from burster.engine.shapes import Shape
 from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Decision, Reason, Verdict

@@ -21,13 +21,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import budgets, demand, eligibility, metrics, outcomes, policy_status, queues, replicas, sweeping
-from burster.engine import observe_bursts as bursts
-from burster.engine import observe_pods as cloud_pods
+from burster.engine import demand, eligibility, policy_status, queues
 from burster.engine import observe_rules as rules
 from burster.engine import observe_world as world
-from burster.engine.adoption import restore_breaker, resume
-from burster.engine.releases import release
+from burster.engine.accounting import budgets
+from burster.engine.bursts import observe_bursts as bursts
+from burster.engine.bursts import observe_pods as cloud_pods
+from burster.engine.bursts import outcomes, sweeping
+from burster.engine.bursts.adoption import restore_breaker, resume
+from burster.engine.numbers import metrics, replicas
+from burster.engine.releasing.releases import release
 from burster.engine.state import State
 from burster.engine.timers import fire_due
 from burster.model import stimuli as s

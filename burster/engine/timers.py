@@ -4,8 +4,10 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-from burster.engine import demand, ending, overspend, renewals
-from burster.engine import lifecycle_actions as actions
+from burster.engine import demand
+from burster.engine.accounting import overspend, renewals
+from burster.engine.bursts import ending
+from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import ForgetBurst, MarkVerified, PlacePod, RecordBurst

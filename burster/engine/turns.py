@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Iterable
 from typing import Final
 
-from burster.engine.money import limits_of
+from burster.engine.accounting.money import limits_of
 from burster.engine.state import PolicyEntry, State
 
 

@@ -6,15 +6,17 @@ Called by `burster why`, by tests and by whoever shows a state to people. Looks 
 
 import msgspec
 
-from burster.engine import budgets, eligibility, metrics, room
+from burster.engine import eligibility
+from burster.engine.accounting import budgets, room
+from burster.engine.accounting.money import limits_of
+from burster.engine.accounting.scopes import Scope
 from burster.engine.answers import Refusal
+from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
 from burster.engine.gates import judge, target_gates
-from burster.engine.money import limits_of
-from burster.engine.offerings import ranked, targets_in_order
-from burster.engine.scopes import Scope
+from burster.engine.numbers import metrics
+from burster.engine.offers.offerings import ranked, targets_in_order
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
-from burster.engine.storms import breaker_gate
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.quantities import format_duration_ms, format_micro_usd

@@ -6,8 +6,8 @@ Called at the end of a demo and by crash tests. Every check says how it was foun
 from collections.abc import Callable, Sequence
 
 from burster.engine import initial_state, step
-from burster.engine.money import limits_of, window_of
-from burster.engine.vms import stem_of, vm_stem
+from burster.engine.accounting.money import limits_of, window_of
+from burster.engine.bursts.vms import stem_of, vm_stem
 from burster.lab.arm.billing import BilledVm
 from burster.lab.cluster.runs import Run
 from burster.lab.demo_result import Invariant

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
-from burster.policy.schema_base import RULES
+from burster.policy.schema.base import RULES
 
 
 PRESERVED: Final = "x-kubernetes-preserve-unknown-fields"

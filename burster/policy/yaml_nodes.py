@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from burster.policy import scalars
+from burster.policy.fields import scalars
 
 
 DEPTH_MAX: Final = 40

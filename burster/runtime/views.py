@@ -3,8 +3,8 @@
 from collections import deque
 
 from burster.engine import ACTIVE, State
-from burster.engine.costs import real_cost_micro_usd
-from burster.engine.money import limits_of
+from burster.engine.accounting.costs import real_cost_micro_usd
+from burster.engine.accounting.money import limits_of
 from burster.engine.state import BurstEntry
 from burster.model.decisions import Decision
 from burster.model.limits import Budget

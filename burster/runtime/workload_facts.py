@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from burster.engine.replica_gates import workload_of
+from burster.engine.numbers.replica_gates import workload_of
 from burster.model.errors import RemoteError
 from burster.model.policies import Policy
 from burster.model.stimuli import Stimulus

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from burster.engine.vms import vm_stem
+from burster.engine.bursts.vms import vm_stem
 from burster.model.offerings import Offering, Quota, Vm
 from burster.model.quantities import MILLIS_PER_HOUR, cost_micro_usd
 from burster.model.targets import Target

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from burster.engine import REQUIRED_SOURCES, StepResult, initial_state, next_due_ms, step
-from burster.engine.replica_gates import workload_of
+from burster.engine.numbers.replica_gates import workload_of
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.errors import BursterError

@@ -23,7 +23,7 @@ from burster.model.quantities import (
 )
 from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
-from burster.policy.compile_limits import compile_caps
+from burster.policy.compile.limits import compile_caps
 from burster.policy.errors import PolicyErrors
 from burster.policy.load import Document, load_files
 from burster.policy.problems import problem_at

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 from burster.policy.fields import DnsLabel, DurationBetween, Usd
-from burster.policy.schema_base import Strict
-from burster.policy.schema_limits import CapsSpec
+from burster.policy.schema.base import Strict
+from burster.policy.schema.limits import CapsSpec
 from burster.simulator.cloud_model import FAILURE_MIX, FAULTS
 from burster.simulator.onprem import Scoring
 from burster.simulator.traces.load import FormatChoice

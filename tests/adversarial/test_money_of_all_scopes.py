@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from burster.engine import budgets
-from burster.engine.money import limits_of, window_of
+from burster.engine.accounting import budgets
+from burster.engine.accounting.money import limits_of, window_of
 from burster.engine.state import State
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits

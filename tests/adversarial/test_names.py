@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from burster.engine.vms import stem_of, vm_stem
+from burster.engine.bursts.vms import stem_of, vm_stem
 from burster.model import stimuli as s
 from tests.support.builders import Engine, a_pod, a_service_pod
 

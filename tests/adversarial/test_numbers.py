@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from burster.engine.money import Account, window_of, worst_case_micro_usd
+from burster.engine.accounting.money import Account, window_of, worst_case_micro_usd
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
 from burster.model.offerings import Offering, Quota

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from burster.engine.capacity import refusal_of, remember
-from burster.engine.offer_index import place_of, price_of, quota_keys
-from burster.engine.offerings import crowded_places, ranked
+from burster.engine.offers.capacity import refusal_of, remember
+from burster.engine.offers.offer_index import place_of, price_of, quota_keys
+from burster.engine.offers.offerings import crowded_places, ranked
 from burster.engine.state import State, TargetEntry
 from burster.model import stimuli as s
 from burster.model.decisions import Reason

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from burster.engine.lifecycle import EDGES
+from burster.engine.bursts.lifecycle import EDGES
 from burster.ledger import Ledger
 from burster.surfaces.words import _BY_VERDICT
 from tools.reference import reasons

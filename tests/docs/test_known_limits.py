@@ -6,7 +6,7 @@ import pytest
 
 from burster.adaptors.azure_vms import TargetBook
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
-from burster.engine.vms import vm_stem
+from burster.engine.bursts.vms import vm_stem
 from burster.model import stimuli as s
 from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod

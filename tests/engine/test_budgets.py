@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.engine import budgets
-from burster.engine.budgets import scope_of, scopes_of
-from burster.engine.scopes import Scope
+from burster.engine.accounting import budgets
+from burster.engine.accounting.budgets import scope_of, scopes_of
+from burster.engine.accounting.scopes import Scope
 from burster.model import stimuli as s
 from burster.model.bursts import Burst, BurstSpec, BurstStatus
 from burster.model.limits import Budget, LaunchRate, Limits

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from burster.engine import budgets
-from burster.engine.scopes import Scope
+from burster.engine.accounting import budgets
+from burster.engine.accounting.scopes import Scope
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
 from burster.model.limits import Budget, Limits

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from burster.engine.budgets import fair_order, reserve
+from burster.engine.accounting.budgets import fair_order, reserve
 from burster.engine.turns import Turns
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits

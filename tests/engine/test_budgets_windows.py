@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burster.engine.money import Account, Window, WindowKind, limits_of, window_of, worst_case_micro_usd
+from burster.engine.accounting.money import Account, Window, WindowKind, limits_of, window_of, worst_case_micro_usd
 from burster.model.limits import Budget
 
 

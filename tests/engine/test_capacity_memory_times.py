@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from burster.engine import capacity, cooling
+from burster.engine.offers import capacity, cooling
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
 from burster.model.offerings import Offering, Quota

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from burster.engine.accounting.room import for_one_more, for_share, for_vcpus
+from burster.engine.accounting.scopes import Scope
 from burster.engine.answers import Refusal
-from burster.engine.room import for_one_more, for_share, for_vcpus
-from burster.engine.scopes import Scope
 from burster.model import stimuli as s
 from burster.model.limits import LaunchRate, Limits
 from burster.model.policies import Placement

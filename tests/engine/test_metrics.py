@@ -2,7 +2,7 @@
 
 import pytest
 
-from burster.engine import metrics
+from burster.engine.numbers import metrics
 from burster.model import stimuli as s
 from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Behavior, Direction, Scaling

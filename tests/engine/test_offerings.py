@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from burster.engine.capacity import forget_old, refusal_of, remember, thaws_at_ms
-from burster.engine.offer_index import OfferIndex, join_offerings, narrowing_of, place_of, price_of, quota_keys
-from burster.engine.offerings import (
+from burster.engine.offers.capacity import forget_old, refusal_of, remember, thaws_at_ms
+from burster.engine.offers.offer_index import OfferIndex, join_offerings, narrowing_of, place_of, price_of, quota_keys
+from burster.engine.offers.offerings import (
     could_hold,
     crowded_places,
     family_of,
@@ -15,7 +15,7 @@ from burster.engine.offerings import (
     targets_in_order,
     why_none_holds,
 )
-from burster.engine.placement import choose_strategy, why_strategy
+from burster.engine.offers.placement import choose_strategy, why_strategy
 from burster.engine.state import State
 from burster.model import stimuli as s
 from burster.model.decisions import Reason

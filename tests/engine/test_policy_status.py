@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from burster.engine.numbers.scaler import Scaler
 from burster.engine.policy_status import APART_MS
-from burster.engine.scaler import Scaler
 from burster.model import stimuli as s
 from burster.model.decisions import Reason
 from burster.model.instructions import WritePolicyStatus

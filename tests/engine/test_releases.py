@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.engine import ending, next_due_ms, releases
-from burster.engine.release_candidates import minus
+from burster.engine import next_due_ms
+from burster.engine.bursts import ending
+from burster.engine.releasing import releases
+from burster.engine.releasing.release_candidates import minus
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.decisions import Decision, Reason

@@ -3,8 +3,8 @@
 import pytest
 
 from burster.engine.autoscale.arithmetic import Combined
-from burster.engine.metrics import Fact
-from burster.engine.proposing import Replicas, describe, propose, weigh
+from burster.engine.numbers.metrics import Fact
+from burster.engine.numbers.proposing import Replicas, describe, propose, weigh
 from burster.model.scaling import Fallback, Scaling, ScalingModifiers
 from burster.model.triggers import ExternalTrigger, ResourceTrigger, WorkloadRef
 from tests.support.builders import a_policy

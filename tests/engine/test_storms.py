@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.engine import storms
+from burster.engine.bursts import storms
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
 from burster.model.pods import Resources

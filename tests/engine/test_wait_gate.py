@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from burster.engine import wait
 from burster.engine.answers import Refusal
+from burster.engine.releasing import wait
 from burster.model import stimuli as s
 from burster.model.pods import Pod
 from burster.model.policies import Wait

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.engine.offer_index import OfferIndex, narrowing_of
+from burster.engine.offers.offer_index import OfferIndex, narrowing_of
 from burster.model import stimuli as s
 from burster.model.pods import Resources
 from tests.perf.conftest import Note

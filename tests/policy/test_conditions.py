@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burster.policy.condition_problems import FUNCTIONS
-from burster.policy.condition_types import TEXT_MAX, VARIABLES, point_at
 from burster.policy.conditions import Condition, ConditionError, Unknown, compile_condition
+from burster.policy.conditions.problems import FUNCTIONS
+from burster.policy.conditions.types import TEXT_MAX, VARIABLES, point_at
 
 
 NOON = datetime(2026, 7, 6, 12, 0, tzinfo=UTC)

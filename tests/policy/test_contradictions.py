@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burster.model.policies import LabelRule, WorkloadSelector
-from burster.policy.ambiguity import overlap, starts
 from burster.policy.compile import compile_documents
+from burster.policy.compile.ambiguity import overlap, starts
 from burster.policy.errors import PolicyErrors
+from burster.policy.fields.patterns import check_pattern
 from burster.policy.load import load_text
-from burster.policy.patterns import check_pattern
 from burster.policy.schema import API_VERSION
 
 

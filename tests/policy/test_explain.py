@@ -32,9 +32,9 @@ from burster.model.triggers import (
 )
 from burster.model.windows import Window
 from burster.policy.explain import explain_policy, explain_target
-from burster.policy.explain_times import next_opening
-from burster.policy.explain_words import moment
-from burster.policy.lint_base import Known
+from burster.policy.explain.times import next_opening
+from burster.policy.explain.words import moment
+from burster.policy.lint.base import Known
 
 
 AT_MS = 1_799_236_800_000  # 2027-01-06T12:00:00Z, a Wednesday

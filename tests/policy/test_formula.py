@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burster.policy.formula import Formula, FormulaError, Outcome, compile_formula
-from burster.policy.formula_syntax import FUNCTIONS
+from burster.policy.formula.syntax import FUNCTIONS
 
 
 NAMES = ("a", "b", "n", "queue-depth", "trig_one")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from burster.policy.amounts import (
+from burster.policy.fields import Matching, WholeNumber
+from burster.policy.fields.amounts import (
     MetricNumber,
     Percentage,
     Quantity,
@@ -12,8 +13,7 @@ from burster.policy.amounts import (
     percent_milli,
     threshold_milli,
 )
-from burster.policy.fields import Matching, WholeNumber
-from burster.policy.texts import (
+from burster.policy.fields.texts import (
     ClockTime,
     CronText,
     IsoDate,

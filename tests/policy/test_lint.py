@@ -24,7 +24,7 @@ from burster.model.triggers import (
 from burster.model.windows import Window
 from burster.policy.compile import compile_documents
 from burster.policy.lint import lint, lint_policy, lint_target, rules
-from burster.policy.lint_base import Known
+from burster.policy.lint.base import Known
 from burster.policy.load import load_text
 
 

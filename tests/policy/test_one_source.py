@@ -17,7 +17,7 @@ from burster.policy.errors import PolicyErrors
 from burster.policy.problems import fields_of, models_in
 from burster.policy.reference import reference
 from burster.policy.schema import API_VERSION, RULES, BurstPolicySpec, BurstTargetSpec
-from burster.policy.schema_trigger_base import TriggerMetadata
+from burster.policy.schema.trigger_base import TriggerMetadata
 
 
 KINDS = {"BurstPolicy": BurstPolicySpec, "BurstTarget": BurstTargetSpec}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burster.policy.patterns import check_pattern
+from burster.policy.fields.patterns import check_pattern
 
 
 @pytest.mark.parametrize(

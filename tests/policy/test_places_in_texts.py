@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from burster.policy.compile import compile_documents
 from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.fields.scalars import place_inside
 from burster.policy.load import load_text
-from burster.policy.scalars import place_inside
 from burster.policy.yaml_nodes import parse_yaml
 
 

@@ -13,7 +13,7 @@ from burster.adaptors.azure_vms import AzureVms, TargetBook
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.signals import SignalBoard
 from burster.engine import ACTIVE, State, StepResult, initial_state, next_due_ms, step
-from burster.engine.vms import stem_of, vm_stem
+from burster.engine.bursts.vms import stem_of, vm_stem
 from burster.model import instructions as i
 from burster.model import stimuli as s
 from burster.model.errors import RemoteError, RemoteKind

@@ -1,12 +1,12 @@
 """What must hold after every step of the engine, whatever the world did."""
 
 from burster.engine import ACTIVE, ANSWERING, State, StepResult, next_due_ms
+from burster.engine.accounting.budgets import scopes_of
+from burster.engine.accounting.money import limits_of, window_of
+from burster.engine.accounting.scopes import Scope
 from burster.engine.answers import Grant
-from burster.engine.budgets import scopes_of
+from burster.engine.bursts.lifecycle_actions import where
 from burster.engine.gates import judge
-from burster.engine.lifecycle_actions import where
-from burster.engine.money import limits_of, window_of
-from burster.engine.scopes import Scope
 from burster.engine.shapes import shape_of
 from burster.model import instructions as i
 

@@ -14,7 +14,7 @@ from typing import Final
 from burster.cli import run
 from burster.cli.demo import pod_to_ask_about
 from burster.cli.run_dir import LEDGER
-from burster.engine.lifecycle import to_mermaid
+from burster.engine.bursts.lifecycle import to_mermaid
 
 
 ROOT: Final = Path(__file__).parents[2]

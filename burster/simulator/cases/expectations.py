@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from burster.engine import ACTIVE, State
-from burster.engine.budgets import scope_of
+from burster.engine.accounting.budgets import scope_of
 from burster.model.bursts import Burst
 from burster.model.decisions import Decision
 from burster.model.policies import Policy

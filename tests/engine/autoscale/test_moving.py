@@ -45,7 +45,10 @@ def percent(value, period_ms=SYNC):
     return Step(type="Percent", value=value, period_ms=period_ms)
 
 
-def run(proposals, *, current=1, bounds=Bounds(1, 100), rules=None, every_ms=SYNC):
+TO_10, TO_100, NEW = Bounds(1, 10), Bounds(1, 100), History()
+
+
+def run(proposals, *, current=1, bounds=TO_100, rules=None, every_ms=SYNC):
     """Return the number after each sync of a controller that is given these proposals."""
     history, numbers, now = begin(History(), current, NOW), [], NOW
     for proposed in proposals:
@@ -134,7 +137,7 @@ def codes(found):
     return [reason.code for reason in found.reasons]
 
 
-def ask(proposed, current, *, bounds=Bounds(1, 10), rules=None, history=History()):
+def ask(proposed, current, *, bounds=TO_10, rules=None, history=NEW):
     return limit(proposed, current=current, bounds=bounds, behavior=rules, history=history, now_ms=NOW)
 
 

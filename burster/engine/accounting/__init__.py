@@ -1,0 +1,1 @@
+"""Money and limits: accounts, scopes, budgets, renewals. Asked by the gates; moved by the life of bursts."""

@@ -1,0 +1,75 @@
+"""A scope: whatever has limits of its own. A policy, a namespace at a target, a target, and the cluster are one kind of thing here.
+
+Kept in ``state.scopes`` from the first burst on, whether or not its rules are known yet, so that counts and money are right after a
+restart and are not lost when a policy or a target is written anew. Moved only by ``budgets``; read by ``gates`` and the views.
+"""
+
+from bisect import insort
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from burster.engine.accounting.money import Account, WindowKind, limits_of
+from burster.model.decisions import Reason
+from burster.model.limits import Budget, Limits
+
+
+ScopeKind = Literal["Policy", "Namespace", "Target", "Cluster"]
+NO_LIMITS: Final = Limits()
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One scope's limits, what counts against them, and its money."""
+
+    kind: ScopeKind
+    key: str  #: of a policy ``namespace/name``; of a namespace ``target/namespace``; a target's name; empty for the cluster
+    limits: Limits = NO_LIMITS
+    binds: bool = False  #: it has any limits at all
+    caps: tuple[tuple[WindowKind, int], ...] = ()  #: the budget's windows that have a limit
+    account: Account = field(default_factory=Account)
+    active: int = 0  #: bursts that are out, and replicas
+    vcpus: int = 0
+    vcpus_by_provider: dict[str, int] = field(default_factory=dict[str, int])
+    #: when the latest launches were decided, oldest first: as many as the launch rate has to know
+    launches: list[int] = field(default_factory=list[int])
+    #: what leases that are soon renewed will need: not for new bursts
+    claimed_micro_usd: int = 0
+    #: window -> the beginning of the latest one for which people were warned
+    warned: dict[WindowKind, int] = field(default_factory=dict[WindowKind, int])
+    drained: Reason | None = None  #: why everything of it comes home; nothing new starts
+    drained_until_ms: int = 0
+
+    def take(self, limits: Limits) -> None:
+        """Hold to other limits from now on; what was told or done under the old ones counts no more."""
+        if limits.budget != self.limits.budget:
+            self.caps = tuple(limits_of(limits.budget))
+            self.warned.clear()
+            self.drained = None
+        self.limits = limits
+        self.binds = limits != NO_LIMITS
+
+    @property
+    def budget(self) -> Budget:
+        """Its budget."""
+        return self.limits.budget
+
+    @property
+    def called(self) -> str:
+        """What people call it, within a sentence."""
+        if self.kind == "Namespace":
+            target, _, namespace = self.key.partition("/")
+            return f"namespace {namespace} at target {target}"
+        if self.kind == "Policy":
+            return f"policy {self.key.partition('/')[2]}"
+        return f"target {self.key}" if self.kind == "Target" else "the cluster"
+
+    def launched(self, at_ms: int) -> None:
+        """Note a launch, as far as the launch rate needs it."""
+        rate = self.limits.launch_rate
+        if rate is not None:
+            insort(self.launches, at_ms)
+            del self.launches[: -rate.count or None]
+
+    def is_empty(self, now_ms: int) -> bool:
+        """Say whether nothing is in it that could matter any more."""
+        return not self.active and self.account.is_empty(now_ms)

@@ -1,0 +1,164 @@
+"""Records that a predecessor wrote, taken in at start and gone on with from the phase they say.
+
+Called by ``observe_bursts`` (a record was seen) and ``step`` (every source has spoken). What was under way when the predecessor died is
+asked for again: every instruction finds its own earlier result.
+"""
+
+from typing import Final
+
+from burster.engine import demand
+from burster.engine import observe_world as world
+from burster.engine.accounting import budgets
+from burster.engine.bursts import ending, storms
+from burster.engine.bursts import lifecycle_actions as actions
+from burster.engine.bursts.lifecycle import ANSWERING, ENDING
+from burster.engine.bursts.observe_pods import follow_pod, pod_vanished
+from burster.engine.state import BurstEntry, State
+from burster.model.bursts import Burst
+from burster.model.decisions import Reason
+from burster.model.instructions import MarkVerified, PlacePod
+from burster.model.stimuli import Spend
+
+
+RECORD_DELETED: Final = Reason(code="RecordDeleted", sentence="Somebody deleted the Burst.")
+_RETENTION_MS: Final = 3_600_000
+_NO_DEMAND: Final = Reason(code="DemandGone", sentence="The pod that it was decided for no longer waits.")
+
+
+def take_in(state: State, burst: Burst) -> None:
+    """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
+    entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
+    state.bursts[burst.key] = entry
+    budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
+    if burst.status.phase == "Released":
+        _take_in_released(state, burst)
+        return
+    if burst.uid in state.settled:
+        _close_settled(state, entry)
+        return
+    status = burst.status
+    if burst.spec.for_pod.uid:
+        state.burst_for[burst.spec.for_pod.uid] = burst.key
+    entry.vms = {name: [status.vm_started_at_ms, None] for name in status.vms}
+    entry.vms_known = bool(entry.vms)
+    entry.ran = status.phase in {"Attesting", "Serving"} or status.serving_at_ms is not None
+    entry.ended_by_us = status.phase in ENDING
+    # The record may be behind: a placing was perhaps asked for that nobody heard the end of.
+    entry.maybe_placed = status.phase in {"Reserved", "Placing"}
+    actions.count(state, entry, 1)
+    actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
+    actions.book_again(state, entry)
+    early = state.early_pods.pop(burst.key, None)
+    if early is not None and early.burst_uid in {"", burst.uid}:
+        entry.pod = early
+    pod = state.pods.get(f"{burst.namespace}/{burst.spec.for_pod.name}")
+    if pod is not None and not pod.burst and pod.pod.uid == burst.spec.for_pod.uid and status.phase in ANSWERING:
+        demand.dequeue(state, pod.pod, pod.policy)
+        pod.burst, entry.covers = burst.key, pod.pod.key
+    if state.ready:
+        resume(state, entry)
+
+
+def _take_in_released(state: State, burst: Burst) -> None:
+    status = burst.status
+    released_at = status.released_at_ms or state.now_ms
+    if burst.uid not in state.settled and status.settled_micro_usd is not None:
+        # The ledger is the record of spend; a volume that was lost is made good from the records that are left.
+        spend = Spend(
+            burst=burst.key,
+            uid=burst.uid,
+            policy=burst.policy_key,
+            target=burst.spec.target,
+            at_ms=released_at,
+            micro_usd=status.settled_micro_usd,
+        )
+        world.book_spend(state, spend)
+        state.spends.append(spend)
+    due = state.now_ms if burst.deleting else max(state.now_ms, released_at + _RETENTION_MS)
+    state.at(due, "forget", burst.key)
+
+
+def _close_settled(state: State, entry: BurstEntry) -> None:
+    """The ledger knows that this one is settled: only the word of it did not reach the record, or this is a late echo of it."""
+    at_ms, cost = state.settled[entry.burst.uid]
+    actions.change_status(
+        state,
+        entry,
+        phase="Released",
+        settled_micro_usd=cost,
+        reserved_micro_usd=0,
+        released_at_ms=at_ms,
+    )
+    state.at(state.now_ms if entry.burst.deleting else state.now_ms + _RETENTION_MS, "forget", entry.burst.key)
+
+
+def resume(state: State, entry: BurstEntry) -> None:
+    """Go on with a record found at start, from the phase it says, by asking again for what that phase needs."""
+    burst = entry.burst
+    phase = burst.status.phase
+    if phase in {"Reserved", "Placing"}:
+        _resume_unplaced(state, entry)
+    elif phase == "Releasing":
+        entry.pod_gone_at_ms = state.now_ms
+        ending.let_go(state, entry)
+        actions.observe(state, entry)
+    elif phase in ENDING:
+        _resume_ending(state, entry)
+    elif phase != "Released":
+        _resume_with_pod(state, entry)
+    if burst.policy_key not in state.policies and burst.policy_key not in state.refused:
+        ending.end(state, entry, "Draining", world.POLICY_GONE)
+    if burst.deleting:
+        ending.end(state, entry, "Draining", RECORD_DELETED)
+    if entry.withdraw is not None:
+        ending.end(state, entry, "Draining", entry.withdraw)
+
+
+def _resume_unplaced(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase == "Reserved":
+        actions.place(state, entry)
+    else:
+        actions.ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+    policy = state.policies.get(entry.burst.policy_key)
+    counted = policy is not None and policy.policy.numeric  # then the number says whether it is wanted
+    unwanted = entry.burst.spec.strategy == "Clone" and not entry.covers and not counted
+    if unwanted and not world.find_other_use(state, entry):
+        ending.end(state, entry, "Draining", _NO_DEMAND)
+
+
+def _resume_ending(state: State, entry: BurstEntry) -> None:
+    if entry.pod is None:
+        ending.pod_gone(state, entry)
+        return
+    follow_pod(state, entry, entry.pod)
+    ending.carry_on(state, entry)
+
+
+def _resume_with_pod(state: State, entry: BurstEntry) -> None:
+    if entry.pod is None:
+        pod_vanished(state, entry)
+        return
+    follow_pod(state, entry, entry.pod)
+    burst, status = entry.burst, entry.burst.status
+    if status.phase not in ANSWERING:
+        return
+    placed_at = status.placed_at_ms or state.now_ms
+    state.at(max(state.now_ms, placed_at + burst.spec.ready_deadline_ms), "deadline", burst.key)
+    actions.watch_lease(state, entry)
+    if status.phase == "Attesting":
+        actions.observe(state, entry)
+    if burst.spec.strategy != "Clone":
+        return
+    if status.phase == "Serving":
+        actions.ask(state, entry, MarkVerified(key=f"verify/{burst.key}", burst=burst))
+    if not entry.covers and not world.find_other_use(state, entry):
+        actions.keep_spare(state, entry)
+
+
+def restore_breaker(state: State, entry: BurstEntry) -> None:
+    """Open a target's breaker again for a record that says why it was open: a restart asks nobody, so it closes nothing."""
+    storms.restore(state, entry)
+    status = entry.burst.status
+    target = state.targets.get(entry.burst.spec.target)
+    if target is not None and status.reason == "VmMismatch" and target.tripped is None:
+        target.tripped = Reason(code="VmMismatch", sentence=status.message)

@@ -1,0 +1,349 @@
+"""Moves bursts along the edges of their life, up to their work, and asks for what each phase needs. Their end is in ``ending``.
+
+Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
+"""
+
+import hashlib
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from burster.engine.accounting import budgets
+from burster.engine.accounting.costs import real_cost_micro_usd, running_vms, unbooked_since_ms
+from burster.engine.answers import Grant
+from burster.engine.bursts.lifecycle import ANSWERING
+from burster.engine.offers.offer_index import quota_keys
+from burster.engine.offers.offerings import family_of
+from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef
+from burster.model.decisions import Reason
+from burster.model.instructions import (
+    EmitEvent,
+    Instruction,
+    MarkVerified,
+    ObserveVms,
+    PlacePod,
+    RecordBurst,
+    WriteStatus,
+)
+from burster.model.pods import Owner, Pod
+from burster.model.policies import Policy
+from burster.model.quantities import cost_micro_usd
+from burster.model.targets import Target
+from burster.model.triggers import WorkloadRef
+
+
+#: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.
+_NAME_BASE_MAX: Final = 33
+_OBSERVE_AGAIN_MS: Final = 5_000
+_OBSERVE_AGAIN_MAX_MS: Final = 60_000
+_RETRY_FIRST_MS: Final = 1_000
+_RETRY_MAX_MS: Final = 60_000
+_RENEW_BEFORE_MAX_MS: Final = 300_000
+#: For how long a VM that outlives its pod is paid for in advance, each time it is seen.
+_OUTLIVING_MS: Final = 300_000
+
+
+def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
+    """Return the initdata that a burst's VM is measured with: the policy's own, else the target's, else none."""
+    if (own := policy.confidential.initdata) is not None:
+        return InitdataSource(config_map=own.config_map, key=own.key, by="Policy")
+    if (shared := target.initdata) is not None:
+        return InitdataSource(config_map=shared.config_map, key=shared.key, by="Target")
+    return None
+
+
+def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
+    """Set the money aside and ask for the record: the first thing that happens to a burst."""
+    rules, offering, wanted = policy.policy, grant.offering, pod.pod
+    target = state.targets[grant.target].target
+    pod_key = wanted.key
+    name = _burst_name(state, pod, pod_key)
+    spec = BurstSpec(
+        policy=rules.name,
+        target=grant.target,
+        strategy=grant.strategy,
+        pod_name=name if grant.strategy == "Clone" else wanted.name,
+        for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
+        workload=_workload_of(wanted.workload),
+        initdata=initdata_of(rules, target),
+        provider=offering.provider,
+        region=offering.region,
+        size=offering.size,
+        runtime_class=target.runtime_class,
+        cpu_millicores=wanted.requests.cpu_millicores,
+        memory_bytes=wanted.requests.memory_bytes,
+        vcpus=offering.resources.cpu_millicores // 1000,
+        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
+        reserved_micro_usd=grant.reserve_micro_usd,
+        decided_at_ms=state.now_ms,
+        lease_ms=rules.placement.lease_ms,
+        drain_ms=rules.placement.drain_ms,
+        launch_deadline_ms=target.launch_deadline_ms,
+        ready_deadline_ms=target.ready_deadline_ms,
+    )
+    status = BurstStatus(
+        phase="Reserved",
+        reserved_micro_usd=grant.reserve_micro_usd,
+        lease_until_ms=state.now_ms + spec.launch_deadline_ms + spec.lease_ms,
+    )
+    burst = Burst(namespace=wanted.namespace, name=name, spec=spec, status=status)
+    key = burst.key
+    scopes = (pod.policy, wanted.namespace, grant.target)
+    entry = BurstEntry(burst=burst, covers=pod_key if wanted.uid else "", counts_in=scopes)
+    state.bursts[key] = entry
+    if wanted.uid:  # else a number asks for it, and no pod in particular
+        state.burst_for[wanted.uid] = key
+    pod.burst = key
+    pod.verdict = ("Burst", "Reserved")
+    hold(state, entry, grant.reserve_micro_usd)
+    count(state, entry, 1)
+    budgets.launched(state, *where(entry), state.now_ms)
+    count_launch(state, entry, launched=True)
+    state.decide("Burst", *grant.reasons, policy=pod.policy, subject=burst.subject, burst=key, offering=offering.key)
+    ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
+    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for {_whom(wanted)}")
+
+
+@lru_cache(maxsize=4_096)
+def _workload_of(owner: Owner | None) -> WorkloadRef | None:
+    """Return one object for all bursts of a workload."""
+    return None if owner is None else WorkloadRef(api_version=owner.api_version, kind=owner.kind, name=owner.name)
+
+
+def _whom(pod: Pod) -> str:
+    if pod.name or pod.workload is None:
+        return f"pod {pod.name}"
+    return f"{pod.workload.kind} {pod.workload.name}"
+
+
+def _burst_name(state: State, pod: PodEntry, pod_key: str) -> str:
+    workload = pod.pod.workload.name if pod.pod.workload is not None else ""
+    base = (pod.pod.name or workload)[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
+    # clones for no pod in particular are told apart by their time, so that no name is used again for another
+    whose = f"{pod_key}/{pod.pod.uid}" if pod.pod.uid else f"{pod.pod.namespace}/{workload}/{state.now_ms}"
+    attempt = 0
+    while True:
+        seed = f"{pod.policy}/{whose}/{attempt}"
+        name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
+        key = f"{pod.pod.namespace}/{name}"
+        if key not in state.bursts and key not in state.taken_names:
+            return name
+        attempt += 1
+
+
+def ask(state: State, entry: BurstEntry, instruction: Instruction) -> None:
+    """Emit an instruction for a burst and remember that it is under way."""
+    entry.under_way[type(instruction).__name__] = instruction
+    state.instructions.append(instruction)
+
+
+def answered(entry: BurstEntry, kind: str) -> None:
+    """Note that an instruction has succeeded: it is no longer under way, and its next failure is its first again."""
+    entry.under_way.pop(kind, None)
+    entry.attempts.pop(kind, None)
+
+
+def retry_later(state: State, entry: BurstEntry, kind: str, retry_after_ms: int | None) -> None:
+    """Have an instruction repeated after a doubling delay; what the other side asked for is honoured."""
+    attempts = entry.attempts.get(kind, 0) + 1
+    entry.attempts[kind] = attempts
+    delay = min(_RETRY_FIRST_MS * 2 ** min(attempts - 1, 10), _RETRY_MAX_MS)
+    state.at(state.now_ms + max(delay, retry_after_ms or 0), "retry", f"{kind} {entry.burst.key}")
+
+
+def hold(state: State, entry: BurstEntry, micro_usd: int) -> None:
+    """Book a reservation in every scope."""
+    entry.held_micro_usd += micro_usd
+    budgets.reserve(state, *where(entry), micro_usd)
+
+
+def where(entry: BurstEntry) -> tuple[str, str, str]:
+    """Return what a burst counts against: its policy, its namespace, its target."""
+    if entry.counts_in is None:
+        burst = entry.burst
+        entry.counts_in = (burst.policy_key, burst.namespace, burst.spec.target)
+    return entry.counts_in
+
+
+def claim(state: State, entry: BurstEntry, micro_usd: int) -> None:
+    """Keep this much for a burst's next renewal, instead of what was kept before."""
+    change, entry.claimed_micro_usd = micro_usd - entry.claimed_micro_usd, micro_usd
+    if change:
+        budgets.claim(state, *where(entry), change)
+
+
+def count(state: State, entry: BurstEntry, step: int) -> None:
+    """Count a burst in (1) or out (-1) of every scope, and of its place."""
+    spec, scopes = entry.burst.spec, where(entry)
+    budgets.count(state, *scopes, provider=spec.provider, bursts=step, vcpus=step * spec.vcpus)
+    policy = state.policies.get(scopes[0])
+    if policy is not None:
+        policy.count_at((spec.target, spec.region, spec.size), step)
+
+
+def count_launch(state: State, entry: BurstEntry, *, launched: bool) -> None:
+    """Count a burst's vCPUs into what the target's quota rows may not know yet, or out of it."""
+    target = state.targets.get(entry.burst.spec.target)
+    if entry.launch_counted == launched or target is None:
+        return
+    entry.launch_counted = launched
+    spec = entry.burst.spec
+    for key in quota_keys(spec.region, family_of(target, spec.size)):
+        target.launched[key] = max(0, target.launched.get(key, 0) + (spec.vcpus if launched else -spec.vcpus))
+
+
+def set_phase(
+    state: State, entry: BurstEntry, phase: Phase, *, reason: str = "", message: str = "", **changes: Any
+) -> None:
+    """Take an edge, and have the record say so."""
+    check_edge(entry.burst.status.phase, phase, entry.burst.key)
+    if phase not in ANSWERING:
+        claim(state, entry, 0)
+    change_status(state, entry, phase=phase, reason=reason, message=message, **changes)
+
+
+def change_status(state: State, entry: BurstEntry, **changes: Any) -> None:
+    """Change the status and have it written; a record that does not exist yet is not written to."""
+    status = msgspec.structs.replace(entry.burst.status, **changes)
+    entry.burst = msgspec.structs.replace(entry.burst, status=status)
+    if entry.recorded:
+        ask(state, entry, WriteStatus(key=f"status/{entry.burst.key}", burst=entry.burst))
+
+
+def tell(state: State, entry: BurstEntry, reason: str, message: str, *, warning: bool = False) -> None:
+    """Write an event on the pod and on the burst, where people look first."""
+    severity = "Warning" if warning else "Normal"
+    burst, ref = entry.burst, entry.burst.spec.for_pod
+    for kind, name, uid in (("Pod", ref.name, ref.uid), ("Burst", burst.name, burst.uid)):
+        if name and (uid or kind == "Pod"):
+            state.instructions.append(
+                EmitEvent(
+                    key=f"event/{kind}/{burst.namespace}/{name}/{reason}/{state.now_ms}",
+                    namespace=burst.namespace,
+                    kind=kind,  # pyright: ignore[reportArgumentType] - the two literals of the loop
+                    name=name,
+                    uid=uid,
+                    severity=severity,
+                    reason=reason,
+                    message=message,
+                )
+            )
+
+
+def place(state: State, entry: BurstEntry) -> None:
+    """Go on from a written record to the pod."""
+    set_phase(state, entry, "Placing")
+    ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+
+
+def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
+    """Go on from the created pod to waiting for its VM."""
+    set_phase(state, entry, "Provisioning", pod_uid=pod_uid, placed_at_ms=state.now_ms)
+    state.at(state.now_ms + entry.burst.spec.ready_deadline_ms, "deadline", entry.burst.key)
+    if entry.burst.spec.strategy == "Move":
+        # The pending pod was taken for this: it is gone even before the watch says so.
+        covered, entry.covers = entry.covers, ""
+        state.pods.pop(covered, None)
+    watch_lease(state, entry)
+
+
+def attest(state: State, entry: BurstEntry) -> None:
+    """Go on from the running pod to looking at its VM."""
+    set_phase(state, entry, "Attesting")
+    observe(state, entry)
+
+
+def observe(state: State, entry: BurstEntry) -> None:
+    """Ask the cloud for this burst's VMs."""
+    if "ObserveVms" not in entry.under_way:
+        entry.observing_gone = entry.pod_gone_at_ms is not None
+        ask(state, entry, ObserveVms(key=f"observe/{entry.burst.key}", burst=entry.burst))
+
+
+def observe_again(state: State, entry: BurstEntry) -> None:
+    """Have the cloud asked again, less and less often."""
+    entry.observations += 1
+    delay = min(_OBSERVE_AGAIN_MS * 2 ** min(entry.observations // 6, 5), _OBSERVE_AGAIN_MAX_MS)
+    state.at(state.now_ms + delay, "observe", entry.burst.key)
+
+
+def serve(state: State, entry: BurstEntry, reason: Reason) -> None:
+    """Go on from the verified VM to work."""
+    set_phase(state, entry, "Serving", serving_at_ms=state.now_ms)
+    entry.observations = 0
+    if entry.burst.spec.strategy == "Clone":
+        ask(state, entry, MarkVerified(key=f"verify/{entry.burst.key}", burst=entry.burst))
+    tell(state, entry, "BurstServing", reason.sentence)
+    if not entry.covers and entry.burst.spec.strategy == "Clone":
+        keep_spare(state, entry)
+
+
+def keep_spare(state: State, entry: BurstEntry) -> None:
+    """Keep a clone that nothing asks for, in case demand comes back; ``releases`` says for how long."""
+    if entry.surplus_since_ms is None:
+        entry.surplus_since_ms = state.now_ms
+    entry.going_at_ms, entry.passed_over = None, False
+    state.spares.add(entry.burst.key)
+    state.releases_open.add(entry.burst.policy_key)
+
+
+def renew_before_ms(entry: BurstEntry) -> int:
+    """Return how long before its end a lease is renewed."""
+    return min(entry.burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
+
+
+def watch_lease(state: State, entry: BurstEntry) -> None:
+    """Have the lease looked at in time: first to claim the renewal's money, then to renew it."""
+    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry)
+    state.at(due_ms - renew_before_ms(entry) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
+
+
+def cover_running(state: State, entry: BurstEntry) -> None:
+    """Raise the reservation to what is certain to be spent: so far, and by every VM there is until the lease and the drain are over.
+
+    A second VM (the kubelet has tried again) or one that outlives its pod spends money that nobody had set aside. It can't be refused any
+    more, so it is taken at once from what others could have been granted.
+    """
+    if entry.burst.status.phase == "Released" or all(end_ms is not None for _, end_ms in entry.vms.values()):
+        return
+    spec = entry.burst.spec
+    until_ms = state.now_ms + _OUTLIVING_MS
+    if entry.pod_gone_at_ms is None:
+        until_ms = entry.burst.status.lease_until_ms + spec.drain_ms
+    ahead = running_vms(entry) * cost_micro_usd(spec.price_micro_usd_per_hour, max(0, until_ms - state.now_ms))
+    missing = real_cost_micro_usd(state, entry) - entry.booked_micro_usd + ahead - entry.held_micro_usd
+    if missing > 0:
+        hold(state, entry, missing)
+        change_status(state, entry, reserved_micro_usd=entry.held_micro_usd)
+
+
+def book_spent(state: State, entry: BurstEntry) -> None:
+    """Settle what a running burst has cost so far, for the time in which it was spent: it is reserved no more."""
+    spent = real_cost_micro_usd(state, entry) - entry.booked_micro_usd
+    if not entry.vms or spent <= 0:
+        return
+    part = min(spent, entry.held_micro_usd)
+    entry.held_micro_usd -= part
+    since_ms = unbooked_since_ms(entry)
+    entry.booked_micro_usd += spent
+    entry.booked_until_ms = state.now_ms
+    budgets.release(state, *where(entry), part)
+    budgets.settle(state, *where(entry), spent, state.now_ms, since_ms)
+
+
+def book_again(state: State, entry: BurstEntry) -> None:
+    """Book what a predecessor had booked of a burst that it adopts: leases were renewed, so a part of its cost is reserved no more."""
+    spec, status = entry.burst.spec, entry.burst.status
+    if status.lease_until_ms > spec.decided_at_ms + spec.launch_deadline_ms + spec.lease_ms:
+        book_spent(state, entry)
+        cover_running(state, entry)
+
+
+def settle(state: State, entry: BurstEntry) -> int:
+    """Settle what is not booked yet of what a burst has cost, at its end; return the whole."""
+    cost = max(real_cost_micro_usd(state, entry), entry.booked_micro_usd)
+    budgets.settle(state, *where(entry), cost - entry.booked_micro_usd, state.now_ms, unbooked_since_ms(entry))
+    entry.booked_micro_usd, entry.booked_until_ms = cost, state.now_ms
+    return cost

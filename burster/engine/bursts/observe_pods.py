@@ -1,0 +1,162 @@
+"""What became of the cloud pods that burster made, and of their sandboxes."""
+
+from typing import Final
+
+from burster.engine.bursts import ending, storms
+from burster.engine.bursts import lifecycle_actions as actions
+from burster.engine.bursts.lifecycle import ENDING
+from burster.engine.offers import cooling
+from burster.engine.releasing import wait
+from burster.engine.state import BurstEntry, State
+from burster.model.decisions import Reason
+from burster.model.errors import RemoteKind
+from burster.model.stimuli import CloudPodGone, CloudPodSeen, SandboxFailed
+
+
+#: Failures after which the very same request can only fail again.
+FINAL: Final[frozenset[RemoteKind]] = frozenset({"Invalid", "Unauthorized"})
+
+
+def cloud_pod_seen(state: State, stimulus: CloudPodSeen) -> None:
+    """One of burster's own pods, new or changed."""
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None:
+        state.early_pods[stimulus.burst_key] = stimulus
+        return
+    if entry.burst.uid and stimulus.burst_uid and entry.burst.uid != stimulus.burst_uid:
+        return
+    if entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+        return
+    entry.pod = stimulus
+    if state.ready:
+        follow_pod(state, entry, stimulus)
+
+
+def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """Do what a cloud pod's state asks for."""
+    phase = entry.burst.status.phase
+    entry.ran = entry.ran or pod.phase in {"Running", "Succeeded", "Failed"}
+    if phase not in {"Provisioning", "Attesting", "Serving"} and phase not in ENDING:
+        return
+    if pod.phase in {"Succeeded", "Failed"}:
+        _pod_ended(state, entry, pod)
+        return
+    spec = entry.burst.spec
+    if phase == "Provisioning" and (pod.runtime_class != spec.runtime_class or pod.size.lower() != spec.size.lower()):
+        sentence = (
+            f"The admission chain made it {pod.size or 'no size'} with RuntimeClass {pod.runtime_class or 'none'}; "
+            f"{spec.size} with {spec.runtime_class} was asked for."
+        )
+        ending.fail_launch(state, entry, Reason(code="AdmissionMismatch", sentence=sentence))
+    elif phase == "Provisioning" and pod.phase == "Running":
+        actions.attest(state, entry)
+
+
+def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """The task is over: its pod stays for its owner to read, its VM goes with the sandbox."""
+    sentence = f"The pod's work ended: {pod.phase}."
+    reason = Reason(code=f"Pod{pod.phase}", sentence=sentence)
+    phase = entry.burst.status.phase
+    if entry.burst.spec.strategy == "Clone":
+        # A clone is a service's: one that ended has failed at serving, and its record owns it.
+        ending.end(state, entry, "Draining", reason)
+        return
+    if phase in ENDING:
+        if pod.phase == "Failed" and pod.terminating:
+            # We have stopped it: that is no outcome of its work, and it goes home when it has gone.
+            ending.let_go(state, entry)
+            return
+        actions.change_status(state, entry, outcome=pod.phase)
+        ending.pod_gone(state, entry)
+        return
+    if phase == "Provisioning":
+        actions.set_phase(state, entry, "Attesting")
+    state.decide(
+        "Release",
+        reason,
+        policy=entry.burst.policy_key,
+        subject=entry.burst.subject,
+        burst=entry.burst.key,
+    )
+    if phase == "Serving" and pod.phase == "Succeeded":
+        wait.note_run(state, entry.burst.policy_key, state.now_ms - (entry.burst.status.serving_at_ms or state.now_ms))
+    ending.forget_cover(state, entry)
+    actions.change_status(state, entry, outcome=pod.phase)
+    ending.to_releasing(state, entry, reason.code, sentence)
+
+
+def cloud_pod_gone(state: State, stimulus: CloudPodGone) -> None:
+    """One of burster's own pods is really gone."""
+    state.early_pods.pop(stimulus.burst_key, None)
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None or entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+        return
+    entry.pod = None
+    if not entry.burst.status.pod_uid:
+        entry.gone_pod_uid = stimulus.pod_uid
+    if state.ready:
+        _note_last_phase(state, entry, stimulus.phase)
+        pod_vanished(state, entry)
+
+
+def _note_last_phase(state: State, entry: BurstEntry, phase: str) -> None:
+    """A task that had succeeded when its pod went is done, whoever deleted the pod."""
+    if phase == "Succeeded" and entry.burst.spec.strategy == "Move" and not entry.burst.status.outcome:
+        actions.change_status(state, entry, outcome=phase)
+
+
+def pod_vanished(state: State, entry: BurstEntry) -> None:
+    """Go on where the cloud pod is no longer there."""
+    phase = entry.burst.status.phase
+    if phase in ENDING:
+        ending.pod_gone(state, entry)
+    elif phase in {"Provisioning", "Attesting", "Serving"}:
+        reason = Reason(code="PodDeleted", sentence="Somebody else deleted the cloud pod.")
+        state.decide(
+            "Release",
+            reason,
+            policy=entry.burst.policy_key,
+            subject=entry.burst.subject,
+            burst=entry.burst.key,
+        )
+        ending.forget_cover(state, entry)
+        ending.to_releasing(state, entry, reason.code, reason.sentence)
+
+
+def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
+    """The kubelet could not start the pod's VM."""
+    entry = state.bursts.get(stimulus.burst_key)
+    if entry is None or entry.burst.status.phase != "Provisioning":
+        return
+    if stimulus.pod_uid not in {"", entry.burst.status.pod_uid}:
+        return
+    refused = stimulus.kind in {"Capacity", "Quota"}
+    final = stimulus.kind in FINAL
+    if not refused and not final and stimulus.count < storms.sandbox_failures_allowed(state, entry.burst):
+        # The kubelet tries again with another VM; the one it gave up costs until it is gone, so it is noted while it is there.
+        actions.observe(state, entry)
+        return
+    reason = Reason(
+        code=stimulus.code or f"Sandbox{stimulus.kind}",
+        sentence=f"Its VM could not be started ({stimulus.count} times): {stimulus.message[:300]}",
+        numbers={"count": stimulus.count},
+    )
+    if refused:
+        cooling.refused(state, entry, stimulus)
+        ending.end(state, entry, "Failed", reason, verdict="Fail")
+    elif final:
+        # What burster itself may not do is no workload's fault.
+        ending.fail_launch(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
+    else:
+        ending.fail_launch(state, entry, storm(entry, stimulus.count, stimulus.message), slow=True)
+
+
+def storm(entry: BurstEntry, failures: int, message: str = "") -> Reason:
+    """Return the reason that ends a burst whose sandbox does not come up, each time with another VM."""
+    vms = len(entry.vms)
+    last = f": {message[:300]}" if message else "."
+    return Reason(
+        code="SandboxStorm",
+        sentence=f"Its sandbox has failed {failures} times and {vms} VMs were seen for it; the next would be one more{last}",
+        numbers={"failures": failures, "vms": vms},
+    )

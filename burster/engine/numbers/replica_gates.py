@@ -1,0 +1,193 @@
+"""May one more replica run in the cloud? The same gates as for a pod, asked for one that stands in for the workload's template.
+
+Called by ``replica_scale``, ``replica_signals`` and ``replica_clones``. Answers with what ``gates`` answers and changes nothing. What a
+template is not known to be is never taken for granted: without its images, rules about images refuse.
+"""
+
+import dataclasses
+
+import msgspec
+
+from burster.engine.accounting import budgets
+from burster.engine.accounting.scopes import Scope
+from burster.engine.answers import Grant, Refusal
+from burster.engine.gates import judge
+from burster.engine.offers.offerings import index_of
+from burster.engine.state import PodEntry, PolicyEntry, State
+from burster.model.decisions import Reason
+from burster.model.pods import Owner, Pod, Resources
+from burster.model.policies import Policy
+from burster.model.stimuli import WorkloadSeen
+from burster.model.triggers import PendingPodsTrigger, WorkloadRef
+
+
+def workload_of(policy: Policy) -> WorkloadRef | None:
+    """Return the workload that a policy's number is about: the one it names as the target, else the one whose pods it is about."""
+    if policy.scaling.target is not None:
+        return policy.scaling.target
+    selector = policy.workload
+    if not (selector.kind and selector.name):
+        return None
+    return WorkloadRef(kind=selector.kind, name=selector.name, api_version=selector.api_version or "apps/v1")
+
+
+def stand_in(policy: Policy, workload: WorkloadRef, seen: WorkloadSeen | None) -> PodEntry:
+    """Return a pod like those of a workload's template: without a name, as it is none in particular."""
+    owner = Owner(api_version=workload.api_version, kind="ReplicaSet", name=workload.name, uid="")
+    pod = Pod(
+        namespace=policy.namespace,
+        name="",
+        uid="",
+        requests=seen.requests if seen is not None else Resources(),
+        owner=owner,
+        # a service, whatever kind sets its number: several of it may run at once
+        workload=Owner(api_version=workload.api_version, kind="Deployment", name=workload.name, uid=""),
+        images=seen.images if seen is not None else (),
+        secrets=seen.secrets if seen is not None else (),
+    )
+    return PodEntry(pod=pod, policy=policy.key)
+
+
+def stand_in_for_clone(policy: Policy, workload: WorkloadRef, seen: WorkloadSeen) -> PodEntry:
+    """Return the same pod with its workload's true kind, from which a clone is to be made."""
+    entry = stand_in(policy, workload, seen)
+    owner = Owner(api_version=workload.api_version, kind=workload.kind, name=workload.name, uid="")
+    return PodEntry(pod=msgspec.structs.replace(entry.pod, workload=owner), policy=policy.key)
+
+
+def judge_scaled(
+    state: State, entry: PolicyEntry, workload: WorkloadRef, seen: WorkloadSeen | None, *, at: str = ""
+) -> Grant | Refusal:
+    """Return whether a workload that somebody scales may have one more replica.
+
+    Its template must be of a target's RuntimeClass already: its pods run where they are, and a plain one is no confidential one. Where the
+    template names no VM size, cloud-api-adaptor chooses one, and the dearest that fits is reserved. ``at``: only at this target.
+    """
+    rules = entry.policy
+    names = (at,) if at else rules.placement.targets
+    if seen is not None:
+        refusal = unproven(rules, seen)
+        if refusal is not None:
+            return refusal
+        names = tuple(name for name in names if _has_class(state, name, seen.runtime_class))
+        if not names:
+            return _not_confidential(rules, workload, seen)
+    refusals: list[Refusal] = []
+    pod = stand_in(rules, workload, seen)
+    for name in names:
+        size = seen.size if seen is not None and seen.size else _dearest(state, rules, name, pod.pod.requests)
+        answer = judge(state, pod, _as_clones(entry, (name,), size))
+        if isinstance(answer, Grant):
+            return answer
+        refusals.append(answer)
+    return next((one for one in refusals if one.verdict == "Wait"), refusals[0])
+
+
+def judge_clone(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: WorkloadSeen) -> Grant | Refusal:
+    """Return whether a workload may have one more clone, for no pod in particular."""
+    refusal = unproven(entry.policy, seen)
+    if refusal is not None:
+        return refusal
+    return judge(
+        state, stand_in_for_clone(entry.policy, workload, seen), _as_clones(entry, entry.policy.placement.targets, "")
+    )
+
+
+def unproven(rules: Policy, seen: WorkloadSeen) -> Refusal | None:
+    """Refuse a template that is not known, where the policy has rules about what it may hold."""
+    proof = rules.confidential
+    asked = proof.allowed_images or proof.images_by_digest or proof.secrets == "Sealed"
+    if not asked or seen.images:
+        return None
+    sentence = f"The images of {seen.kind} {seen.name} are not known, and the policy has rules about images or Secrets."
+    return Refusal(verdict="Deny", reason=Reason(code="TemplateUnknown", sentence=sentence), whole_policy=True)
+
+
+def most_allowed(state: State, entry: PolicyEntry, grant: Grant, wanted: int) -> tuple[int, Reason | None]:
+    """Return how many replicas limits and budgets would bear, where nothing is reserved for them, and what stops more."""
+    rules = entry.policy
+    vcpus = max(1, grant.offering.resources.cpu_millicores // 1000)
+    allowed, stopped = wanted, None
+    for scope in budgets.scopes_of(state, rules.key, rules.namespace, grant.target):
+        limits = scope.limits
+        if limits.max_bursts is not None and scope.active + allowed > limits.max_bursts:
+            allowed = max(0, limits.max_bursts - scope.active)
+            sentence = _passes(wanted, limits.max_bursts, scope, scope.active)
+            stopped = Reason(code=f"{scope.kind}MaxBursts", sentence=sentence)
+        if limits.max_vcpus is not None and scope.vcpus + allowed * vcpus > limits.max_vcpus:
+            allowed = max(0, limits.max_vcpus - scope.vcpus) // vcpus
+            sentence = _passes(wanted, limits.max_vcpus, scope, scope.vcpus)
+            stopped = Reason(code=f"{scope.kind}MaxVcpus", sentence=sentence)
+    while allowed:
+        short = budgets.shortfall(state, rules.key, rules.namespace, grant.target, allowed * grant.reserve_micro_usd)
+        if short is None:
+            break
+        stopped = short.reason
+        allowed = _fewer(state, entry, grant, allowed)
+    return allowed, stopped
+
+
+def _passes(wanted: int, limit: int, scope: Scope, used: int) -> str:
+    return f"{wanted} replicas would pass the {limit} that {scope.called} allows; {used} are out."
+
+
+def _fewer(state: State, entry: PolicyEntry, grant: Grant, refused: int) -> int:
+    """Return the most replicas that money is there for, below a number that was refused."""
+    rules = entry.policy
+    low, high = 0, refused - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if budgets.shortfall(state, rules.key, rules.namespace, grant.target, middle * grant.reserve_micro_usd) is None:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def dearest_place(state: State, rules: Policy, seen: WorkloadSeen) -> tuple[str, str, int, int, str] | None:
+    """Return target, size, price per hour, vCPUs and provider of what a running replica costs at most; None where nothing tells."""
+    for name in rules.placement.targets:
+        target = state.targets.get(name)
+        if target is None or not _has_class(state, name, seen.runtime_class):
+            continue
+        rows = index_of(target, rules).fit(seen.requests).usable
+        sized = [row for row in rows if not seen.size or row.offering.size.casefold() == seen.size.casefold()]
+        if sized:
+            row = max(sized, key=lambda one: (one.price_micro_usd_per_hour, one.offering.size))
+            return name, row.offering.size, row.price_micro_usd_per_hour, row.vcpus, row.offering.provider
+    return None
+
+
+def _as_clones(entry: PolicyEntry, targets: tuple[str, ...], size: str) -> PolicyEntry:
+    """Return the policy as the gates are to see it: a service's pod is to be started at once, at these targets."""
+    rules = entry.policy
+    sizes = rules.placement.sizes
+    if size:
+        # a size that the policy does not list stays one that is not allowed
+        listed = not sizes or size.casefold() in {one.casefold() for one in sizes}
+        sizes = (size,) if listed else (f"{size} (not in placement.sizes)",)
+    placement = msgspec.structs.replace(rules.placement, strategy="Clone", targets=targets, sizes=sizes)
+    at_once = msgspec.structs.replace(rules.wait, mode="AtOnce")
+    # no pod waits for it; where its metrics may be read from is asked all the same
+    triggers = tuple(one for one in rules.triggers if not isinstance(one, PendingPodsTrigger))
+    seen_as = msgspec.structs.replace(rules, placement=placement, wait=at_once, triggers=triggers)
+    return dataclasses.replace(entry, policy=seen_as)
+
+
+def _has_class(state: State, name: str, runtime_class: str) -> bool:
+    target = state.targets.get(name)
+    return target is not None and target.target.runtime_class == runtime_class
+
+
+def _dearest(state: State, rules: Policy, name: str, requests: Resources) -> str:
+    target = state.targets.get(name)
+    rows = () if target is None else index_of(target, rules).fit(requests).usable
+    return max(rows, key=lambda row: (row.price_micro_usd_per_hour, row.offering.size)).offering.size if rows else ""
+
+
+def _not_confidential(rules: Policy, workload: WorkloadRef, seen: WorkloadSeen) -> Refusal:
+    sentence = (
+        f"The template of {workload.kind} {workload.name} has RuntimeClass {seen.runtime_class or 'none'}, which is none of "
+        f"target {', '.join(rules.placement.targets)}: its pods would not be confidential."
+    )
+    return Refusal(verdict="Deny", reason=Reason(code="NotConfidential", sentence=sentence), whole_policy=True)

@@ -1,0 +1,308 @@
+"""Strategy Scale: the number of a workload in the cluster, set through its /scale, one instruction at a time.
+
+Called by ``replicas``. The workload's own number is the record: a restart goes on from it and buys nothing twice. A number rises only as
+far as gates and money allow (``replica_gates``, ``replica_money``), and falls when a lease can't be paid or the policy goes.
+"""
+
+from typing import Final
+
+import msgspec
+
+from burster.engine.accounting import budgets
+from burster.engine.answers import Refusal
+from burster.engine.numbers import replica_gates, replica_money, replica_words
+from burster.engine.numbers.metrics import workload_key
+from burster.engine.numbers.proposing import Replicas
+from burster.engine.numbers.scaler import ScaleBook, Scaler
+from burster.engine.state import PolicyEntry, State
+from burster.model.decisions import Reason
+from burster.model.instructions import SetScale
+from burster.model.stimuli import InstructionFailed, ScaleSet, WorkloadSeen
+from burster.model.triggers import WorkloadRef
+
+
+_ANSWERED_BY_MS: Final = 90_000  #: the instruction's deadline, and what the executor may add
+_AGAIN_FIRST_MS: Final = 1_000
+_AGAIN_MAX_MS: Final = 300_000
+#: How many replicas one look starts at most; the next sync goes on.
+_STARTS_MAX: Final = 1_000
+#: After these the number is certainly not what was asked for.
+_NOT_DONE: Final = frozenset({"Conflict", "NotFound", "Invalid", "Unauthorized"})
+
+
+def replicas_of(state: State, entry: PolicyEntry) -> Replicas | None:
+    """Return the workload's numbers; what was asked for counts as there. None where the workload is not known."""
+    workload = replica_gates.workload_of(entry.policy)
+    seen = None if workload is None else _seen(state, entry.policy.namespace, workload)
+    if seen is None:
+        return None
+    book = state.scale_books.get(entry.policy.key)
+    asked = None if book is None else book.asked
+    return Replicas(seen.replicas if asked is None else asked, seen.status_replicas, seen.ready_replicas)
+
+
+def has_news(state: State, entry: PolicyEntry) -> bool:
+    """Say whether the workload of a policy has changed in this step, or may be asked for again."""
+    if entry.policy.placement.strategy != "Scale" or entry.scaler is None:
+        return False
+    workload = replica_gates.workload_of(entry.policy)
+    if workload is not None and _key(entry.policy.namespace, workload) in state.workloads_changed:
+        return True
+    book = state.scale_books.get(entry.policy.key)
+    return 0 < entry.scaler.again_at_ms <= state.now_ms or (book is not None and _is_lost(state, book))
+
+
+def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
+    """Go on from a number that somebody else has set, as the HPA would; the next sync may bring it back by its rules."""
+    workload = replica_gates.workload_of(entry.policy)
+    if entry.policy.placement.strategy != "Scale" or workload is None:
+        return
+    seen = _seen(state, entry.policy.namespace, workload)
+    book = state.scale_books.get(entry.policy.key)
+    if seen is None or seen.replicas == scaler.observed:
+        return
+    scaler.observed = seen.replicas
+    if book is None or (book.asked is None and book.last_asked != seen.replicas):
+        scaler.number = scaler.granted = seen.replicas
+
+
+def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
+    """Bring the workload's number to what is wanted, as far as that is allowed."""
+    rules = entry.policy
+    workload = replica_gates.workload_of(rules)
+    seen = None if workload is None else _seen(state, rules.namespace, workload)
+    if workload is None or seen is None:
+        _hold_back(state, entry, scaler, 0, _unknown(workload))
+        return
+    other = state.scale_books.get(rules.key)
+    if other is not None and other.workload != workload:
+        _bring_home(state, other)  # the policy scales another one now; the former one first
+        return
+    if other is not None and _is_lost(state, other):
+        other.asked = None  # nobody has heard of it: the workload says what became of it
+    book = _book(state, entry, workload, seen)
+    if book.asked is not None or state.now_ms < scaler.again_at_ms:
+        return
+    scaler.again_at_ms = 0
+    current, wanted, held = seen.replicas, scaler.number, None
+    if wanted > 0 and (coming_home := _coming_home(state, book)) is not None:
+        wanted, held = 0, coming_home
+    if seen.owner:
+        _hold_back(state, entry, scaler, current, _owned(workload, seen))
+        return
+    if wanted > current:
+        granted, held = _grow(state, entry, book, seen, wanted)
+        granted = max(current, granted)
+    else:
+        granted = wanted
+    _set(state, entry, scaler, book, granted=granted, held=held)
+
+
+def _set(
+    state: State, entry: PolicyEntry, scaler: Scaler, book: ScaleBook, *, granted: int, held: Reason | None
+) -> None:
+    seen = _seen(state, entry.policy.namespace, book.workload)
+    current = book.asked if book.asked is not None else seen.replicas if seen is not None else 0
+    scaler.granted = granted
+    replica_words.tell(
+        state, entry, scaler, current=current, granted=granted, held=held, subject=_name(entry, book.workload)
+    )
+    if granted != current and book.asked is None:
+        _ask(state, book, granted)
+
+
+def _ask(state: State, book: ScaleBook, replicas: int) -> None:
+    book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
+    state.instructions.append(
+        SetScale(key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas)
+    )
+    state.at(state.now_ms + _ANSWERED_BY_MS, "scaling", book.policy)
+
+
+def _is_lost(state: State, book: ScaleBook) -> bool:
+    """Say whether an instruction is under way that nobody has heard of for too long."""
+    return book.asked is not None and state.now_ms >= book.asked_at_ms + _ANSWERED_BY_MS
+
+
+def _grow(
+    state: State, entry: PolicyEntry, book: ScaleBook, seen: WorkloadSeen, wanted: int
+) -> tuple[int, Reason | None]:
+    """Find money for as many replicas as are wanted; return how many there are and what stopped more."""
+    for _ in range(_STARTS_MAX):
+        paid = replica_money.staying(book)
+        if paid >= wanted:
+            return wanted, None
+        kept = replica_money.keep_leaving(state, book)
+        if kept is not None:
+            return paid, kept
+        if replica_money.staying(book) > paid:
+            continue
+        answer = replica_gates.judge_scaled(state, entry, book.workload, seen, at=book.target if book.leases else "")
+        if isinstance(answer, Refusal):
+            if answer.again_at_ms is not None:
+                state.at(answer.again_at_ms, "scaling", book.policy)
+            return paid, answer.reason
+        replica_money.open_lease(state, book, answer)
+    return replica_money.staying(book), None
+
+
+def _hold_back(state: State, entry: PolicyEntry, scaler: Scaler, current: int, reason: Reason) -> None:
+    workload = replica_gates.workload_of(entry.policy)
+    scaler.granted = current
+    replica_words.tell(
+        state, entry, scaler, current=current, granted=current, held=reason, subject=_name(entry, workload)
+    )
+
+
+def _name(entry: PolicyEntry, workload: WorkloadRef | None) -> str:
+    return entry.policy.key if workload is None else f"{entry.policy.namespace}/{workload.name}"
+
+
+def _unknown(workload: WorkloadRef | None) -> Reason:
+    if workload is None:
+        sentence = "The policy names no workload whose number it could set: give it a scaleTargetRef."
+    else:
+        sentence = f"{workload.kind} {workload.name} is not there, or was not seen yet."
+    return Reason(code="ScaleTargetUnknown", sentence=sentence)
+
+
+def _owned(workload: WorkloadRef, seen: WorkloadSeen) -> Reason:
+    sentence = (
+        f"{seen.owner} sets the number of {workload.kind} {workload.name}: remove it, or let the strategy be Signal."
+    )
+    return Reason(code="ScaleTargetOwned", sentence=sentence)
+
+
+def _coming_home(state: State, book: ScaleBook) -> Reason | None:
+    """Return why everything of this workload is to go, whatever the triggers say."""
+    if state.draining:
+        return Reason(code="ComingHome", sentence="Somebody asked for everything to come home.")
+    target = state.targets.get(book.target)
+    if target is not None and target.draining:
+        return Reason(code="TargetEvacuated", sentence=f"{book.target} is being evacuated.")
+    if not book.target:
+        return None
+    namespace = book.policy.partition("/")[0]
+    for scope in budgets.scopes_of(state, book.policy, namespace, book.target):
+        if scope.drained is not None and state.now_ms < scope.drained_until_ms:
+            return scope.drained
+    return None
+
+
+def _book(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: WorkloadSeen) -> ScaleBook:
+    """Return a policy's book, opened at the first sight of its workload, with what its rules say now."""
+    rules = entry.policy
+    book = state.scale_books.get(rules.key)
+    if book is None:
+        book = state.scale_books[rules.key] = ScaleBook(policy=rules.key, workload=workload, original=seen.replicas)
+    book.leaving = None
+    book.minimum, book.restore = rules.scaling.min_replicas, rules.scaling.restore_to_original
+    book.lease_ms, book.drain_ms = rules.placement.lease_ms, rules.placement.drain_ms
+    _match(state, entry, book, seen)
+    return book
+
+
+def _match(state: State, entry: PolicyEntry | None, book: ScaleBook, seen: WorkloadSeen | None) -> None:
+    """Let each replica that is there, or may be, have its lease, and settle those that are gone."""
+    there = 0 if seen is None else max(seen.replicas, seen.status_replicas)
+    there = max(there, book.asked or 0)
+    if seen is not None and entry is not None:
+        replica_money.take_over(state, entry, book, seen, there)
+    replica_money.settle_gone(state, book, there)
+
+
+def look_after(state: State) -> None:
+    """Renew leases in time; bring home what belongs to a policy that is gone."""
+    for key in sorted(state.scale_books):
+        book = state.scale_books[key]
+        entry = state.policies.get(key)
+        if entry is None or entry.policy.placement.strategy != "Scale":
+            _bring_home(state, book)
+            continue
+        reason = replica_money.renew(state, book)
+        if reason is not None and entry.scaler is not None:
+            kept = replica_money.staying(book)
+            entry.scaler.number = min(entry.scaler.number, kept)
+            _set(state, entry, entry.scaler, book, granted=min(_current(state, book), kept), held=reason)
+
+
+def _current(state: State, book: ScaleBook) -> int:
+    seen = _seen(state, book.policy.partition("/")[0], book.workload)
+    return book.asked if book.asked is not None else 0 if seen is None else seen.replicas
+
+
+def _bring_home(state: State, book: ScaleBook) -> None:
+    """Leave a workload as it is to be without its policy: as it was found, or without what the policy had added."""
+    seen = _seen(state, book.policy.partition("/")[0], book.workload)
+    _match(state, None, book, seen)
+    if seen is None:
+        replica_money.close(state, book)
+        del state.scale_books[book.policy]
+        return
+    if book.leaving is None:
+        book.leaving = min(seen.replicas, book.minimum)
+        if book.restore and book.original is not None:
+            book.leaving = book.original
+        if book.leaving != seen.replicas:
+            sentence = f"Its policy is gone: from {seen.replicas} to {book.leaving} replicas."
+            reason = Reason(code="PolicyGone", sentence=sentence)
+            state.decide(
+                "Scale", reason, policy=book.policy, subject=f"{book.policy.partition('/')[0]}/{book.workload.name}"
+            )
+    if seen.replicas == book.leaving and book.asked is None:
+        if seen.status_replicas <= book.leaving:
+            replica_money.close(state, book)
+            del state.scale_books[book.policy]
+    elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
+        _ask(state, book, book.leaving)
+
+
+def confirmed(state: State, stimulus: ScaleSet) -> None:
+    """The number is what was asked for: so it is known before the watch tells."""
+    book = state.scale_books.get(stimulus.policy)
+    if book is None:
+        return
+    if book.asked == stimulus.replicas:
+        book.asked = None
+    book.failures = 0
+    entry = state.policies.get(stimulus.policy)
+    if entry is not None and entry.scaler is not None:
+        entry.scaler.again_at_ms = 0
+    key = _key(stimulus.policy.partition("/")[0], book.workload)
+    seen = state.workloads.get(key)
+    if seen is not None:
+        state.workloads[key] = msgspec.structs.replace(seen, replicas=stimulus.replicas)
+    state.workloads_changed.add(key)
+
+
+def failed(state: State, stimulus: InstructionFailed) -> None:
+    """The number could not be set. Where it is certain that it was not, what was set aside for it is given back whole."""
+    book = state.scale_books.get(stimulus.subject)
+    if book is None:
+        return
+    namespace = book.policy.partition("/")[0]
+    seen = _seen(state, namespace, book.workload)
+    if stimulus.kind in _NOT_DONE:
+        there = 0 if seen is None else max(seen.replicas, seen.status_replicas)
+        replica_money.never_came(state, book, there)
+    book.asked = None
+    book.failures += 1
+    pause_ms = min(_AGAIN_FIRST_MS * 2 ** min(book.failures - 1, 10), _AGAIN_MAX_MS)
+    book.again_at_ms = state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
+    entry = state.policies.get(book.policy)
+    if entry is not None and entry.scaler is not None:
+        entry.scaler.again_at_ms = book.again_at_ms
+        reason = Reason(
+            code="ScaleNotSet", sentence=f"The number could not be set ({stimulus.kind}): {stimulus.message[:300]}"
+        )
+        entry.scaler.told = (-1, "")
+        state.decide("Scale", reason, policy=book.policy, subject=f"{namespace}/{book.workload.name}")
+    state.at(book.again_at_ms, "scaling", book.policy)
+
+
+def _key(namespace: str, workload: WorkloadRef) -> str:
+    return workload_key(namespace, workload.kind, workload.name)
+
+
+def _seen(state: State, namespace: str, workload: WorkloadRef) -> WorkloadSeen | None:
+    return state.workloads.get(_key(namespace, workload))

@@ -1,0 +1,100 @@
+"""Strategy Signal: the number is published, and KEDA scales by it. burster places nothing and reserves nothing.
+
+Called by ``replicas``. The number is all the same no larger than limits and budgets would bear now, and is none where no target may take
+such a pod: what KEDA starts runs in the same clouds. It is not published before every trigger has had a value once: after a restart
+nobody knows what was published before, and a guess could give something up.
+"""
+
+from typing import Final
+
+from burster.engine.answers import Refusal
+from burster.engine.numbers import replica_gates, replica_words
+from burster.engine.numbers.metrics import workload_key
+from burster.engine.numbers.proposing import Replicas
+from burster.engine.numbers.scaler import Scaler
+from burster.engine.state import PolicyEntry, State
+from burster.model.decisions import Reason
+from burster.model.instructions import PublishSignal
+from burster.model.stimuli import InstructionFailed, SignalPublished, WorkloadSeen
+
+
+_AGAIN_FIRST_MS: Final = 1_000
+_AGAIN_MAX_MS: Final = 300_000
+
+
+def adopted(state: State, entry: PolicyEntry) -> int:
+    """Return the number to go on from: the workload's own, where it is known."""
+    seen = _seen(state, entry)
+    return 0 if seen is None else seen.replicas
+
+
+def replicas_of(state: State, entry: PolicyEntry) -> Replicas:
+    """Return the numbers to count on from: what is wanted counts as there, unless the workload says how much of it is."""
+    number = 0 if entry.scaler is None else entry.scaler.number
+    seen = _seen(state, entry)
+    if seen is None:
+        return Replicas(number, number, number)
+    return Replicas(number, seen.status_replicas, seen.ready_replicas)
+
+
+def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
+    """Publish the number as far as it is allowed, where it has changed."""
+    if not scaler.known:
+        return
+    granted, held = _allowed(state, entry, scaler.number)
+    active = scaler.active and granted > 0
+    before = scaler.granted if scaler.published is not None else 0
+    replica_words.tell(state, entry, scaler, current=before, granted=granted, held=held, subject=_subject(entry))
+    scaler.granted = granted
+    if scaler.published == (granted, active) or state.now_ms < scaler.again_at_ms:
+        return
+    scaler.published = (granted, active)
+    key = entry.policy.key
+    state.instructions.append(PublishSignal(key=f"signal/{key}", policy=key, replicas=granted, active=active))
+
+
+def _allowed(state: State, entry: PolicyEntry, wanted: int) -> tuple[int, Reason | None]:
+    if wanted == 0:
+        return 0, None
+    workload = replica_gates.workload_of(entry.policy)
+    if workload is None:
+        sentence = "The policy names no workload that its number is for: give it a scaleTargetRef."
+        return 0, Reason(code="ScaleTargetUnknown", sentence=sentence)
+    answer = replica_gates.judge_scaled(state, entry, workload, _seen(state, entry))
+    if isinstance(answer, Refusal):
+        if answer.again_at_ms is not None:
+            state.at(answer.again_at_ms, "scaling", entry.policy.key)
+        return 0, answer.reason
+    return replica_gates.most_allowed(state, entry, answer, wanted)
+
+
+def confirmed(state: State, stimulus: SignalPublished) -> None:
+    """The number is up."""
+    entry = state.policies.get(stimulus.policy)
+    if entry is not None and entry.scaler is not None:
+        entry.scaler.failures, entry.scaler.again_at_ms = 0, 0
+
+
+def failed(state: State, stimulus: InstructionFailed) -> None:
+    """Publish again, as it is by then."""
+    entry = state.policies.get(stimulus.subject)
+    if entry is None or entry.scaler is None:
+        return
+    scaler = entry.scaler
+    scaler.failures += 1
+    pause_ms = min(_AGAIN_FIRST_MS * 2 ** min(scaler.failures - 1, 10), _AGAIN_MAX_MS)
+    scaler.published, scaler.again_at_ms = None, state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
+    scaler.poll_due_ms = min(scaler.poll_due_ms, scaler.again_at_ms)
+    state.at(scaler.again_at_ms, "scaling", entry.policy.key)
+
+
+def _subject(entry: PolicyEntry) -> str:
+    workload = replica_gates.workload_of(entry.policy)
+    return entry.policy.key if workload is None else f"{entry.policy.namespace}/{workload.name}"
+
+
+def _seen(state: State, entry: PolicyEntry) -> WorkloadSeen | None:
+    workload = replica_gates.workload_of(entry.policy)
+    if workload is None:
+        return None
+    return state.workloads.get(workload_key(entry.policy.namespace, workload.kind, workload.name))

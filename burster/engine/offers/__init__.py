@@ -1,0 +1,1 @@
+"""Where a burst can run and what that costs: offerings ranked, places that refused lately, strategies."""

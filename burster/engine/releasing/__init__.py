@@ -1,0 +1,1 @@
+"""Coming home and not going: which bursts are no longer needed, and when waiting is better than renting."""

@@ -1,0 +1,130 @@
+"""A policy in plain sentences, with the numbers it resolves to.
+
+Made from the compiled values, so that what is told is what the engine evaluates. Called by ``burster policy explain``. It reads no clock
+and no price list: both are arguments.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from burster.model.policies import Placement, Policy, WorkloadSelector
+from burster.model.quantities import format_duration_ms
+from burster.model.targets import Target
+from burster.policy.explain.confidential import confidential_sentences
+from burster.policy.explain.limits import limit_sentences, worst_case_sentences
+from burster.policy.explain.scaling import scaling_sentences
+from burster.policy.explain.targets import explain_target
+from burster.policy.explain.times import time_sentences
+from burster.policy.explain.triggers import trigger_sentences
+from burster.policy.explain.words import any_of, in_order
+from burster.policy.lint.base import Known
+
+
+__all__ = ["explain_policy", "explain_target"]
+
+_STRATEGIES = {
+    "Clone": "Each burst is a further replica, made from the workload's template; the pending pod keeps its place on-prem.",
+    "Move": "Each burst is the pending pod itself: it leaves the on-prem queue and runs in the cloud until it ends.",
+    "Auto": "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
+    "Scale": "It sets the replicas of {workload}, whose pods run in the cloud.",
+    "Signal": "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself.",
+    "Machine": "Each burst is a confidential VM of its own; this version can't make them.",
+}
+_RELEASES = {
+    "DearestFirst": "the dearest first",
+    "YoungestFirst": "the youngest first",
+    "OldestFirst": "the oldest first",
+}
+
+
+def explain_policy(
+    policy: Policy, targets: Mapping[str, Target] | None = None, known: Known | None = None
+) -> list[str]:
+    """Return what a policy does, one sentence an item; ``targets`` are those known by name, ``known`` adds prices and the time."""
+    placement = policy.placement
+    named = tuple(one for name in placement.targets if (one := (targets or {}).get(name)) is not None)
+    return [
+        f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}.",
+        *_paused(policy),
+        *trigger_sentences(policy),
+        *time_sentences(policy, known.at_ms if known else None),
+        _strategy(policy),
+        *scaling_sentences(policy),
+        *_where(placement),
+        *confidential_sentences(policy.confidential),
+        *limit_sentences(policy.limits, "It uses", "It spends"),
+        *_life(policy),
+        *worst_case_sentences(policy, named, known),
+        f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}.",
+    ]
+
+
+def _paused(policy: Policy) -> Iterator[str]:
+    if policy.paused:
+        yield "It is paused: nothing new starts until the annotation burster.dev/paused is removed."
+
+
+def _strategy(policy: Policy) -> str:
+    target = policy.scaling.target
+    workload = f"{target.kind} {target.name}" if target else "the workload"
+    text = _STRATEGIES[policy.placement.strategy].format(workload=workload)
+    if policy.numeric and policy.placement.strategy in {"Clone", "Auto"}:
+        text += " As many run as the triggers ask for; pods that wait are answered by them first."
+    return text
+
+
+def _where(placement: Placement) -> Iterator[str]:
+    sizes = f", on {any_of(placement.sizes)}" if placement.sizes else ", on any size the target allows"
+    yield f"It goes to {in_order(placement.targets)}{sizes}."
+    spread = placement.spread
+    if spread is not None:
+        by = {"family": "families of sizes"}.get(spread.by, f"{spread.by}s")
+        how = "must differ" if spread.required else "should differ"
+        yield f"The numbers of its cloud pods in two {by} {how} by at most {spread.max_skew}."
+    if placement.spot != "Never":
+        yield "Only spot VMs will do." if placement.spot == "Only" else "Spot VMs are taken where there are any."
+
+
+def _workload(selector: WorkloadSelector) -> str:
+    bare = selector.kind == "Pod"
+    if selector.name:
+        what = f"the bare pod {selector.name}" if bare else f"pods of {selector.kind} {selector.name}"
+    elif selector.kind:
+        what = "bare pods" if bare else f"pods of a {selector.kind}"
+    else:
+        what = "pods"
+    conditions: list[str] = []
+    if selector.name_pattern:
+        whose = "whose" if bare else "whose workload's"
+        conditions.append(f"{whose} whole name matches {selector.name_pattern}")
+    if selector.pod_name_pattern:
+        conditions.append(f"whose own whole name matches {selector.pod_name_pattern}")
+    if selector.match_labels:
+        conditions.append(
+            "that carry " + ", ".join(f"{key}={value}" for key, value in sorted(selector.match_labels.items()))
+        )
+    for rule in selector.match_expressions:
+        values = f" {any_of(rule.values)}" if rule.values else ""
+        words = {"In": "is", "NotIn": "is not", "Exists": "exists", "DoesNotExist": "does not exist"}[rule.operator]
+        conditions.append(f"whose label {rule.key} {words}{values}")
+    return " ".join([what, " and ".join(conditions)]).strip()
+
+
+def _life(policy: Policy) -> Iterator[str]:
+    placement = policy.placement
+    if placement.strategy == "Signal":
+        return
+    lease, drain = format_duration_ms(placement.lease_ms), format_duration_ms(placement.drain_ms)
+    yield f"A cloud pod lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
+    if placement.strategy not in {"Move", "Scale"}:
+        yield f"A clone goes {format_duration_ms(policy.scaling.cooldown_ms)} after the demand for it has ended."
+        if placement.return_home == "WhenRoom":
+            yield "It goes also when there has been room for its pod on-prem, though the pod has not started there yet."
+    if placement.min_life_ms:
+        yield f"It stays for {format_duration_ms(placement.min_life_ms)} at the least, unless money, a limit or a person says otherwise."
+    if placement.idle_ms:
+        yield f"A spare one is kept for {format_duration_ms(placement.idle_ms)} before it goes."
+    if placement.strategy != "Scale":
+        yield (
+            f"When several may go, {_RELEASES[placement.release_order]}, and at most {placement.disruption_percent} % of them at"
+            " once for want of demand."
+        )

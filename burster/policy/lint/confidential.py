@@ -1,0 +1,100 @@
+"""Lint of confidentiality: proof that is not asked for, and demands that nothing enforces."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from burster.model.policies import Policy
+from burster.policy.lint.base import CONFIDENTIAL, Hit, Known, PolicyRule
+
+
+def _vm_only(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    if policy.confidential.attestation == "VmOnly":
+        yield Hit(
+            (*CONFIDENTIAL, "attestation"),
+            "with VmOnly a pod may work before anybody has verified its VM's evidence: only the cloud's own word says that it is"
+            " confidential",
+            "use Required, with a Trustee at the target",
+        )
+
+
+def _exec(policy: Policy, known: Known) -> Iterator[Hit]:
+    confidential = policy.confidential
+    if not confidential.exec_forbidden:
+        yield Hit(
+            (*CONFIDENTIAL, "exec"),
+            "with exec Allowed whoever may exec into pods of the cluster reads what is in the confidential VM",
+            "use Forbidden, and an agent policy in the initdata that says so",
+        )
+        return
+    targets = known.named(policy)
+    if confidential.initdata is None and targets and known.all_known(policy):
+        without = [target.name for target in targets if target.initdata is None]
+        if without:
+            yield Hit(
+                (*CONFIDENTIAL, "exec"),
+                f"exec is Forbidden, but neither the policy nor target {' or '.join(without)} names an initdata: without an"
+                " agent policy nothing in the VM refuses it",
+                "set confidential.initdata, or initdata at the target",
+            )
+
+
+def _images(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    confidential = policy.confidential
+    if confidential.data_class and not confidential.images_by_digest:
+        yield Hit(
+            (*CONFIDENTIAL, "images"),
+            f"data of class {confidential.data_class} is worked on by images that a tag names: whoever can move the tag decides"
+            " what runs",
+            "set images.digestOnly: true",
+        )
+
+
+def _secrets(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    confidential = policy.confidential
+    if confidential.data_class and confidential.secrets == "Any":
+        yield Hit(
+            (*CONFIDENTIAL, "secrets"),
+            f"pods that work on data of class {confidential.data_class} may mount plain Secrets, which the worker node and the"
+            " API server can read",
+            "set secrets.mode: Sealed and name the sealed ones",
+        )
+
+
+def _nothing_sealed(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    confidential = policy.confidential
+    if confidential.secrets == "Sealed" and not confidential.sealed_secrets:
+        yield Hit(
+            (*CONFIDENTIAL, "secrets"),
+            "secrets are Sealed and none is named: a pod that refers to any Secret at all is refused",
+            "name the sealed Secrets in secrets.sealed, unless that is what you want",
+        )
+    if confidential.secrets == "Any" and confidential.sealed_secrets:
+        yield Hit(
+            (*CONFIDENTIAL, "secrets", "sealed"),
+            "names are listed as sealed, but mode Any lets every Secret pass",
+            "set secrets.mode: Sealed",
+        )
+
+
+def _secure_boot(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    if not policy.confidential.secure_boot:
+        yield Hit(
+            (*CONFIDENTIAL, "secureBoot"),
+            "without secure boot the VM may have started from anything",
+            "set it to true, unless the measured boot of your image is verified by Trustee",
+        )
+
+
+RULES: Final = (
+    PolicyRule("attestation-vm-only", "pods that work before their VM is verified", _vm_only),
+    PolicyRule("exec-not-forbidden", "exec that is allowed, or forbidden by nothing", _exec),
+    PolicyRule("images-by-tag", "images by tag for classified data", _images),
+    PolicyRule("secrets-not-sealed", "plain Secrets for classified data", _secrets),
+    PolicyRule("sealed-names", "sealed Secrets that are not named, or named in vain", _nothing_sealed),
+    PolicyRule("secure-boot-off", "VMs that need no secure boot", _secure_boot),
+)

@@ -1,0 +1,96 @@
+"""Lint of replica numbers: minimum and maximum, fallback, the HPA's behavior, modifiers."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from burster.model.policies import Policy
+from burster.policy.lint.base import SPEC, Hit, Known, PolicyRule
+
+
+_HPA: Final = (*SPEC, "advanced", "horizontalPodAutoscalerConfig", "behavior")
+
+
+def _always_some(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    scaling = policy.scaling
+    idle = scaling.idle_replicas
+    kept = scaling.min_replicas if idle is None else idle
+    if policy.numeric and kept > 0:
+        field = "minReplicaCount" if idle is None else "idleReplicaCount"
+        yield Hit(
+            (*SPEC, field),
+            f"{kept} cloud {'replica runs' if kept == 1 else 'replicas run'} and cost{'s' if kept == 1 else ''} money without any demand",
+            f"set {field} to 0 unless that is what you want",
+        )
+
+
+def _max_above_bursts(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    most, replicas = policy.limits.max_bursts, policy.scaling.max_replicas
+    if policy.numeric and most is not None and 0 < most < replicas != _REPLICAS_DEFAULT:
+        yield Hit(
+            (*SPEC, "maxReplicaCount"),
+            f"{replicas} replicas are never reached: limits.maxBursts is {most}, and the tightest decides",
+            "set both to the same number",
+        )
+
+
+_REPLICAS_DEFAULT: Final = 100
+
+
+def _fallback(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    fallback, scaling = policy.scaling.fallback, policy.scaling
+    if fallback is None or not policy.numeric:
+        return
+    if fallback.replicas >= scaling.max_replicas and fallback.behavior in {"static", "currentReplicasIfHigher"}:
+        yield Hit(
+            (*SPEC, "fallback", "replicas"),
+            f"when its metric fails the policy buys {fallback.replicas}, the maximum, and keeps them until somebody repairs"
+            " the metric",
+            "choose fewer, or behavior currentReplicas",
+        )
+    if fallback.failure_threshold == 0:
+        yield Hit(
+            (*SPEC, "fallback", "failureThreshold"),
+            "a single failed poll sets the fallback's number of replicas",
+            "set it to 3 or more",
+        )
+
+
+def _never_down(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    behavior = policy.scaling.behavior
+    if behavior is None:
+        return
+    if behavior.scale_down.select == "Disabled":
+        yield Hit(
+            (*_HPA, "scaleDown", "selectPolicy"),
+            "Disabled never takes a replica away: only budget, limits or 0 demand bring the cloud pods home",
+            "use Min with a small policy to go down slowly",
+        )
+    if behavior.scale_up.select == "Disabled":
+        yield Hit(
+            (*_HPA, "scaleUp", "selectPolicy"),
+            "Disabled never adds a replica beyond the first",
+            "use Min with a small policy to go up slowly",
+        )
+
+
+def _restore(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    if policy.scaling.restore_to_original and policy.placement.strategy != "Scale":
+        yield Hit(
+            (*SPEC, "advanced", "restoreToOriginalReplicaCount"),
+            f"strategy {policy.placement.strategy} sets no workload's replicas, so there is nothing to restore",
+            "remove it",
+        )
+
+
+RULES: Final = (
+    PolicyRule("always-some", "cloud replicas that run without any demand", _always_some),
+    PolicyRule("max-above-bursts", "more replicas than maxBursts allows", _max_above_bursts),
+    PolicyRule("fallback-buys", "a fallback that buys the maximum, or at the first failure", _fallback),
+    PolicyRule("one-way", "scaling in one direction only", _never_down),
+    PolicyRule("restore-without-effect", "restoring replicas where none are set", _restore),
+)

@@ -1,0 +1,259 @@
+"""BurstTarget: one place to burst to, and what no policy may exceed there.
+
+``compile_target`` turns it into the engine's Target.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from burster.model.quantities import parse_duration_ms
+from burster.policy.fields import LABEL_LENGTH_MAX, DnsLabel, DnsName, DurationBetween, Labels, Matching, Usd
+from burster.policy.fields.amounts import Cpu, Memory, Percent
+from burster.policy.fields.texts import Origins, Provider, ResourceName, Size, Sizes, Url, Word, Words
+from burster.policy.schema.base import Metadata, Strict, ruled
+from burster.policy.schema.limits import CapsSpec, LimitsSpec
+from burster.policy.schema.policy import InitdataSpec, TeeName, Tees, refuse_no_tee
+from burster.policy.schema.refusals import Findings
+
+
+AZURE = "azure"
+_AZURE_SIZE = "Standard_"
+
+
+class AzureSpec(Strict):
+    """Where on Azure."""
+
+    subscription_id: Annotated[
+        str, Matching(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", 36, "a subscription id (a UUID)")
+    ] = Field(description="The subscription that pays.")
+    resource_group: Annotated[
+        str,
+        Matching(
+            r"[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]",
+            90,
+            "a resource group: letters, digits, '_', '-', '.', '(' and ')'",
+        ),
+    ] = Field(description="The resource group in which cloud-api-adaptor creates the VMs.")
+    region: Annotated[str, Matching(r"[a-z][a-z0-9]{1,40}", 41, "a region's short name, for example westeurope")] = (
+        Field(description="The region's short name, as in westeurope.")
+    )
+
+
+class SweepSpec(Strict):
+    """What happens to VMs in the resource group that no Burst claims."""
+
+    mode: Literal["Report", "Delete"] = Field(default="Report", description="Report only tells; Delete removes them.")
+    grace: Annotated[str, DurationBetween("1m", "24h")] = Field(
+        default="5m", description="How old such a VM must be before it counts."
+    )
+
+
+class TrusteeSpec(Strict):
+    """The Trustee that pods attest to, which then releases their keys."""
+
+    url: Url = Field(description="Its address.")
+
+
+class PricesSpec(Strict):
+    """What is really paid. A price of the table wins over the list price less the discount."""
+
+    discount_percent: Percent = Field(default="0", description="Off every list price, in percent.")
+    per_hour: Annotated[dict[Size, Usd], Field(max_length=256)] = Field(
+        default={}, description='USD per hour by size: {Standard_DC4es_v6: "0.19"}.'
+    )
+
+
+class CatalogueEntry(Strict):
+    """A size that can be had here, where no cloud lists them."""
+
+    size: Size = Field(description="Its name.")
+    cpu: Cpu = Field(description="Its cpu.")
+    memory: Memory = Field(description="Its memory.")
+    gpus: int = Field(default=0, ge=0, le=64, description="Its NVIDIA GPUs (nvidia.com/gpu).")
+    devices: Annotated[dict[ResourceName, Annotated[int, Field(ge=1, le=1_024)]], Field(max_length=16)] = Field(
+        default={}, description="Its other devices by the name of the resource."
+    )
+    tee: TeeName = Field(description="Its trusted execution environment.")
+    price_per_hour: Usd | None = Field(default=None, description="USD per hour; unknown where it is left out.")
+    zones: Words = Field(default=(), description="Its zones.")
+    spot: bool = Field(default=False, description="Whether it can be taken away at any time.")
+    family: Word | None = Field(
+        default=None, description="Sizes of one family share quota and fate; its own name where it is left out."
+    )
+
+
+class AllowedNamespace(CapsSpec):
+    """A namespace that may burst here, with what it may use at most."""
+
+    name: DnsLabel = Field(description="The namespace.")
+
+
+def _form(value: Any) -> str:
+    return "<limits>" if isinstance(value, dict | AllowedNamespace) else "<name>"
+
+
+_NamespaceName = Annotated[
+    str, Matching(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?", LABEL_LENGTH_MAX, 'a namespace\'s name, or "*" for every one')
+]
+Namespace = Annotated[
+    Annotated[_NamespaceName, Tag("<name>")] | Annotated[AllowedNamespace, Tag("<limits>")], Discriminator(_form)
+]
+
+
+class BurstTargetSpec(Strict):
+    """A place, its allowed sizes, and what no policy may exceed there."""
+
+    model_config = ruled(
+        ("self.provider != 'azure' || has(self.azure)", "azure is required for provider azure"),
+        ("self.provider == 'azure' || !has(self.azure)", "azure is for provider azure only"),
+        ("self.provider == 'azure' || has(self.region)", "region is required for providers other than azure"),
+        (
+            "self.provider != 'azure' || !has(self.region)",
+            "azure.region says the region: region can't be given for provider azure",
+        ),
+        (
+            "self.provider == 'azure' || (has(self.catalogue) && size(self.catalogue) > 0)",
+            "catalogue is required for providers other than azure: no cloud lists their sizes",
+        ),
+        (
+            "self.provider != 'azure' || !has(self.catalogue) || size(self.catalogue) == 0",
+            "azure lists its own sizes: catalogue can't be given",
+        ),
+        (
+            "self.provider != 'azure' || (has(self.sizes) && size(self.sizes) > 0)",
+            "sizes is required for provider azure",
+        ),
+    )
+
+    provider: Provider = Field(default=AZURE, description="The cloud: azure, or onprem, or another with a catalogue.")
+    azure: AzureSpec | None = Field(default=None, description="Where on Azure; for provider azure.")
+    region: Word | None = Field(default=None, description="The region; for providers other than azure.")
+    runtime_class_name: DnsName = Field(default="kata-remote", description="The RuntimeClass of peer pods.")
+    image: Annotated[str, Matching(r"/[!-~]{1,511}", 512, "an image id: it starts with /")] | None = Field(
+        default=None,
+        description="Id of the pod VM image every VM must have been made from; not checked where it is left out.",
+    )
+    subnet: Annotated[str, Matching(r"/[!-~]{1,511}", 512, "a subnet's resource id: it starts with /")] | None = Field(
+        default=None, description="Resource id of the subnet every VM must be in; not checked where it is left out."
+    )
+    sizes: Sizes = Field(
+        default=(), description="Allowed VM sizes; the whole catalogue where there is one and this is left out."
+    )
+    tees: Tees = Field(default=("TDX",), description="Trusted execution environments allowed here.")
+    allowed_namespaces: Annotated[tuple[Namespace, ...], Field(strict=False, max_length=256)] = Field(
+        default=(),
+        description='Namespaces that may burst here, each by its name or as a mapping of name, maxBursts, maxVcpus and budget; "*" is every'
+        " one, and an empty list none.",
+    )
+    required_namespace_labels: Labels = Field(
+        default={}, description="Labels a namespace must carry before anything of it may burst here."
+    )
+    data_classes: Words = Field(default=(), description="Classes of data that may be worked on here.")
+    jurisdiction: Word | None = Field(default=None, description="Whose law holds here, as in policies' jurisdictions.")
+    trustee: TrusteeSpec | None = Field(
+        default=None, description="The Trustee that pods attest to; without one only attestation VmOnly can burst here."
+    )
+    initdata: InitdataSpec | None = Field(default=None, description="The initdata of pods here.")
+    allowed_metric_endpoints: Origins = Field(
+        default=(),
+        description="scheme://host:port of servers that policies' triggers may be read from; none where it is empty.",
+    )
+    prices: PricesSpec = Field(default=PricesSpec(), description="Negotiated prices.")
+    catalogue: Annotated[tuple[CatalogueEntry, ...], Field(strict=False, max_length=256)] = Field(
+        default=(), description="What can be had here, for providers other than azure."
+    )
+    limits: LimitsSpec = Field(
+        default=LimitsSpec(), description="What all policies together may use and spend here at most."
+    )
+    assumed_price_per_hour: Usd | None = Field(
+        default=None,
+        description="USD per hour reserved for a size of unknown price; such a size is refused where it is left out.",
+    )
+    launch_deadline: Annotated[str, DurationBetween("10s", "1h")] = Field(
+        default="5m", description="How long a VM may take to be there, from the placing of its pod."
+    )
+    ready_deadline: Annotated[str, DurationBetween("10s", "2h")] = Field(
+        default="15m", description="How long a pod may take to run on a verified VM, from its placing."
+    )
+    sweep: SweepSpec = Field(default=SweepSpec(), description="What happens to VMs that no Burst claims.")
+
+    _no_tee = field_validator("tees", mode="before")(refuse_no_tee)
+
+    @model_validator(mode="after")
+    def _together(self) -> "BurstTargetSpec":
+        wrong = Findings()
+        if parse_duration_ms(self.ready_deadline) < parse_duration_ms(self.launch_deadline):
+            wrong.at(
+                "readyDeadline",
+                message=f"{self.ready_deadline} is shorter than launchDeadline {self.launch_deadline}, but a pod is"
+                " ready only after its VM is there: raise readyDeadline or lower launchDeadline",
+            )
+        if self.provider == AZURE:
+            self._check_azure(wrong)
+        else:
+            self._check_other(wrong)
+        self._check_names(wrong)
+        wrong.raise_any()
+        return self
+
+    def _check_azure(self, wrong: Findings) -> None:
+        if self.azure is None:
+            wrong.at("azure", message="is required for provider azure: write subscriptionId, resourceGroup and region")
+        if self.region is not None:
+            wrong.at("region", message="is for other providers: Azure's region is azure.region; remove it")
+        if not self.sizes:
+            wrong.at("sizes", message="is required for provider azure: Allowed VM sizes; at least one.")
+        if self.catalogue:
+            wrong.at(
+                "catalogue",
+                message="is for other providers: Azure lists its own sizes; prices.perHour sets their prices",
+            )
+        for index, size in enumerate(self.sizes):
+            if not size.startswith(_AZURE_SIZE):
+                wrong.at(
+                    "sizes",
+                    index,
+                    message=f"{size!r} is not an Azure VM size: write it in full, for example Standard_DC4es_v6",
+                )
+
+    def _check_other(self, wrong: Findings) -> None:
+        if self.azure is not None:
+            wrong.at("azure", message=f"is for provider azure, not for {self.provider}: remove it, or correct provider")
+        if self.region is None:
+            wrong.at("region", message=f"is required for provider {self.provider}: name the region or the site")
+        if not self.catalogue:
+            wrong.at(
+                "catalogue",
+                message=f"is required for provider {self.provider}, whose sizes no cloud lists: write what can be had",
+            )
+        known = [entry.size for entry in self.catalogue]
+        for index, size in enumerate(known):
+            if size in known[:index]:
+                wrong.at("catalogue", index, "size", message=f"names {size!r} twice: remove one")
+        for index, size in enumerate(self.sizes):
+            if known and size not in known:
+                wrong.at("sizes", index, message=f"{size!r} is not in the catalogue: add it there, or remove it here")
+
+    def _check_names(self, wrong: Findings) -> None:
+        seen: list[str] = []
+        for index, entry in enumerate(self.allowed_namespaces):
+            name = entry if isinstance(entry, str) else entry.name
+            if name in seen:
+                wrong.at("allowedNamespaces", index, message=f"names {name!r} twice: remove one")
+            seen.append(name)
+
+
+class BurstTarget(Strict):
+    """One place to burst to. It belongs to the platform team; a policy can only narrow it."""
+
+    api_version: Literal["burster.dev/v1alpha1"] = Field(description="burster.dev/v1alpha1")
+    kind: Literal["BurstTarget"] = Field(description="BurstTarget")
+    metadata: Metadata = Field(description="The name; a BurstTarget has no namespace.")
+    spec: BurstTargetSpec = Field(description="The place.")
+
+    @model_validator(mode="after")
+    def _cluster_scoped(self) -> "BurstTarget":
+        if self.metadata.namespace is not None:
+            raise ValueError("metadata.namespace: a BurstTarget is for the whole cluster; remove the namespace")
+        return self

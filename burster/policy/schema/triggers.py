@@ -1,0 +1,239 @@
+"""Sources of demand, in KEDA's shape and with KEDA's metadata keys: one model for each type of trigger.
+
+``Trigger`` is the union of them, told apart by ``type``. KEDA's metadata is text; numbers and booleans are taken as well. Credentials are
+never metadata here: they are in a TriggerAuthentication, which is named and not read. ``compile_triggers`` makes the engine's triggers.
+"""
+
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, unique
+from burster.policy.fields.amounts import Activation, Cpu, Memory, Quantity, Threshold, TrueOrFalse
+from burster.policy.fields.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone
+from burster.policy.schema.base import RULES
+from burster.policy.schema.http_triggers import MetricsApiSpec, PrometheusSpec
+from burster.policy.schema.refusals import Findings
+from burster.policy.schema.trigger_base import AnyTrigger, AuthRefSpec, PodMetricType, PolledTrigger, TriggerMetadata
+from burster.policy.schema.trigger_rules import TRIGGER_RULES
+from burster.policy.schema.workload import WorkloadRefSpec
+
+
+PRIORITY_MAX: Final = 2**31 - 1
+PERCENT_MAX: Final = 100_000
+
+
+class PendingPodsMetadata(TriggerMetadata):
+    """The settings of a pending-pods trigger. Every filter that is given must hold."""
+
+    pending_for: Annotated[str, DurationBetween("0s", "24h")] = Field(
+        default="30s", description="How long a pod must have been Unschedulable before it counts."
+    )
+    min_count: Annotated[int, WholeNumber(1, 10_000)] = Field(
+        default=1, description="How many such pods there must be before any of them counts."
+    )
+    reasons: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=200)], ...],
+        Field(strict=False, max_length=16),
+        AfterValidator(unique),
+    ] = Field(default=(), description="Words, one of which must occur in the scheduler's message: Insufficient cpu.")
+    resources: Annotated[tuple[ResourceName, ...], Field(strict=False, max_length=16), AfterValidator(unique)] = Field(
+        default=(), description="Names of resources, one of which the pod must ask for: nvidia.com/gpu."
+    )
+    namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False, max_length=64), AfterValidator(unique)] = Field(
+        default=(), description="Further namespaces whose pods are counted; for strategies Scale and Signal only."
+    )
+    min_priority: Annotated[int, WholeNumber(-PRIORITY_MAX, PRIORITY_MAX)] | None = Field(
+        default=None, description="The least priority of a pod."
+    )
+    max_priority: Annotated[int, WholeNumber(-PRIORITY_MAX, PRIORITY_MAX)] | None = Field(
+        default=None, description="The highest priority of a pod."
+    )
+    min_cpu: Cpu | None = Field(default=None, description="The least cpu a pod asks for.")
+    max_cpu: Cpu | None = Field(default=None, description="The most cpu a pod asks for.")
+    min_memory: Memory | None = Field(default=None, description="The least memory a pod asks for.")
+    max_memory: Memory | None = Field(default=None, description="The most memory a pod asks for.")
+    runtime_classes: DnsNames = Field(default=(), description="RuntimeClasses, one of which the pod must have.")
+    threshold: Threshold = Field(default="1", description="Pending pods per replica, for strategies Scale and Signal.")
+    activation_threshold: Activation = Field(
+        default="0", description="The trigger is active where more pods than this are pending."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "PendingPodsMetadata":
+        wrong = Findings()
+        cpu, memory = Quantity("cpu").parse, Quantity("memory").parse
+        bounds = (
+            ("minPriority", "maxPriority", self.min_priority, self.max_priority),
+            ("minCpu", "maxCpu", _parsed(cpu, self.min_cpu), _parsed(cpu, self.max_cpu)),
+            ("minMemory", "maxMemory", _parsed(memory, self.min_memory), _parsed(memory, self.max_memory)),
+        )
+        for least_name, most_name, least, most in bounds:
+            if least is not None and most is not None and least > most:
+                wrong.at(least_name, message=f"is more than {most_name}, so that no pod fits: swap or correct them")
+        wrong.raise_any()
+        return self
+
+
+def _parsed(parse: Any, text: str | None) -> int | None:
+    return None if text is None else parse(text)
+
+
+class PendingPodsSpec(AnyTrigger):
+    """On-prem pods that no node takes."""
+
+    type: Literal["pending-pods"] = Field(description="Which trigger.")
+    metadata: PendingPodsMetadata = Field(default=PendingPodsMetadata(), description="The trigger's settings.")
+    metric_type: PodMetricType = Field(
+        default="AverageValue", description="AverageValue: the threshold is per replica. Value: it is for all together."
+    )
+
+
+class KubernetesWorkloadMetadata(TriggerMetadata):
+    """The settings of a kubernetes-workload trigger: KEDA's."""
+
+    pod_selector: SelectorWords = Field(description="Labels of the pods to count, as kubectl takes them.")
+    value: Threshold = Field(description="Such pods per replica.")
+    activation_value: Activation = Field(
+        default="0", description="The trigger is active where there are more than this."
+    )
+    group_by_node: TrueOrFalse = Field(default=False, description="Whether the nodes they are on are counted instead.")
+
+
+class KubernetesWorkloadSpec(PolledTrigger):
+    """The number of pods with certain labels in the policy's namespace that have not ended."""
+
+    type: Literal["kubernetes-workload"] = Field(description="Which trigger.")
+    metadata: KubernetesWorkloadMetadata = Field(description="The trigger's settings.")
+
+
+class CronMetadata(TriggerMetadata):
+    """The settings of a cron trigger: KEDA's."""
+
+    start: Cron = Field(description="When it begins to be active: five fields of cron.")
+    end: Cron = Field(description="When it ends to be active: five fields of cron.")
+    timezone: Zone = Field(description="The IANA time zone of both.")
+    desired_replicas: Annotated[int, WholeNumber(0, 100_000)] = Field(
+        description="The number of replicas while it is active."
+    )
+
+    @model_validator(mode="after")
+    def _span(self) -> "CronMetadata":
+        wrong = Findings()
+        if re.split(r"\s+", self.start.strip()) == re.split(r"\s+", self.end.strip()):
+            wrong.at("end", message="is the same as start, so that it is never active: write when it ends")
+        wrong.raise_any()
+        return self
+
+
+class CronSpec(AnyTrigger):
+    """A number of replicas at certain times."""
+
+    type: Literal["cron"] = Field(description="Which trigger.")
+    metadata: CronMetadata = Field(description="The trigger's settings.")
+    metric_type: PodMetricType = Field(
+        default="AverageValue", description="AverageValue, as for every number per replica."
+    )
+
+
+class ResourceMetadata(TriggerMetadata):
+    """The settings of a cpu or memory trigger: KEDA's."""
+
+    hints: ClassVar[dict[str, str]] = {"type": "KEDA has dropped it: write metricType, beside metadata"}
+
+    value: Annotated[
+        str,
+        Matching(
+            r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i)?",
+            40,
+            "a percentage or an amount of cpu or memory",
+            numbers=True,
+        ),
+    ] = Field(description="Percent of the request for Utilization; an amount per pod for AverageValue.")
+    container_name: DnsLabel | None = Field(
+        default=None, description="Of which container; of the whole pod where it is left out."
+    )
+
+
+class ResourceSpec(AnyTrigger):
+    """How much cpu or memory the pods of an on-prem workload use. That workload is measured and stays as it is."""
+
+    type: Literal["cpu", "memory"] = Field(description="Which trigger.")
+    metadata: ResourceMetadata = Field(description="The trigger's settings.")
+    metric_type: Literal["Utilization", "AverageValue"] = Field(
+        default="Utilization", description="Utilization: percent of the request. AverageValue: an amount per pod."
+    )
+    source_ref: WorkloadRefSpec = Field(description="The on-prem workload whose use is measured; it is not scaled.")
+
+    @model_validator(mode="after")
+    def _amount(self) -> "ResourceSpec":
+        wrong = Findings()
+        value = self.metadata.value
+        if self.metric_type == "Utilization":
+            if not re.fullmatch(r"[0-9]{1,6}", value) or not 1 <= int(value) <= PERCENT_MAX:
+                wrong.at(
+                    "metadata",
+                    "value",
+                    message=f'{value!r} is no whole percentage above 0: write for example "80", or metricType: AverageValue',
+                )
+        else:
+            resource = "cpu" if self.type == "cpu" else "memory"
+            try:
+                Quantity(resource, least=1).checked(value)
+            except ValueError as error:
+                wrong.at("metadata", "value", message=str(error))
+        wrong.raise_any()
+        return self
+
+
+_Free = Annotated[str, Matching(r"[\s\S]{0,4096}", 4_096, "text of at most 4096 characters", numbers=True)]
+
+
+class ExternalMetadata(TriggerMetadata):
+    """The settings of an external trigger; further keys are free and are handed to the scaler."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, _Free] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride] (narrower, as pydantic asks)
+
+    scaler_address: (
+        Annotated[str, Matching(r"[A-Za-z0-9.-]+:[0-9]{1,5}", 260, "host:port of a KEDA external scaler")] | None
+    ) = Field(
+        default=None, description="A KEDA external scaler to ask; the number is pushed by others where it is left out."
+    )
+    target_value: Threshold = Field(description="The value per replica.")
+    activation_target_value: Activation = Field(
+        default="0", description="The trigger is active where the value is above this."
+    )
+
+    @model_validator(mode="after")
+    def _no_credentials(self) -> "ExternalMetadata":
+        wrong = Findings()
+        for name in self.__pydantic_extra__ or {}:
+            if hint := type(self).hint(name):
+                wrong.at(name, message=hint)
+        wrong.raise_any()
+        return self
+
+
+class ExternalSpec(PolledTrigger):
+    """A number that others push, or that a KEDA external scaler is asked for."""
+
+    type: Literal["external"] = Field(description="Which trigger.")
+    metadata: ExternalMetadata = Field(description="The trigger's settings.")
+    authentication_ref: AuthRefSpec | None = Field(default=None, description="Where the credentials are.")
+
+
+Trigger = Annotated[
+    PendingPodsSpec | PrometheusSpec | CronSpec | ResourceSpec | KubernetesWorkloadSpec | MetricsApiSpec | ExternalSpec,
+    Field(
+        discriminator="type",
+        json_schema_extra={RULES: [{"rule": rule, "message": message} for rule, message in TRIGGER_RULES]},
+    ),
+]
+TRIGGERS: Final[tuple[type[AnyTrigger], ...]] = (
+    PendingPodsSpec, PrometheusSpec, CronSpec, ResourceSpec, KubernetesWorkloadSpec, MetricsApiSpec, ExternalSpec,
+)  # fmt: skip
+SUPPORTED_TRIGGERS: Final = (
+    "pending-pods", "prometheus", "cron", "cpu", "memory", "kubernetes-workload", "metrics-api", "external",
+)  # fmt: skip
