@@ -182,14 +182,15 @@ def _documents(text: str, source: str, problems: list[Problem]) -> list[Document
             if loaded is not None:
                 documents.append(loaded)
     except YamlProblem as problem:
-        problems.append(_from_yaml(problem, source))
+        problems.append(placed(problem, source))
         return documents
     if not found:
         problems.append(_unreadable(source, "empty: it holds no document; write a BurstPolicy or a BurstTarget"))
     return documents
 
 
-def _from_yaml(problem: YamlProblem, source: str) -> Problem:
+def placed(problem: YamlProblem, source: str) -> Problem:
+    """Return a problem of the text as one of a file."""
     return Problem(
         source=source,
         line=problem.mark.line,
@@ -201,7 +202,7 @@ def _from_yaml(problem: YamlProblem, source: str) -> Problem:
 
 
 def _document(document: YamlDocument, source: str, problems: list[Problem]) -> Document | None:
-    found = [_from_yaml(problem, source) for problem in document.problems]
+    found = [placed(problem, source) for problem in document.problems]
     parsed: BurstPolicy | BurstTarget | None = None
     model = model_of(document.value, source, found, document)
     if model is not None:

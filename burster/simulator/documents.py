@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from burster.files import open_named
 from burster.policy.errors import PolicyErrors, Problem
-from burster.policy.problems import path_text, problem_at, schema_problems
+from burster.policy.load import placed
+from burster.policy.problems import problem_at, schema_problems
 from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 
 
@@ -28,12 +29,12 @@ def read_document(path: Path, model: type[Model], *, expected: str, example: str
     try:
         documents = list(parse_yaml(_text(path, example)))
     except YamlProblem as problem:
-        raise PolicyErrors([_placed(problem, source)]) from None
+        raise PolicyErrors([placed(problem, source)]) from None
     if len(documents) != 1:
         message = f"expected one YAML document with {expected}, found {len(documents)}"
         raise PolicyErrors([_unreadable(source, message)])
     document = documents[0]
-    problems = [_placed(problem, source) for problem in document.problems]
+    problems = [placed(problem, source) for problem in document.problems]
     value: Any = document.value
     if not isinstance(value, dict):
         raise PolicyErrors([*problems, problem_at(source, (), f"expected {expected}", document)])
@@ -67,14 +68,3 @@ def _text(path: Path, example: str) -> str:
 
 def _unreadable(source: str, message: str, line: int = 0) -> Problem:
     return Problem(source=source, line=line, column=1 if line else 0, message=message, unreadable=True)
-
-
-def _placed(problem: YamlProblem, source: str) -> Problem:
-    return Problem(
-        source=source,
-        line=problem.mark.line,
-        column=problem.mark.column,
-        path=path_text(problem.path),
-        message=problem.message,
-        unreadable=problem.unreadable,
-    )

@@ -5,35 +5,19 @@ refused. Names of fields are camelCase outside, as in policies.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 from burster.policy.fields import DnsLabel, DurationBetween, Usd
 from burster.policy.schema.base import Strict
 from burster.policy.schema.limits import CapsSpec
+from burster.simulator.amounts import Count, Cpu, Memory, as_text
 from burster.simulator.cloud_model import FAILURE_MIX, FAULTS
 from burster.simulator.onprem import Scoring
 from burster.simulator.traces.load import FormatChoice
 
 
-def _as_text(value: Any) -> Any:
-    """Let a quantity be written as a number too."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _quantity(parse: Any) -> Any:
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return check
-
-
-Cpu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_cpu_millicores))]
-Memory = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_memory_bytes))]
-Count = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_count))]
 Duration = Annotated[str, DurationBetween("0s", "24h")]
 LongDuration = Annotated[str, DurationBetween("1ms", "366d")]
 LongDurationOrNow = Annotated[str, DurationBetween("0s", "366d")]
@@ -188,7 +172,7 @@ def _number(text: str) -> str:
 
 
 Number = Annotated[
-    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(e\+?[0-9]{1,2})?$"), BeforeValidator(_as_text), AfterValidator(_number)
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(e\+?[0-9]{1,2})?$"), BeforeValidator(as_text), AfterValidator(_number)
 ]
 
 

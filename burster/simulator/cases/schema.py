@@ -4,31 +4,16 @@ Read by ``load``. It holds what was written and checks each field by itself; unk
 outside, as in policies.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from burster.model.decisions import Verdict
-from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
 from burster.policy.fields import DnsLabel, DnsName, DurationBetween, Labels, Usd
 from burster.policy.schema import Strict
+from burster.simulator.amounts import Count, Cpu, Memory
 
 
-def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _quantity(parse: Any) -> Any:
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return check
-
-
-Cpu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_cpu_millicores))]
-Memory = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_memory_bytes))]
-Count = Annotated[str, BeforeValidator(_as_text), AfterValidator(_quantity(parse_count))]
 Duration = Annotated[str, DurationBetween("0s", "366d")]
 Names = Annotated[tuple[str, ...], Field(strict=False, max_length=1000)]
 Number = Annotated[float, Field(strict=False, ge=0, le=1e15)]
