@@ -29,7 +29,7 @@ _ENTRIES: Final = (
     Entry("demo", "burster.cli.demo", "demo", "The whole system on this machine, on stand-ins."),
     Entry("controller", "burster.cli.controller", "controller", "Run in (or next to) a cluster."),
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
-    Entry("policy", "burster.cli.policy", "app", "Validate and explain policy files."),
+    Entry("policy", "burster.cli.policy", "app", "Check, explain, compare, convert and test policies."),
     Entry("trace", "burster.cli.trace", "app", "Look into load traces, convert them, make them, record them."),
     Entry("status", "burster.cli.status", "status", "Where everything stands."),
     Entry("why", "burster.cli.why", "why", "What was decided about a pod or by a policy, and why."),

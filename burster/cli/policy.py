@@ -19,7 +19,9 @@ from burster.policy.crds import json_schema_text, write_crds
 from burster.policy.errors import PolicyErrors, Problem
 
 
-app = typer.Typer(no_args_is_help=True, help="Check policy files, say what they mean, compare, convert and test them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Check policy files, say what they mean, compare, convert, test and back-test them."
+)
 
 app.command("validate")(validate)
 app.command("rules")(rules)
