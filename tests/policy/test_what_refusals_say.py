@@ -219,7 +219,7 @@ def test_filters_that_no_pod_passes():
 def test_cron_that_ends_where_it_starts():
     metadata = {**CRON["metadata"], "end": " 0  8 * * *"}
     assert trigger("cron", metadata) == {
-        "metadata.end": "is the same as start, so that it is never active: write when it ends"
+        "metadata.end": "is the same as start, so that by KEDA's rule it never ends: write when it ends, or raise minReplicaCount instead"
     }
 
 

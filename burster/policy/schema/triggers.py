@@ -122,7 +122,10 @@ class CronMetadata(TriggerMetadata):
     def _span(self) -> "CronMetadata":
         wrong = Findings()
         if re.split(r"\s+", self.start.strip()) == re.split(r"\s+", self.end.strip()):
-            wrong.at("end", message="is the same as start, so that it is never active: write when it ends")
+            wrong.at(
+                "end",
+                message="is the same as start, so that by KEDA's rule it never ends: write when it ends, or raise minReplicaCount instead",
+            )
         wrong.raise_any()
         return self
 
