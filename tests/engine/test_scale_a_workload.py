@@ -313,8 +313,25 @@ def test_money_is_set_aside_for_each_replica_and_booked_when_it_has_left():
     assert scope.active == 0
     assert spent == scope.account.settled_total_micro_usd
     hour = 120_000 * (3_600_000 - 60_000) // 3_600_000
-    assert hour + 3 * (hour - 500) <= spent <= 4 * hour + 4
+    going = 10_000  # five minutes more of each, until its VM is gone
+    assert spent == hour + going + 3 * (hour - 500 + going)
     assert len({one.uid for one in world.spends}) == len(world.spends)
+
+
+@pytest.mark.parametrize(("drain", "paid_until_gone"), [(30_000, 300_000), (300_001, 300_001), (600_000, 600_000)])
+def test_a_replicas_money_covers_the_time_in_which_its_vm_goes(drain, paid_until_gone):
+    world = Cluster(a_scaling_policy(placement={"drain_ms": drain}))
+    world.reads(1)
+    account = world.state.policies[KEY].scope.account
+    reserved = -(-120_000 * (300_000 + 3_000_000 + paid_until_gone) // 3_600_000)
+    assert account.outstanding_micro_usd == reserved
+    world.send(cloud(1), after_ms=3_000_000)  # renewed once: what it has cost so far is booked
+    held = world.state.scale_books[KEY].leases[0].held_micro_usd
+    assert account.settled_total_micro_usd == 100_000
+    assert held == reserved
+    world.send(cloud(0), after_ms=600_000)
+    assert account.settled_total_micro_usd == 100_000 + 20_000 + 10_000
+    assert account.outstanding_micro_usd == 0
 
 
 def test_as_many_as_the_budget_bears_and_it_is_said_once():

@@ -5,6 +5,7 @@ template is not known to be is never taken for granted: without its images, rule
 """
 
 import dataclasses
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,11 @@ from burster.model.pods import Owner, Pod, Resources
 from burster.model.policies import Policy
 from burster.model.stimuli import WorkloadSeen
 from burster.model.triggers import PendingPodsTrigger, WorkloadRef
+
+
+#: How long the VM of a replica may outlive it in the workload's status: the pod's grace period (30 s unless it says otherwise) and the
+#: VM's deletion, which takes a minute or two.
+REPLICA_GOING_MS: Final = 300_000
 
 
 def workload_of(policy: Policy) -> WorkloadRef | None:
@@ -76,11 +82,16 @@ def judge_scaled(
     pod = stand_in(rules, workload, seen)
     for name in names:
         size = seen.size if seen is not None and seen.size else _dearest(state, rules, name, pod.pod.requests)
-        answer = judge(state, pod, _as_clones(entry, (name,), size))
+        answer = judge(state, pod, _as_clones(entry, (name,), size, drain_of(rules)))
         if isinstance(answer, Grant):
             return answer
         refusals.append(answer)
     return next((one for one in refusals if one.verdict == "Wait"), refusals[0])
+
+
+def drain_of(rules: Policy) -> int:
+    """Return for how long a replica that goes is paid for at most: money for it is set aside from the start."""
+    return max(rules.placement.drain_ms, REPLICA_GOING_MS)
 
 
 def judge_clone(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: WorkloadSeen) -> Grant | Refusal:
@@ -158,7 +169,7 @@ def dearest_place(state: State, rules: Policy, seen: WorkloadSeen) -> tuple[str,
     return None
 
 
-def _as_clones(entry: PolicyEntry, targets: tuple[str, ...], size: str) -> PolicyEntry:
+def _as_clones(entry: PolicyEntry, targets: tuple[str, ...], size: str, drain_ms: int = 0) -> PolicyEntry:
     """Return the policy as the gates are to see it: a service's pod is to be started at once, at these targets."""
     rules = entry.policy
     sizes = rules.placement.sizes
@@ -166,7 +177,9 @@ def _as_clones(entry: PolicyEntry, targets: tuple[str, ...], size: str) -> Polic
         # a size that the policy does not list stays one that is not allowed
         listed = not sizes or size.casefold() in {one.casefold() for one in sizes}
         sizes = (size,) if listed else (f"{size} (not in placement.sizes)",)
-    placement = msgspec.structs.replace(rules.placement, strategy="Clone", targets=targets, sizes=sizes)
+    placement = msgspec.structs.replace(
+        rules.placement, strategy="Clone", targets=targets, sizes=sizes, drain_ms=drain_ms or rules.placement.drain_ms
+    )
     at_once = msgspec.structs.replace(rules.wait, mode="AtOnce")
     # no pod waits for it; where its metrics may be read from is asked all the same
     triggers = tuple(one for one in rules.triggers if not isinstance(one, PendingPodsTrigger))

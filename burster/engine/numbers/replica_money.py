@@ -1,15 +1,16 @@
 """The money of a scaled workload's replicas: a lease for each, reserved before it starts, renewed in time, settled when it has left.
 
 Called by ``replica_scale``. burster sees how many replicas there are and not which: one that leaves is taken to be the oldest, so that
-what is booked is never less than the truth. What a running replica has cost is booked at each renewal, so that a restart loses no more
-than one lease period of it. It never decides how many there should be.
+what is booked is never less than the truth. A workload's status counts no pod that is being deleted, while its VM is paid for until the
+pod has stopped and the cloud has deleted it: ``REPLICA_GOING_MS`` more is booked for each that leaves. What a running replica has cost
+is booked at each renewal, so that a restart loses no more than one lease period of it. It never decides how many there should be.
 """
 
 from typing import Final
 
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
-from burster.engine.numbers.replica_gates import dearest_place
+from burster.engine.numbers.replica_gates import REPLICA_GOING_MS, dearest_place
 from burster.engine.numbers.scaler import ReplicaLease, ScaleBook
 from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
@@ -71,7 +72,7 @@ def settle_gone(state: State, book: ScaleBook, there: int) -> None:
         return
     book.leases.sort(key=lambda one: (not one.ending, one.since_ms))
     leaving, book.leases = book.leases[:gone], book.leases[gone:]
-    _settle(state, book, leaving)
+    _settle(state, book, leaving, going_ms=REPLICA_GOING_MS)
     for one in leaving:
         budgets.release(state, *_where(book), one.held_micro_usd)
         _count(state, book, -1)
@@ -148,11 +149,11 @@ def _outlive(state: State, book: ScaleBook, one: ReplicaLease) -> None:
     state.at(one.until_ms, "scaling", book.policy)
 
 
-def _settle(state: State, book: ScaleBook, leases: list[ReplicaLease]) -> None:
-    """Book what these replicas have cost since they were last booked; that much is reserved no more."""
+def _settle(state: State, book: ScaleBook, leases: list[ReplicaLease], *, going_ms: int = 0) -> None:
+    """Book what these replicas have cost since they were last booked, and will until they are gone; that much is reserved no more."""
     total, since_ms = 0, state.now_ms
     for one in leases:
-        cost = cost_micro_usd(book.price_micro_usd_per_hour, max(0, state.now_ms - one.since_ms))
+        cost = cost_micro_usd(book.price_micro_usd_per_hour, max(0, state.now_ms - one.since_ms) + going_ms)
         part = min(cost, one.held_micro_usd)
         one.held_micro_usd -= part
         budgets.release(state, *_where(book), part)

@@ -197,7 +197,7 @@ def _book(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: Workloa
         book = state.scale_books[rules.key] = ScaleBook(policy=rules.key, workload=workload, original=seen.replicas)
     book.leaving = None
     book.minimum, book.restore = rules.scaling.min_replicas, rules.scaling.restore_to_original
-    book.lease_ms, book.drain_ms = rules.placement.lease_ms, rules.placement.drain_ms
+    book.lease_ms, book.drain_ms = rules.placement.lease_ms, replica_gates.drain_of(rules)
     _match(state, entry, book, seen)
     return book
 
