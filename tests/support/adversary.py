@@ -172,6 +172,8 @@ class Adversary:
         self.state: State = initial_state()
         self.jobs: dict[str, Job] = {}
         self.waiting: dict[str, i.Instruction] = {}
+        #: key of a ListCloud or DeleteVm without an answer -> when it is overdue, and may be asked for again
+        self.asked: dict[str, int] = {}
         self.outcomes: list[s.Stimulus] = []
         self.channels: dict[Channel, list[s.Stimulus]] = {name: [] for name in CHANNELS}
         self.last: dict[Channel, s.Stimulus] = {}
@@ -207,6 +209,7 @@ class Adversary:
         for stimulus in batch:
             if isinstance(stimulus, s.TargetSeen):
                 self.book.put(stimulus.target)
+            self.asked.pop(_answered(stimulus) or "", None)
         result = step(self.state, batch, now)
         self.state = result.state
         self.spends.extend(result.spends)
@@ -228,6 +231,10 @@ class Adversary:
             return
         key = instruction.key
         busy = key in self.jobs or key in self.waiting
+        if isinstance(instruction, i.ListCloud | i.DeleteVm):
+            # what nothing else waits for is asked for again when it is overdue; the executor does one after the other
+            busy = self.now < self.asked.get(key, 0)
+            self.asked[key] = self.now + instruction.deadline_ms
         assert not busy or isinstance(instruction, i.WriteStatus), f"{key} is asked for while it is under way"
         if isinstance(instruction, i.RecordBurst) and not self.writable:
             self.outcomes.append(self._failure(instruction, RemoteError("Unauthorized", "", code="LedgerNotWritable")))
@@ -673,6 +680,19 @@ def remove_vm(vms: dict[str, "CloudVm"], name: str) -> None:
     vm = vms.pop(name, None)
     if vm is not None and vm.run is not None and not vm.run.outcome:
         vm.run.outcome = "Stopped"
+
+
+def _answered(stimulus: s.Stimulus) -> str | None:
+    """The key of the ListCloud or DeleteVm that a fact answers."""
+    match stimulus:
+        case s.CloudListed():
+            return f"list/{stimulus.target}"
+        case s.VmDeleted():
+            return f"sweep/{stimulus.target}/{stimulus.vm}"
+        case s.InstructionFailed():
+            return stimulus.key
+        case _:
+            return None
 
 
 def _raise(error: Exception) -> Any:
