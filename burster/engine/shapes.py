@@ -12,7 +12,7 @@ from burster.model.pods import Pod, Resources
 from burster.model.triggers import PendingPodsTrigger
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+class Shape(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, gc=False):
     """A kind of pod. Two pods with equal shapes get the same answer from every gate, at the same moment."""
 
     namespace: str

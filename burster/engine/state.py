@@ -33,7 +33,7 @@ DERIVED: Final = {"derived": True}
 QueueKey = tuple[int, int, int, str]  #: (-priority, unschedulable since, created, the pod's key)
 
 
-class PodEntry(msgspec.Struct, eq=False):
+class PodEntry(msgspec.Struct, eq=False, gc=False):
     """A pending pod and where it stands."""
 
     pod: Pod
@@ -185,7 +185,7 @@ class TargetEntry:
         return self.scope.vcpus
 
 
-class BurstEntry(msgspec.Struct, eq=False):
+class BurstEntry(msgspec.Struct, eq=False, gc=False):
     """A burst and what is under way for it."""
 
     burst: Burst

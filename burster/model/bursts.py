@@ -23,7 +23,7 @@ Phase = Literal[
 BurstStrategy = Literal["Clone", "Move"]
 
 
-class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The pending on-prem pod a burst was decided for; empty where a metric asked for a replica and no pod in particular."""
 
     name: str = ""
@@ -31,7 +31,7 @@ class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resource_version: str = ""
 
 
-class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The ConfigMap key whose value the cloud pod's VM is measured with."""
 
     config_map: str
@@ -40,7 +40,7 @@ class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     by: Literal["Policy", "Target"]
 
 
-class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was decided, once: nothing here changes after the record is written.
 
     ``pod_name`` is the cloud pod's: the burst's own name for a Clone, the moved pod's name for a Move.
@@ -69,7 +69,7 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready_deadline_ms: int
 
 
-class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How far it is. Times are epoch ms; money is micro-USD."""
 
     phase: Phase = "Reserved"
@@ -88,7 +88,7 @@ class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     outcome: str = ""  #: Succeeded or Failed for finite work that ended; empty otherwise
 
 
-class Burst(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Burst(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A Burst object. ``uid`` is empty until the API server has given one."""
 
     namespace: str

@@ -19,7 +19,7 @@ Verdict = Literal[
 ]
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One step of the argument: a stable code, a sentence for people, and the numbers behind it."""
 
     code: str
@@ -27,7 +27,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     numbers: dict[str, int] = {}
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A verdict with its ordered reasons; the first reason is the one that settled it.
 
     ``policy`` and ``subject`` are ``namespace/name`` keys; ``subject`` is a pod, a burst, or a VM for Sweep.

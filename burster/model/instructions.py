@@ -11,7 +11,7 @@ from burster.model.bursts import Burst
 from burster.model.triggers import WorkloadRef
 
 
-class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     """Base of all instructions; the tag is the class name. ``key`` is unique among those under way; ``deadline_ms`` is a duration."""
 
     key: str

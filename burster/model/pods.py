@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Resources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a pod asks for, or an offering has."""
 
     cpu_millicores: int = 0
@@ -41,7 +41,7 @@ def _summed(*parts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(total.items()))
 
 
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
+class Owner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A pod's controller, from the ownerReference with ``controller: true``."""
 
     api_version: str
@@ -50,7 +50,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
 
 
-class Pod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Pod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An on-prem pod that no node has taken yet.
 
     ``unschedulable_since_ms`` is the lastTransitionTime of ``PodScheduled=False`` with reason ``Unschedulable`` (epoch ms), None

@@ -19,7 +19,7 @@ from burster.model.targets import Target
 SourceName = Literal["pods", "policies", "targets", "bursts", "cloud-pods", "offerings"]
 
 
-class _Stimulus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+class _Stimulus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     """Base of all stimuli; the tag is the class name."""
 
 

@@ -13,7 +13,7 @@ AuthMode = Literal["apiKey", "basic", "bearer", "custom", "oauth", "tls"]
 AuthKind = Literal["TriggerAuthentication", "ClusterTriggerAuthentication"]
 
 
-class WorkloadRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WorkloadRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A workload of the policy's own namespace."""
 
     kind: str = "Deployment"
