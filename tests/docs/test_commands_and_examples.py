@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ from burster.cli import run
 from burster.cli.app import build_app
 from burster.cli.run_dir import LEDGER
 from burster.ledger import Ledger
+from burster.policy.schema.policy import BurstPolicySpec
 from tests.docs.rights import ROOT
+from tests.e2e.test_backtest import Prometheus
 
 
 DOCUMENTS = sorted(
@@ -22,6 +27,11 @@ DOCUMENTS = sorted(
 )
 #: asked of a finished run or of files: quick enough to be run wherever a document shows them
 QUICK = {"why", "history", "spend", "status", "policy"}
+#: shown for the answer no (exit code 1)
+SAY_NO = {
+    "policy validate docs/examples/web-typos.yaml",
+    "policy diff --fail-on looser docs/examples/web.yaml docs/examples/web-looser.yaml",
+}
 RUNS = re.compile(r"--run (?:DIR|/var/lib/burster|runs/\w+)")
 
 
@@ -69,12 +79,40 @@ def test_a_command_is_understood(words):
     command.make_context(name, rest, parent=context)  # raises for what it does not know
 
 
+@pytest.fixture
+def a_copy(tmp_path, monkeypatch) -> Path:
+    """A folder in which the project's files are found, and what a command writes stays out of the project."""
+    for folder in ("docs", "policies", "simulations", "tests"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each.values[0][0] in QUICK])
-def test_a_quick_command_is_run(words, demo_run, capsys):
+def test_a_quick_command_is_run(words, demo_run, a_copy, capsys):
     asked = RUNS.sub(f"--run {shlex.quote(str(demo_run))}", shlex.join(words))
     asked = asked.replace("NAMESPACE/POD", "default/task-0020")
-    assert run(shlex.split(asked)) == 0, capsys.readouterr().err
-    assert capsys.readouterr().out
+    with Prometheus() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        code = run(shlex.split(asked.replace("https://thanos.example.com", server.url)))
+        server.shutdown()
+    said = capsys.readouterr()
+    assert code == int(" ".join(words) in SAY_NO), said.err
+    assert said.out or said.err
+
+
+def test_what_is_said_to_say_no_is_shown():
+    assert sorted({" ".join(each.values[0]) for each in COMMANDS} & SAY_NO) == sorted(SAY_NO)
+
+
+def test_policy_cases_run_under_pytest_as_shown(a_copy):
+    shown = [line for line in shell_lines(ROOT / "docs" / "policies.md") if " -m pytest " in line]
+    assert len(shown) == 1
+    words = [sys.executable, *shlex.split(shown[0])[1:], "-p", "no:cacheprovider"]
+    done = subprocess.run(words, cwd=a_copy, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+    assert 'tests="3"' in (a_copy / "pytest.xml").read_text("utf-8")
 
 
 def test_a_ledger_in_use_can_be_asked(demo_run, tmp_path, capsys):
@@ -89,10 +127,7 @@ def test_a_ledger_in_use_can_be_asked(demo_run, tmp_path, capsys):
     "words",
     [each for each in COMMANDS if each.values[0][0] == "simulate" and "--trace" not in each.values[0]],
 )
-def test_a_simulation_is_run(words, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "simulations").symlink_to(ROOT / "simulations")
-    (tmp_path / "policies").symlink_to(ROOT / "policies")
+def test_a_simulation_is_run(words, a_copy, capsys):
     assert run(words) == 0, capsys.readouterr().err
 
 
@@ -100,10 +135,43 @@ def test_a_simulation_is_run(words, tmp_path, monkeypatch, capsys):
 def test_yaml_is_yaml_and_rules_are_valid(path, tmp_path, capsys):
     for number, block in enumerate(blocks(path, "yaml")):
         documents = list(yaml.safe_load_all(block))
-        if any(document.get("apiVersion") == "burster.dev/v1alpha1" for document in documents):
+        if any(document.get("kind") in {"BurstPolicy", "BurstTarget"} for document in documents):
             file = tmp_path / f"{number}.yaml"
             file.write_text(block)
             assert run(["policy", "validate", str(file)]) == 0, capsys.readouterr().err
+
+
+#: what an excerpt of a policy is put into, so that it can be checked
+AROUND = {
+    "apiVersion": "burster.dev/v1alpha1",
+    "kind": "BurstPolicy",
+    "metadata": {"name": "excerpt", "namespace": "shop"},
+    "spec": {
+        "workload": {"ownerRef": {"kind": "Deployment", "name": "web"}},
+        "placement": {"targets": ["azure-westeurope-tdx"]},
+    },
+}
+EXCERPTS = [
+    pytest.param(block, id=f"{number}: {block.partition(':')[0]}")
+    for number, block in enumerate(blocks(ROOT / "docs" / "policies.md", "yaml"), start=1)
+    if "apiVersion:" not in block
+]
+
+
+def test_the_guide_has_excerpts_of_every_part_of_a_policy():
+    shown = {key for each in EXCERPTS for key in yaml.safe_load(each.values[0])}
+    fields = {field.alias or name for name, field in BurstPolicySpec.model_fields.items()}
+    assert fields - shown == {"priority", "idleReplicaCount", "initialCooldownPeriod"}
+
+
+@pytest.mark.parametrize("excerpt", EXCERPTS)
+def test_an_excerpt_is_valid_in_its_place(excerpt, tmp_path, capsys):
+    file = tmp_path / "excerpt.yaml"
+    # dates and times are text for burster's own reader, so the excerpt goes in as it is written
+    spec = {key: value for key, value in AROUND["spec"].items() if not re.search(rf"^{key}:", excerpt, re.MULTILINE)}
+    head = yaml.safe_dump({**AROUND, "spec": spec}, sort_keys=False)
+    file.write_text(head + "".join(f"  {line}\n" for line in excerpt.splitlines()))
+    assert run(["policy", "validate", "--lint", "off", str(file)]) == 0, capsys.readouterr().err
 
 
 def anchors(path: Path) -> set[str]:

@@ -8,8 +8,9 @@ from burster.engine.bursts.lifecycle import EDGES
 from burster.ledger import Ledger
 from burster.surfaces.words import _BY_VERDICT
 from tools.reference import reasons
+from tools.reference.consoles import run_consoles
 from tools.reference.pages import pages
-from tools.reference.shown import ROOT, decision, life_of_a_burst, rule_of, show
+from tools.reference.shown import GUIDE, ROOT, decision, guide, life_of_a_burst, rule_of, show
 
 
 README, ARCHITECTURE = ROOT / "README.md", ROOT / "docs" / "architecture.md"
@@ -33,6 +34,25 @@ def test_the_readme_shows_what_the_demo_really_decided(demo_run):
     said, policy = decision(demo_run)
     assert show(page, "decision", said) == page, "run: make reference"
     assert show(page, "rule", rule_of(policy)) == page, "run: make reference"
+
+
+def test_the_guide_shows_what_the_code_has_and_the_commands_print():
+    page = GUIDE.read_text("utf-8")
+    assert guide(page) == page, "run: make reference"
+    assert page.count("```console") > 4
+
+
+def test_the_readme_shows_what_the_commands_print():
+    page = README.read_text("utf-8")
+    assert run_consoles(page) == page, "run: make reference"
+
+
+def test_a_shown_commands_old_output_is_replaced_and_other_blocks_stay():
+    command = "$ .venv/bin/burster policy test docs/examples"
+    page = f"```console\n{command}\nyesterday's\n```\n\n```console\n$ ls\nmine\n```\n"
+    made = run_consoles(page)
+    assert made.startswith(f"```console\n{command}\n3 passed, 0 failed in 1 file\n```\n")
+    assert made.endswith("```console\n$ ls\nmine\n```\n")
 
 
 def test_what_the_readme_says_about_the_decision_is_in_it(demo_run):

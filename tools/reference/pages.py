@@ -1,6 +1,7 @@
 """The pages that are made from the code alone."""
 
 from tools.reference.commands import commands_page
+from tools.reference.language import lint_page
 from tools.reference.reasons import reasons_page
 from tools.reference.variables import settings_page
 
@@ -9,6 +10,7 @@ def pages() -> dict[str, str]:
     """Return each page's path in the project and its text."""
     return {
         "docs/reference/cli.md": commands_page(),
+        "docs/reference/lint.md": lint_page(),
         "docs/reference/settings.md": settings_page(),
         "docs/reference/reasons.md": reasons_page(),
     }

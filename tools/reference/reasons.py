@@ -86,6 +86,7 @@ _REFUSALS: Final = (
     "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
     "ScaleTargetUnknown", "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
     "PolicyBudget", "NamespaceBudget", "TargetBudget", "ClusterBudget", "RenewalsFirst", "BudgetStop", "BudgetDrain",
+    "BudgetHeldOff",
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {

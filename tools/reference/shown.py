@@ -1,6 +1,7 @@
-"""What the documents show of the code and of a run: the life of a Burst as a picture, a rule, and what was decided by it.
+"""What the documents show of the code and of a run.
 
-A shown part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; what is between them is replaced, the rest of the page is written by
+The life of a Burst as a picture, a rule, what was decided by it, the names that conditions can use, what `burster policy` commands print. A
+shown part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; what is between them is replaced, the rest of the page is written by
 people.
 """
 
@@ -15,11 +16,15 @@ from burster.cli import run
 from burster.cli.demo import pod_to_ask_about
 from burster.cli.run_dir import LEDGER
 from burster.engine.bursts.lifecycle import to_mermaid
+from tools.reference.consoles import run_consoles
+from tools.reference.language import variables_table
 
 
 ROOT: Final = Path(__file__).parents[2]
 #: the demo's own seed, so that a newcomer who runs `make demo` finds the very same decision
 SEED: Final = 7
+GUIDE: Final = ROOT / "docs" / "policies.md"
+CASES: Final = ROOT / "docs" / "examples" / "web.cases.yaml"
 RULES: Final = ROOT / "simulations" / "demo" / "policies.yaml"
 
 
@@ -71,9 +76,16 @@ def shown_pages() -> dict[Path, str]:
         said, policy = decision(run_dir)
     readme, architecture = ROOT / "README.md", ROOT / "docs" / "architecture.md"
     return {
-        readme: show(show(readme.read_text("utf-8"), "rule", rule_of(policy)), "decision", said),
+        readme: run_consoles(show(show(readme.read_text("utf-8"), "rule", rule_of(policy)), "decision", said)),
         architecture: show(architecture.read_text("utf-8"), "life", life_of_a_burst()),
+        GUIDE: guide(GUIDE.read_text("utf-8")),
     }
+
+
+def guide(page: str) -> str:
+    """Return the guide to policies with what it shows of the code and of commands, anew."""
+    cases = f"```yaml\n{CASES.read_text('utf-8').strip()}\n```\n"
+    return run_consoles(show(show(page, "variables", variables_table()), "cases", cases))
 
 
 def _burster(*arguments: str) -> str:
