@@ -1,5 +1,6 @@
 """Every file of the library is valid, says in its first line what it is for, and fits to the targets beside it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from burster.cli.policy import app
 from burster.model.pods import Owner, Pod
 from burster.policy.compile import compile_documents
+from burster.policy.convert import convert_text
 from burster.policy.load import load_files
 from burster.simulator.cases.load import load_cases
 from burster.simulator.cases.run import run_case
@@ -44,7 +46,7 @@ def a_pod(name, namespace, owner="", labels=None):
 
 def test_every_policy_goes_to_targets_of_the_library_and_has_a_cap_in_count_and_money():
     targets = {target.name: target for target in library().targets}
-    assert len(library().policies) == 19
+    assert len(library().policies) == 20
     for each in library().policies:
         assert set(each.placement.targets) <= set(targets)
         assert each.limits.max_bursts
@@ -68,7 +70,7 @@ def test_every_target_says_who_attests_and_what_is_run():
 
 
 def test_the_library_has_no_lint():
-    done = CliRunner().invoke(app, ["validate", str(LIBRARY), "--lint", "error"])
+    done = CliRunner().invoke(app, ["validate", str(LIBRARY), "--lint", "error", "--at", "2026-11-01T09:00:00Z"])
     assert done.exit_code == 0, done.output
 
 
@@ -80,6 +82,26 @@ def test_each_use_case_has_policies_and_cases_that_hold_and_name_each_of_them(na
     assert [failure for result in results for failure in result.failures] == []
     decided = {decision.policy for result in results for decision in result.decisions}
     assert {policy.key for policy in file.policies} <= decided
+
+
+README = (LIBRARY / "README.md").read_text("utf-8")
+ROWS = re.findall(r"^\| \[(\S+)\]\((\S+)\) \| (.+) \| (.+) \| (.+) \|$", README, re.MULTILINE)
+
+
+def test_the_readme_lists_each_use_case_once_and_in_order():
+    assert [name for name, *_ in ROWS] == USE_CASES
+    assert all(name == folder for name, folder, *_ in ROWS)
+
+
+@pytest.mark.parametrize(("name", "strategy", "shown"), [(row[0], row[3], row[4]) for row in ROWS])
+def test_the_readme_names_the_strategy_and_fields_that_are_there(name, strategy, shown):
+    policies = [document.model for document in load_files([LIBRARY / name]) if document.kind == "BurstPolicy"]
+    assert {policy.spec.placement.strategy for policy in policies} == {strategy}
+    written = "".join(path.read_text("utf-8") for path in FILES if path.parent.name in {name, "targets"})
+    fields = re.findall(r"`([^`]+)`", shown)
+    assert len(fields) >= 1
+    for field in fields:
+        assert re.search(rf"\b{re.escape(field.rsplit('.', 1)[-1])}", written), f"{field} is not to be seen in {name}"
 
 
 def test_the_classic_matches_its_deployments_pods_and_never_its_own_clones():
@@ -102,3 +124,13 @@ def test_fraud_detection_clones_its_two_services_first_of_all():
     assert fraud.workload.matches(a_pod("fraud-scoring-5d4f-abcde", "fraud", "Deployment", labels))
     assert not fraud.workload.matches(a_pod("fraud-training-5d4f-abcde", "fraud", "Deployment", labels))
     assert fraud.priority == max(each.priority for each in library().policies)
+
+
+def test_the_scaled_object_is_the_issues_own_with_limits_added():
+    golden = LIBRARY.parent / "tests" / "policy" / "keda" / "classic.yaml"
+    (converted,) = convert_text(golden.read_text("utf-8"), "classic.yaml", target="azure-westeurope-tdx").objects
+    (document,) = load_files([LIBRARY / "classic-scaled-object" / "policy.yaml"])
+    assert converted.policy is not None
+    spec = dict(document.object["spec"])
+    assert {key: spec[key] for key in converted.policy["spec"]} == converted.policy["spec"]
+    assert set(spec) - set(converted.policy["spec"]) == {"limits", "confidential"}

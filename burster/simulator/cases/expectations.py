@@ -39,7 +39,8 @@ class Seen:
         for decision in decisions:
             if decision.subject and decision.subject != decision.policy:
                 self.by_subject[decision.subject] = decision
-            elif decision.policy:
+            # a number of replicas is the whole policy's, although it is said of the workload that has them
+            if decision.policy and (decision.subject in {"", decision.policy} or decision.verdict == "Scale"):
                 said = self.by_policy.setdefault(decision.policy, {})
                 said.pop(decision.verdict, None)
                 said[decision.verdict] = decision
