@@ -45,6 +45,7 @@ _CHANGES: Final = {
     "TooYoung": "It bursts if it is still pending when the policy's pendingFor has passed.",
     "TooFew": "More pending pods, or a smaller minCount in the policy.",
     "RenewalsFirst": "The renewals, a few minutes from now; the next hour, day or month, or a larger budget.",
+    "BudgetHeldOff": "The end of the window that was short, a day at most, or another budget.",
     "BudgetStop": "The next hour, day or month, a larger budget, or a larger stopAtPercent.",
     "BudgetDrain": "The next hour, day or month, a larger budget, or a larger drainAtPercent.",
     **_SCOPED,

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from burster.engine import ACTIVE, ANSWERING, next_due_ms
+from burster.engine.accounting.scopes import NO_LIMITS
 from burster.model import stimuli as s
+from burster.model.limits import Budget, Limits
 from burster.model.pods import Resources
 from burster.model.policies import Placement
 from burster.model.scaling import Scaling
@@ -98,13 +100,15 @@ class World:
         return sum(first != second for first, second in pairwise(ups))
 
 
-def a_world(rules: dict[str, Any], cooldown_ms: int, boot_ms: int) -> World:
+def a_world(
+    rules: dict[str, Any], cooldown_ms: int, boot_ms: int, *, limits: Limits = NO_LIMITS, at_target: Limits = NO_LIMITS
+) -> World:
     engine = Engine()
     placement = Placement(targets=("azure",), **rules)
-    policy = a_policy(placement=placement, scaling=Scaling(cooldown_ms=cooldown_ms))
+    policy = a_policy(placement=placement, scaling=Scaling(cooldown_ms=cooldown_ms), limits=limits)
     engine.sync(
         s.PolicySeen(policy=policy),
-        s.TargetSeen(target=a_target()),
+        s.TargetSeen(target=a_target(limits=at_target)),
         s.OfferingsSeen(target="azure", offerings=(an_offering(2), an_offering(4))),
     )
     return World(engine, boot_ms, 30_000)
@@ -231,3 +235,34 @@ def test_never_more_are_on_their_way_than_the_policy_allows(rules: dict[str, Any
     # each takes 30 s to stop, so that those which overlap are those that began within 30 s
     assert all(sum(at_ms <= other < at_ms + 30_000 for other in began) <= most for at_ms in began)
     assert is_at_rest(world)
+
+
+RENT: Final = 120_000  #: of the smaller size, micro-USD an hour
+MONEY = given(
+    rules=RULES,
+    wanted=PODS,
+    budget=st.integers(RENT // 4, 12 * RENT),
+    window=st.sampled_from(["per_day_micro_usd", "per_month_micro_usd"]),
+    whose=st.sampled_from(["policy", "target"]),
+    boot_ms=st.sampled_from([20_000, 120_000]),
+)
+
+
+def runs_out_of_money(
+    rules: dict[str, Any], wanted: list[tuple[str, int]], budget: int, window: str, whose: str, boot_ms: int
+) -> None:
+    limits = Limits(budget=Budget(**{window: budget}))
+    here = {"limits": limits} if whose == "policy" else {"at_target": limits}
+    world = a_world(rules, 0, boot_ms, **here)
+    world.tell(*pods(wanted))
+    world.run(HORIZON)
+    assert world.turns() <= 1, world.numbers
+
+
+test_where_money_runs_out_the_number_turns_at_most_once = settings(QUICK)(MONEY(runs_out_of_money))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_the_same_for_many_more_budgets() -> None:
+    settings(QUICK, max_examples=1_500, derandomize=False)(MONEY(runs_out_of_money))()

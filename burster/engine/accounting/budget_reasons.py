@@ -63,6 +63,22 @@ def claimed_reason(scope: Scope, kind: WindowKind, limit: int, used: int, wanted
     )
 
 
+def held_off_reason(scope: Scope, short: Shortfall, until_ms: int) -> Reason:
+    """Return the sentence that tells that nothing new starts after a lease was not renewed."""
+    return Reason(
+        code="BudgetHeldOff",
+        sentence=(
+            f"The {format_micro_usd(short.limit_micro_usd)} per {short.window} of {scope.called} did not suffice to renew a lease, "
+            "so what comes free starts nothing new that would end the same way."
+        ),
+        numbers={
+            "used_micro_usd": short.used_micro_usd,
+            "limit_micro_usd": short.limit_micro_usd,
+            "due_ms": until_ms,
+        },
+    )
+
+
 def drain_reason(scope: Scope, kind: WindowKind, limit: int, spent: int) -> Reason:
     """Return the sentence that tells why everything of a scope comes home."""
     percent = scope.budget.drain_percent or 0

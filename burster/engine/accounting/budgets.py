@@ -8,6 +8,10 @@ On the way to a budget's limit: from ``warn_percent`` of what is spent and reser
 ``stop_percent`` of the same nothing new starts, while leases may be renewed up to the limit itself; what happens from ``drain_percent``
 on is in ``overspend``. The money of a lease that is renewed soon is claimed in time (``renewals``), and new bursts leave it alone.
 
+Once a lease was not renewed for want of money, nothing new starts in that scope until the window that was short ends, at most for a day,
+or its budget is changed. What the ended burst gives back would else start another one whose lease can't be renewed either, and so on: a
+VM's start paid for again and again for work that never ends.
+
 This room never ends a burst and never decides on one: it says what is left, and keeps the books.
 """
 
@@ -17,6 +21,7 @@ from burster.engine.accounting.budget_reasons import (
     WHOLE,
     claimed_reason,
     drain_reason,
+    held_off_reason,
     reached,
     shortfall_reason,
     stop_reason,
@@ -33,6 +38,8 @@ from burster.model.limits import Limits
 from burster.model.stimuli import ClusterLimitsSeen
 
 
+#: For how long nothing new starts after a lease was not renewed, where the window that was short lasts longer.
+HELD_OFF_MAX_MS: Final = 86_400_000
 LOOK_MS: Final = 60_000  #: how often what is being spent is held against the budgets that drain
 
 
@@ -144,6 +151,8 @@ def _refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
     budget, account = scope.budget, scope.account
     if scope.drained is not None and now_ms < scope.drained_until_ms:
         return Refusal(verdict="Wait", reason=scope.drained, whole_policy=True, again_at_ms=scope.drained_until_ms)
+    if scope.held_off is not None and scope.is_held_off(now_ms):
+        return Refusal(verdict="Wait", reason=scope.held_off, whole_policy=True, again_at_ms=scope.held_off_until_ms)
     for kind, limit in scope.caps:
         window = account.window(kind, now_ms, budget.timezone)
         settled = window.settled_micro_usd
@@ -179,6 +188,23 @@ def renewal_shortfall(state: State, policy_key: str, namespace: str, target_name
         short = scope.account.shortfall(scope.budget, micro_usd, state.now_ms) if scope.caps else None
         if short is not None:
             return shortfall_reason(scope, short)
+    return None
+
+
+def hold_off(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> None:
+    """Start nothing new, for a while, in the scopes that have not had the money for a renewal."""
+    for scope in scopes_of(state, policy_key, namespace, target_name):
+        short = scope.account.shortfall(scope.budget, micro_usd, state.now_ms) if scope.caps else None
+        if short is not None and not scope.is_held_off(state.now_ms):
+            until_ms = min(short.again_at_ms, state.now_ms + HELD_OFF_MAX_MS)
+            scope.hold_off(held_off_reason(scope, short, until_ms), until_ms)
+
+
+def held_off(state: State, policy_key: str, namespace: str, target_name: str) -> Reason | None:
+    """Return why nothing new starts in any of these scopes after a lease was not renewed, or None."""
+    for scope in scopes_of(state, policy_key, namespace, target_name):
+        if scope.is_held_off(state.now_ms):
+            return scope.held_off
     return None
 
 

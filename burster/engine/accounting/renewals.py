@@ -39,6 +39,7 @@ def _renew_or_end(state: State, entry: BurstEntry) -> None:
     if reason is None:
         _renew(state, entry, extension_ms, wanted)
         return
+    budgets.hold_off(state, burst.policy_key, burst.namespace, burst.spec.target, wanted)
     sentence = f"Its lease is not renewed: {reason.sentence}"
     ending.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
 

@@ -38,15 +38,25 @@ class Scope:
     warned: dict[WindowKind, int] = field(default_factory=dict[WindowKind, int])
     drained: Reason | None = None  #: why everything of it comes home; nothing new starts
     drained_until_ms: int = 0
+    held_off: Reason | None = None  #: why nothing new starts: a lease was not renewed for want of money
+    held_off_until_ms: int = 0
 
     def take(self, limits: Limits) -> None:
         """Hold to other limits from now on; what was told or done under the old ones counts no more."""
         if limits.budget != self.limits.budget:
             self.caps = tuple(limits_of(limits.budget))
             self.warned.clear()
-            self.drained = None
+            self.drained = self.held_off = None
         self.limits = limits
         self.binds = limits != NO_LIMITS
+
+    def hold_off(self, reason: Reason, until_ms: int) -> None:
+        """Have nothing new start for a while."""
+        self.held_off, self.held_off_until_ms = reason, until_ms
+
+    def is_held_off(self, now_ms: int) -> bool:
+        """Say whether nothing new starts because a lease was not renewed."""
+        return self.held_off is not None and now_ms < self.held_off_until_ms
 
     @property
     def budget(self) -> Budget:

@@ -118,7 +118,7 @@ def keep_leaving(state: State, book: ScaleBook) -> Reason | None:
     one = next((lease for lease in book.leases if lease.ending), None)
     if one is None:
         return None
-    reason = _extend(state, book, one)
+    reason = budgets.held_off(state, *_where(book)) or _extend(state, book, one)
     one.ending = reason is not None
     return reason
 
@@ -134,6 +134,8 @@ def _extend(state: State, book: ScaleBook, one: ReplicaLease) -> Reason | None:
         one.until_ms += extension_ms
         budgets.reserve(state, *_where(book), wanted)
         state.at(one.until_ms - _renew_before_ms(book), "scaling", book.policy)
+    else:
+        budgets.hold_off(state, *_where(book), wanted)
     return reason
 
 
