@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from burster.cli.policy_files import moment_ms, read_files
+from burster.cli.policy_files import errors_as_asked, moment_ms, read_files
 from burster.model.errors import InputError
 from burster.model.policies import Policy
 from burster.model.quantities import MILLIS_PER_HOUR, format_duration_ms, parse_duration_ms
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DAY_MS = 24 * MILLIS_PER_HOUR
 
 
+@errors_as_asked
 def backtest(  # noqa: PLR0913 - a command's options
     path: Annotated[str, typer.Argument(metavar="POLICY", help="A file with the policy, or - for standard input.")],
     *,

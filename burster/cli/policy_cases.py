@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from burster.cli.policy_files import errors_as_asked
 from burster.policy.errors import PolicyErrors, Problem
 
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from burster.simulator.cases.report import FileResult
 
 
+@errors_as_asked
 def run_cases(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders with *.cases.yaml files.")],
     *,

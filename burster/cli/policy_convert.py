@@ -5,13 +5,12 @@ comments on top of each policy. Exit code 1: an object makes no sense, or nothin
 valid policy; 2: something could not be read.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from burster.cli.policy_files import Paths, problem_json
+from burster.cli.policy_files import Paths, errors_as_asked, problem_json, stdin_bytes
 from burster.files import open_named
 from burster.policy.compile import compile_documents
 from burster.policy.convert import KEDA_VERSION, KINDS, Conversion, convert_text, one_text
@@ -20,6 +19,7 @@ from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import FILE_BYTES_MAX, STDIN, SUFFIXES, load_text
 
 
+@errors_as_asked
 def convert(
     paths: Paths,
     *,
@@ -64,7 +64,7 @@ def _files(paths: list[str]) -> list[str]:
 def _read(path: str) -> str:
     try:
         if path == STDIN:
-            data = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+            data = stdin_bytes()
         else:
             with open_named(Path(path)) as file:
                 data = file.read(FILE_BYTES_MAX + 1)

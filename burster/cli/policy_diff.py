@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from burster.cli.policy_files import read_files
+from burster.cli.policy_files import errors_as_asked, read_files
 from burster.policy.diff import Change, compare
 
 
 FailOn = Literal["any", "looser", "never"]
 
 
+@errors_as_asked
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A file or folder, or - for standard input.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="A file or folder, or - for standard input.")],

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from burster.cli.policy_files import Paths, known_around, moment_ms, read_files
+from burster.cli.policy_files import Paths, errors_as_asked, known_around, moment_ms, read_files
 from burster.policy.explain import explain_policy, explain_target
 
 
+@errors_as_asked
 def explain(
     paths: Paths,
     *,

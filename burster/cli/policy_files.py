@@ -3,16 +3,18 @@
 Every problem of every source is raised at once. Called by the commands that need valid policies.
 """
 
+import functools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec
 
 import msgspec
 import typer
 
 from burster.cli.policy_rendered import split_rendered
 from burster.files import open_named
+from burster.model.errors import BursterError, InputError
 from burster.model.targets import Target
 from burster.policy.compile import Compiled, compile_documents
 from burster.policy.errors import PolicyErrors, Problem
@@ -21,6 +23,7 @@ from burster.policy.load import FILE_BYTES_MAX, STDIN, Document, load_files, loa
 
 
 Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")]
+_Options = ParamSpec("_Options")
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +41,18 @@ def read_files(paths: Sequence[str]) -> Files:
     problems: list[Problem] = []
     texts: dict[str, str] = {}
     skipped = 0
-    named = [path for path in paths if path != STDIN]
+    named = [path for path in paths if path not in {STDIN, ""}]
+    if "" in paths:
+        # what a shell makes of a variable that is not set; as a path it would be the folder one is in
+        problems.append(Problem(source='""', message="an empty name: name a file, a folder or -", unreadable=True))
     if named:
         _collect(documents, problems, lambda: load_files(named))
         texts |= {source: text for source in _sources(documents) if (text := _text(source)) is not None}
     if STDIN in paths:
-        skipped = _read_stdin(documents, problems, texts)
+        try:
+            skipped = _read_stdin(documents, problems, texts)
+        except PolicyErrors as errors:
+            problems += errors.problems
     problems += _twice(documents)
     if problems:
         raise PolicyErrors(problems)
@@ -91,11 +100,44 @@ def problem_json(problem: Problem) -> dict[str, Any]:
         "column": problem.column,
         "path": problem.path,
         "message": problem.message,
+        "excerpt": problem.excerpt,
     }
 
 
+def errors_as_asked(command: Callable[_Options, None]) -> Callable[_Options, None]:
+    """Have a command whose output is to be JSON say there what it could not do too, so that a program reads one document always."""
+
+    @functools.wraps(command)
+    def told(*arguments: _Options.args, **options: _Options.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except BursterError as error:
+            if options.get("output") != "json":
+                raise
+            from burster.cli.output import print_json
+
+            told = error.problems if isinstance(error, PolicyErrors) else (Problem(source="", message=str(error)),)
+            print_json({"problems": [problem_json(one) for one in told]})
+            raise typer.Exit(getattr(error, "exit_code", 2 if isinstance(error, InputError) else 1)) from None
+
+    return told
+
+
+def stdin_bytes() -> bytes:
+    """Return what standard input holds, one byte more than a file may have at most. Raises PolicyErrors where it can't be read."""
+    # a program may be started without any standard input at all
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] (it is None then)
+        message = "standard input is closed: pipe something into it, or name a file"
+        raise PolicyErrors([Problem(source=STDIN, message=message, unreadable=True)])
+    try:
+        return sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"can't be read ({error.strerror}): pipe a file into it, or name one"
+        raise PolicyErrors([Problem(source=STDIN, message=message, unreadable=True)]) from None
+
+
 def _read_stdin(documents: list[Document], problems: list[Problem], texts: dict[str, str]) -> int:
-    data = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+    data = stdin_bytes()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

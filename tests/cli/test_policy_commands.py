@@ -339,3 +339,47 @@ def test_a_pipe_is_read_once(file, tmp_path):
     assert policy_files._text(str(tmp_path)) is None
     assert policy_files._text(str(tmp_path / "none")) is None
     assert policy_files._text(str(file(POLICY))) == POLICY
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate", "none.yaml"],
+        ["explain", "none.yaml"],
+        ["diff", "none.yaml", "none.yaml"],
+        ["convert", "none.yaml"],
+        ["test", "none.cases.yaml"],
+        ["backtest", "none.yaml", "--prometheus", "http://127.0.0.1:9"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_what_can_not_be_read_is_one_json_document_too(burster, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = burster("policy", *command, "-o", "json")
+    assert (code, err) == (2, "")
+    (problem,) = json.loads(out)["problems"][:1]
+    assert problem["file"].startswith("none.")
+    assert set(problem) == {"file", "line", "column", "path", "message", "excerpt"}
+
+
+def test_what_is_wrong_is_told_as_json_with_its_excerpt(burster, file):
+    wrong = file(POLICY + "  when: pendng.count > 3\n")
+    for command in (["validate", wrong], ["explain", wrong], ["diff", wrong, wrong]):
+        code, out, err = burster("policy", *command, "-o", "json")
+        assert (code, err) == (1, "")
+        (problem,) = json.loads(out)["problems"]
+        assert (problem["line"], problem["column"], problem["path"]) == (8, 9, "spec.when")
+        assert problem["excerpt"] == "pendng.count > 3\n^"
+
+
+@pytest.mark.parametrize("command", ["validate", "explain", "convert"])
+def test_a_standard_input_that_is_closed_is_told(burster, monkeypatch, command):
+    monkeypatch.setattr("sys.stdin", None)
+    code, out, err = burster("policy", command, "-")
+    assert (code, out) == (2, "")
+    assert err == "burster: -: standard input is closed: pipe something into it, or name a file\n"
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(burster, file, monkeypatch):
+    monkeypatch.chdir(file(POLICY).parent)
+    assert burster("policy", "validate", "") == (2, "", 'burster: "": an empty name: name a file, a folder or -\n')
