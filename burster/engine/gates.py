@@ -56,26 +56,32 @@ def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> G
 
     Asked within one step and for pods of one shape only, so that rules, eligibility and the ranking can't have changed.
     """
-    rules, pod, target = policy.policy, entry.pod, state.targets[grant.target]
-    every = budgets.scopes_of(state, entry.policy, pod.namespace, grant.target)
-    scopes = [scope for scope in every if scope.binds]
-    offering = grant.offering
-    used_up = (
-        # where providers have shares, what the last one got makes room at a target that was passed over
-        any(scope.limits.provider_shares or room.for_one_more(scope, state.now_ms) for scope in scopes)
-        or not still_has_room(rules, target, offering)
-        or room.for_vcpus(scopes, offering.resources.cpu_millicores // 1000)
-        or budgets.shortfall(state, entry.policy, pod.namespace, grant.target, grant.reserve_micro_usd)
-    )
-    if used_up:
+    rules, pod, offering = policy.policy, entry.pod, grant.offering
+    vcpus = offering.resources.cpu_millicores // 1000
+    first = rules.placement.targets[0] == grant.target
+    for scope in budgets.scopes_of(state, entry.policy, pod.namespace, grant.target):
+        if not scope.binds:
+            continue
+        if scope.limits.provider_shares and not (first and room.for_share((scope,), offering.provider) is None):
+            # what the last one got may have made room at a target that was passed over
+            return None
+        if not room.has_for(scope, vcpus, state.now_ms) or (
+            not scope.is_calm(grant.reserve_micro_usd, state.now_ms)
+            and budgets.refusal(scope, grant.reserve_micro_usd, state.now_ms) is not None
+        ):
+            return None
+    if not still_has_room(rules, state.targets[grant.target], offering):
         return None
+    pending = _pending_reason(state, entry, policy)
+    if pending is grant.reasons[0]:
+        return grant
     return Grant(
         strategy=grant.strategy,
         target=grant.target,
         offering=offering,
         price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
         reserve_micro_usd=grant.reserve_micro_usd,
-        reasons=(_pending_reason(state, entry, policy), *grant.reasons[1:]),
+        reasons=(pending, *grant.reasons[1:]),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.answers import Grant, Refusal
-from burster.engine.bursts.lifecycle_actions import start
+from burster.engine.bursts.starting import start
 from burster.engine.gates import again, judge
 from burster.engine.offers import offerings
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
@@ -187,6 +187,8 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
         policy.too_few = answer.reason.code == "TooFew"
     else:
         found.refusals[likeness] = answer
+    if any(one.code.endswith("ProviderShare") for one in (answer.reason, *answer.others)):
+        state.share_waits[policy.policy.key] = None
     return False
 
 

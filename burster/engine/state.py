@@ -292,6 +292,8 @@ class State:
     scaling_open: set[str] = field(default_factory=set[str])  #: policies that heard of a trigger in this step
     #: policy -> the workload that it scales, and the money of its replicas; also while a policy that is gone still has some
     scale_books: dict[str, ScaleBook] = field(default_factory=dict[str, ScaleBook])
+    #: policies of which somebody waits because one provider has its share: they look again when the shares move
+    share_waits: dict[str, None] = field(default_factory=dict[str, None])
     #: policies whose releases are to be looked at in this step
     releases_open: set[str] = field(default_factory=set[str])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going

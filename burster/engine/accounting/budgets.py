@@ -127,7 +127,29 @@ def count(  # noqa: PLR0913 - the four scopes' names, and what is counted
         if bursts > 0 and scope.limits.budget.drain_percent is not None:
             watch(state, scope)
         if scope.limits.provider_shares:
-            _reopen(state)  # more of one provider may make room for another
+            _reopen_shared(state)
+
+
+def start(state: State, scopes: tuple[Scope, ...], *, provider: str, vcpus: int, micro_usd: int) -> None:
+    """Book a burst that starts now: ``reserve``, ``count`` and ``launched`` at once, as thousands may start in one step."""
+    for scope in scopes:
+        scope.account.outstanding_micro_usd += micro_usd
+        scope.active += 1
+        scope.vcpus += vcpus
+        there = scope.vcpus_by_provider
+        there[provider] = there.get(provider, 0) + vcpus
+        if not scope.binds:
+            continue
+        limits = scope.limits
+        if scope.caps:
+            if not scope.is_calm(0, state.now_ms):
+                _warn(state, scope)
+            if limits.budget.drain_percent is not None:
+                watch(state, scope)
+        if limits.launch_rate is not None:
+            scope.launched(state.now_ms)
+        if limits.provider_shares:
+            _reopen_shared(state)
 
 
 def launched(state: State, policy_key: str, namespace: str, target_name: str, at_ms: int) -> None:
@@ -140,14 +162,15 @@ def launched(state: State, policy_key: str, namespace: str, target_name: str, at
 def shortfall(state: State, policy_key: str, namespace: str, target_name: str, micro_usd: int) -> Refusal | None:
     """Return why an amount can't be set aside for something new, or None where every scope has it."""
     for scope in scopes_of(state, policy_key, namespace, target_name):
-        if scope.caps:
-            refusal = _refusal(scope, micro_usd, state.now_ms)
-            if refusal is not None:
-                return refusal
+        if scope.caps and not scope.is_calm(micro_usd, state.now_ms):
+            answer = refusal(scope, micro_usd, state.now_ms)
+            if answer is not None:
+                return answer
     return None
 
 
-def _refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
+def refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
+    """Return why one scope does not let so much be set aside for something new, or None."""
     budget, account = scope.budget, scope.account
     if scope.drained is not None and now_ms < scope.drained_until_ms:
         return Refusal(verdict="Wait", reason=scope.drained, whole_policy=True, again_at_ms=scope.drained_until_ms)
@@ -288,6 +311,15 @@ def claim(state: State, policy_key: str, namespace: str, target_name: str, micro
         scope.claimed_micro_usd += micro_usd
     if micro_usd < 0:
         _reopen(state)
+
+
+def _reopen_shared(state: State) -> None:
+    """More of one provider may make room for another: for those who were refused because one had too much."""
+    for key in state.share_waits:
+        policy = state.policies.get(key)
+        if policy is not None:
+            policy.reopened = True
+    state.share_waits.clear()
 
 
 def _reopen(state: State) -> None:

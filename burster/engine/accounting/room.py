@@ -49,6 +49,16 @@ def for_one_more(scope: Scope, now_ms: int) -> Refusal | None:
     return Refusal(verdict="Wait", reason=reason, whole_policy=True, again_at_ms=again_at_ms)
 
 
+def has_for(scope: Scope, vcpus: int, now_ms: int) -> bool:
+    """Say whether a scope has room for one burst more, of so many vCPUs: what ``for_one_more`` and ``for_vcpus`` say, without words."""
+    limits = scope.limits
+    if limits.max_bursts is not None and scope.active >= limits.max_bursts:
+        return False
+    if limits.max_vcpus is not None and scope.vcpus + vcpus > limits.max_vcpus:
+        return False
+    return limits.launch_rate is None or for_one_more(scope, now_ms) is None
+
+
 def for_share(scopes: Iterable[Scope], provider: str) -> Refusal | None:
     """Return why nothing may start at a provider because too much runs there already, or None."""
     for scope in scopes:

@@ -15,6 +15,8 @@ from burster.model.limits import Budget, Limits
 
 ScopeKind = Literal["Policy", "Namespace", "Target", "Cluster"]
 NO_LIMITS: Final = Limits()
+NEVER_CALM: Final = -(1 << 62)
+_WHOLE: Final = 100  #: percent
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +42,11 @@ class Scope:
     drained_until_ms: int = 0
     held_off: Reason | None = None  #: why nothing new starts: a lease was not renewed for want of money
     held_off_until_ms: int = 0
+    #: up to this much reserved and claimed nobody is refused or warned for money: from, until and at what is settled it holds
+    calm_micro_usd: int = field(default=NEVER_CALM, metadata={"derived": True})
+    calm_from_ms: int = field(default=0, metadata={"derived": True})
+    calm_until_ms: int = field(default=0, metadata={"derived": True})
+    calm_settled_micro_usd: int = field(default=0, metadata={"derived": True})
 
     def take(self, limits: Limits) -> None:
         """Hold to other limits from now on; what was told or done under the old ones counts no more."""
@@ -49,10 +56,40 @@ class Scope:
             self.drained = self.held_off = None
         self.limits = limits
         self.binds = limits != NO_LIMITS
+        self.calm_until_ms = 0
+
+    def is_calm(self, wanted_micro_usd: int, now_ms: int) -> bool:
+        """Say whether so much more can be reserved without any of its budgets refusing it, warning or having drained; False: ask them.
+
+        What is spent moves seldom and what is reserved with every burst: so the borders are reckoned once for many bursts.
+        """
+        if self.drained is not None or self.held_off is not None:
+            return False
+        account = self.account
+        if (
+            not self.calm_from_ms <= now_ms < self.calm_until_ms
+            or account.settled_total_micro_usd != self.calm_settled_micro_usd
+        ):
+            self._reckon_calm(now_ms)
+        return account.outstanding_micro_usd + self.claimed_micro_usd + wanted_micro_usd <= self.calm_micro_usd
+
+    def _reckon_calm(self, now_ms: int) -> None:
+        budget, account = self.limits.budget, self.account
+        self.calm_settled_micro_usd = account.settled_total_micro_usd
+        self.calm_from_ms, self.calm_until_ms, self.calm_micro_usd = now_ms, now_ms + 1, NEVER_CALM
+        if not self.caps or budget.drain_percent is not None or self.is_held_off(now_ms):
+            return
+        percent = min(budget.warn_percent, budget.stop_percent, _WHOLE)
+        windows = [(account.window(kind, now_ms, budget.timezone), limit) for kind, limit in self.caps]
+        self.calm_from_ms = max(window.start_ms for window, _ in windows)
+        self.calm_until_ms = min(window.end_ms for window, _ in windows)
+        self.calm_micro_usd = min(
+            (limit * percent - 1) // _WHOLE - window.settled_micro_usd for window, limit in windows
+        )
 
     def hold_off(self, reason: Reason, until_ms: int) -> None:
         """Have nothing new start for a while."""
-        self.held_off, self.held_off_until_ms = reason, until_ms
+        self.held_off, self.held_off_until_ms, self.calm_until_ms = reason, until_ms, 0
 
     def is_held_off(self, now_ms: int) -> bool:
         """Say whether nothing new starts because a lease was not renewed."""

@@ -1,22 +1,21 @@
-"""Moves bursts along the edges of their life, up to their work, and asks for what each phase needs. Their end is in ``ending``.
+"""Moves bursts along the edges of their life, up to their work, and asks for what each phase needs.
+
+Their beginning is in ``starting``, their end in ``ending``.
 
 Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
 """
 
-import hashlib
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from burster.engine.accounting import budgets
 from burster.engine.accounting.costs import real_cost_micro_usd, running_vms, unbooked_since_ms
-from burster.engine.answers import Grant
 from burster.engine.bursts.lifecycle import ANSWERING
 from burster.engine.offers.offer_index import quota_keys
 from burster.engine.offers.offerings import family_of
-from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, check_edge
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, Phase, PodRef
+from burster.engine.state import BurstEntry, State, check_edge
+from burster.model.bursts import Phase
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
@@ -24,18 +23,11 @@ from burster.model.instructions import (
     MarkVerified,
     ObserveVms,
     PlacePod,
-    RecordBurst,
     WriteStatus,
 )
-from burster.model.pods import Owner, Pod
-from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd
-from burster.model.targets import Target
-from burster.model.triggers import WorkloadRef
 
 
-#: A cloud pod's name is cut to 48 by CAA's VM name rule; the part that makes it unique must survive the cut.
-_NAME_BASE_MAX: Final = 33
 _OBSERVE_AGAIN_MS: Final = 5_000
 _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
@@ -43,94 +35,6 @@ _RETRY_MAX_MS: Final = 60_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
 #: For how long a VM that outlives its pod is paid for in advance, each time it is seen.
 _OUTLIVING_MS: Final = 300_000
-
-
-def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
-    """Return the initdata that a burst's VM is measured with: the policy's own, else the target's, else none."""
-    if (own := policy.confidential.initdata) is not None:
-        return InitdataSource(config_map=own.config_map, key=own.key, by="Policy")
-    if (shared := target.initdata) is not None:
-        return InitdataSource(config_map=shared.config_map, key=shared.key, by="Target")
-    return None
-
-
-def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
-    """Set the money aside and ask for the record: the first thing that happens to a burst."""
-    rules, offering, wanted = policy.policy, grant.offering, pod.pod
-    target = state.targets[grant.target].target
-    pod_key = wanted.key
-    name = _burst_name(state, pod, pod_key)
-    spec = BurstSpec(
-        policy=rules.name,
-        target=grant.target,
-        strategy=grant.strategy,
-        pod_name=name if grant.strategy == "Clone" else wanted.name,
-        for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
-        workload=_workload_of(wanted.workload),
-        initdata=initdata_of(rules, target),
-        provider=offering.provider,
-        region=offering.region,
-        size=offering.size,
-        runtime_class=target.runtime_class,
-        cpu_millicores=wanted.requests.cpu_millicores,
-        memory_bytes=wanted.requests.memory_bytes,
-        vcpus=offering.resources.cpu_millicores // 1000,
-        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
-        reserved_micro_usd=grant.reserve_micro_usd,
-        decided_at_ms=state.now_ms,
-        lease_ms=rules.placement.lease_ms,
-        drain_ms=rules.placement.drain_ms,
-        launch_deadline_ms=target.launch_deadline_ms,
-        ready_deadline_ms=target.ready_deadline_ms,
-    )
-    status = BurstStatus(
-        phase="Reserved",
-        reserved_micro_usd=grant.reserve_micro_usd,
-        lease_until_ms=state.now_ms + spec.launch_deadline_ms + spec.lease_ms,
-    )
-    burst = Burst(namespace=wanted.namespace, name=name, spec=spec, status=status)
-    key = burst.key
-    scopes = (pod.policy, wanted.namespace, grant.target)
-    entry = BurstEntry(burst=burst, covers=pod_key if wanted.uid else "", counts_in=scopes)
-    state.bursts[key] = entry
-    if wanted.uid:  # else a number asks for it, and no pod in particular
-        state.burst_for[wanted.uid] = key
-    pod.burst = key
-    pod.verdict = ("Burst", "Reserved")
-    hold(state, entry, grant.reserve_micro_usd)
-    count(state, entry, 1)
-    budgets.launched(state, *where(entry), state.now_ms)
-    count_launch(state, entry, launched=True)
-    state.decide("Burst", *grant.reasons, policy=pod.policy, subject=burst.subject, burst=key, offering=offering.key)
-    ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
-    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for {_whom(wanted)}")
-
-
-@lru_cache(maxsize=4_096)
-def _workload_of(owner: Owner | None) -> WorkloadRef | None:
-    """Return one object for all bursts of a workload."""
-    return None if owner is None else WorkloadRef(api_version=owner.api_version, kind=owner.kind, name=owner.name)
-
-
-def _whom(pod: Pod) -> str:
-    if pod.name or pod.workload is None:
-        return f"pod {pod.name}"
-    return f"{pod.workload.kind} {pod.workload.name}"
-
-
-def _burst_name(state: State, pod: PodEntry, pod_key: str) -> str:
-    workload = pod.pod.workload.name if pod.pod.workload is not None else ""
-    base = (pod.pod.name or workload)[:_NAME_BASE_MAX].rstrip("-.").replace(".", "-")
-    # clones for no pod in particular are told apart by their time, so that no name is used again for another
-    whose = f"{pod_key}/{pod.pod.uid}" if pod.pod.uid else f"{pod.pod.namespace}/{workload}/{state.now_ms}"
-    attempt = 0
-    while True:
-        seed = f"{pod.policy}/{whose}/{attempt}"
-        name = f"burst-{base}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
-        key = f"{pod.pod.namespace}/{name}"
-        if key not in state.bursts and key not in state.taken_names:
-            return name
-        attempt += 1
 
 
 def ask(state: State, entry: BurstEntry, instruction: Instruction) -> None:

@@ -7,7 +7,7 @@ particular, through the same gates. What is too many goes the ordinary way (``re
 from burster.engine.answers import Grant, Refusal
 from burster.engine.bursts import storms
 from burster.engine.bursts.lifecycle import ANSWERING
-from burster.engine.bursts.lifecycle_actions import start
+from burster.engine.bursts.starting import start
 from burster.engine.numbers import metrics, replica_gates, replica_words
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import Scaler
