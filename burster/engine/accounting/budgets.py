@@ -172,10 +172,9 @@ def shortfall(state: State, policy_key: str, namespace: str, target_name: str, m
 def refusal(scope: Scope, wanted: int, now_ms: int) -> Refusal | None:
     """Return why one scope does not let so much be set aside for something new, or None."""
     budget, account = scope.budget, scope.account
-    if scope.drained is not None and now_ms < scope.drained_until_ms:
-        return Refusal(verdict="Wait", reason=scope.drained, whole_policy=True, again_at_ms=scope.drained_until_ms)
-    if scope.held_off is not None and scope.is_held_off(now_ms):
-        return Refusal(verdict="Wait", reason=scope.held_off, whole_policy=True, again_at_ms=scope.held_off_until_ms)
+    stopped = scope.stopped(now_ms)
+    if stopped is not None:
+        return Refusal(verdict="Wait", reason=stopped[0], whole_policy=True, again_at_ms=stopped[1])
     for kind, limit in scope.caps:
         window = account.window(kind, now_ms, budget.timezone)
         settled = window.settled_micro_usd

@@ -91,6 +91,14 @@ class Scope:
         """Have nothing new start for a while."""
         self.held_off, self.held_off_until_ms, self.calm_until_ms = reason, until_ms, 0
 
+    def stopped(self, now_ms: int) -> tuple[Reason, int] | None:
+        """Return why nothing new starts whatever money there is, and until when, or None."""
+        if self.drained is not None and now_ms < self.drained_until_ms:
+            return self.drained, self.drained_until_ms
+        if self.held_off is not None and now_ms < self.held_off_until_ms:
+            return self.held_off, self.held_off_until_ms
+        return None
+
     def is_held_off(self, now_ms: int) -> bool:
         """Say whether nothing new starts because a lease was not renewed."""
         return self.held_off is not None and now_ms < self.held_off_until_ms
