@@ -319,3 +319,9 @@ def test_a_constant_input_moves_the_number_in_one_direction(value, target, start
     moves = [b - a for a, b in pairwise(numbers) if a != b]
     assert all(move > 0 for move in moves) or all(move < 0 for move in moves)
     assert numbers[-1] == numbers[-40]
+
+
+@pytest.mark.parametrize("bounds", [Bounds(1, 11), Bounds(1, 12), Bounds(12, 20), Bounds(13, 20)])
+def test_behavior_has_nothing_to_say_of_a_number_that_stays_where_it_is(bounds: Bounds) -> None:
+    found = limit(12, current=12, bounds=bounds, behavior=DEFAULTS, history=NEW, now_ms=NOW)
+    assert (found.replicas, [reason.code for reason in found.reasons]) == (12, ["DesiredWithinRange"])
