@@ -213,6 +213,19 @@ def test_every_room_is_told_of():
     assert [room for room in sorted(rooms) if f"**`{room}`**" not in architecture] == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=names(DOCUMENTS))
+def test_named_modules_exist(path):
+    named = re.findall(r"`(burster/[\w/]+(?:\.py)?)`", path.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_architecture_names_every_room_of_the_engine_and_of_the_language():
+    architecture = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for room in ("engine", "policy"):
+        rooms = [path.name for path in (ROOT / "burster" / room).iterdir() if (path / "__init__.py").exists()]
+        assert [name for name in sorted(rooms) if f"burster/{room}/{name}" not in architecture] == []
+
+
 def test_the_import_order_is_the_one_that_is_checked():
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
     layers = re.search(r'type = "layers"\nlayers = \[\n(.*?)\]', pyproject, re.DOTALL).group(1)

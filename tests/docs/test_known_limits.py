@@ -1,5 +1,7 @@
 """docs/known-limits.md, held true: each of these is a limit. Where one of these tests fails, something got better: take it off the page."""
 
+import re
+
 import msgspec
 import orjson
 import pytest
@@ -8,14 +10,17 @@ from burster.adaptors.azure_vms import TargetBook
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
 from burster.engine.bursts.vms import vm_stem
 from burster.model import stimuli as s
+from burster.model.bursts import BurstSpec
 from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
 from burster.model.limits import Budget
 from burster.model.pods import Resources
+from burster.policy.convert import convert_text
 from burster.runtime.wiring import PROVIDERS
 from burster.sources.policies import RuleSink, _compiled_target, _target_gone, _target_refused
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
 from tests.docs.rights import ROOT, Rights
+from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy, cloud
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
 
 
@@ -179,6 +184,69 @@ def test_a_target_of_another_provider_is_refused():
 def test_a_signal_has_no_external_scaler():
     assert "`burster_wanted_replicas`" in PAGE
     assert "no gRPC external scaler" in PAGE
+
+
+def test_no_source_reads_the_values_of_triggers():
+    assert "**Metrics in a cluster.** The controller does not read triggers' values yet." in PAGE
+    assert "**External scalers.**" in PAGE
+    running = [path for room in ("sources", "adaptors", "runtime") for path in (ROOT / "burster" / room).glob("*.py")]
+    made = re.compile(r"\b(MetricRead|ResourceRead|MetricFailed)\((?!\))")
+    assert [path.name for path in running if made.search(path.read_text("utf-8"))] == []
+
+
+def test_two_policies_for_one_pod_are_told_apart_by_name():
+    assert "### Two policies for one pod, in the cluster" in PAGE
+    engine = an_engine(policy=a_policy("second"))
+    engine.send(s.PolicySeen(policy=a_policy("first")))
+    engine.send(s.PodSeen(pod=a_pod()))
+    assert [decision.policy for decision in engine.decisions if decision.verdict == "Burst"] == ["bank/first"]
+
+
+def test_the_zone_of_a_burst_is_not_recorded():
+    assert "A Burst does not record its zone" in PAGE
+    assert [name for name in BurstSpec.__struct_fields__ if "zone" in name] == []
+
+
+def test_the_ledger_has_one_time_for_what_a_burst_has_cost():
+    assert "### After a restart a burst's cost is in the window in which it ended" in PAGE
+    assert [name for name in s.Spend.__struct_fields__ if name.endswith("_ms")] == ["at_ms"]
+
+
+def test_one_direction_can_not_be_paused():
+    assert "### Pausing one direction" in PAGE
+    text = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web, annotations: {autoscaling.keda.sh/paused-scale-in: "true"}}
+spec:
+  scaleTargetRef: {name: web}
+  triggers: [{type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: "2"}}]
+"""
+    (converted,) = convert_text(text, "web.yaml", target="azure").objects
+    notes = converted.notes
+    assert any("paused-scale-in" in str(note) and "not possible" in str(note) for note in notes)
+
+
+def test_a_restarted_controller_takes_its_predecessors_number_for_the_original():
+    assert "### A restart and the original number" in PAGE
+    policy = a_scaling_policy(scaling={"restore_to_original": True})
+    first = Cluster(policy, workload=cloud(2))
+    first.reads(4)
+    first.run(40)
+    assert first.replicas == 4
+    successor = Cluster(policy, workload=cloud(4))
+    successor.send(s.PolicyGone(key=policy.key))
+    successor.settle()
+    assert successor.replicas == 4
+
+
+def test_a_machine_starts_nothing():
+    assert "**Strategy Machine.**" in PAGE
+    policy = a_policy()
+    placement = msgspec.structs.replace(policy.placement, strategy="Machine")
+    engine = an_engine(policy=msgspec.structs.replace(policy, placement=placement))
+    engine.send(s.PodSeen(pod=a_pod()))
+    assert engine.codes() == ["StrategyNotAvailable"]
 
 
 def test_a_vms_name_tells_neither_namespace_nor_cluster():
