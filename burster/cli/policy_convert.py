@@ -29,7 +29,7 @@ def convert(
     output: Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="How to print it.")] = "text",
 ) -> None:
     """Make BurstPolicies of KEDA's ScaledObjects and ScaledJobs; say what could not be carried over."""
-    conversions = [_conversion(path, target, namespace) for path in _files(paths)]
+    conversions = _conversions(_files(paths), target, namespace)
     converted = [one for conversion in conversions for one in conversion.objects]
     if not converted:
         raise _unreadable(", ".join(paths), f"holds no {' or '.join(KINDS)} of {KEDA_VERSION}: name a file that does")
@@ -47,8 +47,18 @@ def convert(
         raise typer.Exit(1)
 
 
-def _conversion(path: str, target: str, namespace: str) -> Conversion:
-    return convert_text(_read(path), path, target=target, namespace=namespace)
+def _conversions(paths: list[str], target: str, namespace: str) -> list[Conversion]:
+    """Return what each file converts to. Raises PolicyErrors with the problems of all of them."""
+    made: list[Conversion] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            made.append(convert_text(_read(path), path, target=target, namespace=namespace))
+        except PolicyErrors as errors:
+            problems += errors.problems
+    if problems:
+        raise PolicyErrors(problems)
+    return made
 
 
 def _files(paths: list[str]) -> list[str]:
@@ -74,9 +84,11 @@ def _read(path: str) -> str:
     if len(data) > FILE_BYTES_MAX:
         raise _unreadable(path, f"larger than {FILE_BYTES_MAX >> 20} MiB, which no ScaledObject is: split it")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _unreadable(path, "not UTF-8: save the file as UTF-8") from None
+    # JSON may be indented by tabs, YAML may not; one space for each keeps every place
+    return text.replace("\t", " ") if path.lower().endswith(".json") else text
 
 
 def _unreadable(source: str, message: str) -> PolicyErrors:

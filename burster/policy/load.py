@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from burster.files import open_named
 from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.lists import without_lists
 from burster.policy.problems import closest, null_problems, path_text, problem_at, schema_problems
-from burster.policy.schema import API_VERSION, MODELS, BurstPolicy, BurstTarget
+from burster.policy.schema import API_VERSION, GROUP, MODELS, BurstPolicy, BurstTarget
 from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 
 
@@ -174,9 +175,12 @@ def _decode(data: bytes, source: str, problems: list[Problem]) -> str | None:
 
 def _documents(text: str, source: str, problems: list[Problem]) -> list[Document]:
     documents: list[Document] = []
-    found = 0
+    found = others = 0
     try:
-        for document in parse_yaml(text):
+        for document, listed in without_lists(parse_yaml(text)):
+            if listed and _of_others(document.value):
+                others += 1
+                continue
             found += 1
             loaded = _document(document, source, problems)
             if loaded is not None:
@@ -185,8 +189,18 @@ def _documents(text: str, source: str, problems: list[Problem]) -> list[Document
         problems.append(placed(problem, source))
         return documents
     if not found:
-        problems.append(_unreadable(source, "empty: it holds no document; write a BurstPolicy or a BurstTarget"))
+        holds = f"a list of {others} other object(s)" if others else "empty: it holds no document"
+        problems.append(_unreadable(source, f"{holds}; write a BurstPolicy or a BurstTarget"))
     return documents
+
+
+def _of_others(value: Any) -> bool:
+    """Whether an item of a list is none of our business: what `kubectl get` prints is not chosen by kind."""
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    kind, version = fields.get("kind"), fields.get("apiVersion")
+    if not isinstance(kind, str) or not isinstance(version, str):
+        return False
+    return not version.startswith(GROUP.partition(".")[0]) and not closest(kind, MODELS)
 
 
 def placed(problem: YamlProblem, source: str) -> Problem:

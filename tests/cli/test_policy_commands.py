@@ -189,7 +189,7 @@ def test_the_same_object_from_two_sources_is_an_error(piped, file):
         (
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: burster.dev/v1alpha1, kind: BurstPolicy}\n",
             1,
-            "found 'List'",
+            "-:4:3: metadata: is required",
         ),
         (CONFIG_MAP + "---\nname: a\n", 1, "-:6:1: kind: is required"),
         (b"\xff\xfea\x00", 2, "UTF-16 text"),

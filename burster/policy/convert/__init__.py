@@ -14,6 +14,7 @@ from burster.policy.convert import jobs as convert_jobs
 from burster.policy.convert import objects as convert_objects
 from burster.policy.convert.notes import Converted, Notes, mapping_of
 from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.lists import without_lists
 from burster.policy.problems import problem_at
 from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 
@@ -100,7 +101,7 @@ _WORDS: Final[dict[Literal["assumed", "changed", "dropped"], str]] = {
 
 def _documents(text: str, source: str, problems: list[Problem]) -> Iterable[YamlDocument]:
     try:
-        yield from parse_yaml(text)
+        yield from (document for document, _ in without_lists(parse_yaml(text)))
     except YamlProblem as error:
         problems.append(
             Problem(
