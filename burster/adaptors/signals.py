@@ -17,7 +17,10 @@ class SignalBoard:
         self._wanted: dict[str, tuple[int, bool]] = {}
 
     def publish(self, instruction: PublishSignal) -> SignalPublished:
-        """Put a policy's number up."""
+        """Put a policy's number up, or take it down."""
+        if instruction.withdrawn:
+            self.withdraw(instruction.policy)
+            return SignalPublished(policy=instruction.policy, replicas=instruction.replicas)
         self._wanted[instruction.policy] = (instruction.replicas, instruction.active)
         return SignalPublished(policy=instruction.policy, replicas=instruction.replicas)
 

@@ -8,6 +8,7 @@ from burster.engine.bursts import ending, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
+from burster.engine.numbers import replica_signals
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import join_offerings, quota_keys
@@ -84,6 +85,7 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
         if burst.burst.policy_key == stimulus.key:
             ending.end(state, burst, "Draining", POLICY_GONE)
     if entry is not None:
+        replica_signals.withdraw(state, stimulus.key, entry.scaler)
         demand.reassign(state, entry.policy.namespace)
 
 
@@ -156,17 +158,20 @@ def _take_quotas(state: State, target: TargetEntry, rows: tuple[Quota, ...]) -> 
 def pod_seen(state: State, stimulus: PodSeen) -> None:
     """Take a pending pod in, or what changed about it."""
     pod = stimulus.pod
-    entry = state.pods.get(pod.key)
+    key = pod.key
+    entry = state.pods.get(key)
     if entry is not None and entry.pod.uid != pod.uid:
         # The same name, another pod: the former one is gone, whether or not anybody said so.
         forget_pod(state, entry, Reason(code="Replaced", sentence="Another pod of the same name has taken its place."))
         entry = None
     if entry is None:
-        if _was_taken(state, pod):
+        burst = state.bursts.get(state.burst_for.get(pod.uid, ""))
+        if burst is not None and _was_taken(burst):
             return
         entry = PodEntry(pod=pod, policy=demand.responsible_policy(state, pod))
-        state.pods[pod.key] = entry
-        _find_cover(state, entry)
+        state.pods[key] = entry
+        if burst is not None:
+            _find_cover(state, entry, burst)
         demand.admit(state, entry)
         return
     before = entry.pod
@@ -198,10 +203,9 @@ def _asks_anew(before: Pod, pod: Pod) -> bool:
     )
 
 
-def _was_taken(state: State, pod: Pod) -> bool:
-    """Say whether this is a late word about a pod that was deleted to be moved: it is gone, and no demand any more."""
-    burst = state.bursts.get(state.burst_for.get(pod.uid, ""))
-    return burst is not None and burst.burst.spec.strategy == "Move" and burst.burst.status.placed_at_ms is not None
+def _was_taken(burst: BurstEntry) -> bool:
+    """Say whether a word about a burst's pod comes late, as it was deleted to be moved: it is gone, and no demand any more."""
+    return burst.burst.spec.strategy == "Move" and burst.burst.status.placed_at_ms is not None
 
 
 def _is_being_taken(state: State, entry: PodEntry) -> bool:
@@ -212,10 +216,9 @@ def _is_being_taken(state: State, entry: PodEntry) -> bool:
     return burst.maybe_placed or burst.burst.status.phase == "Placing"
 
 
-def _find_cover(state: State, entry: PodEntry) -> None:
-    """Find the burst that was decided for this very pod: by a predecessor, or before the pod was lost sight of."""
-    burst = state.bursts.get(state.burst_for.get(entry.pod.uid, ""))
-    if burst is not None and not burst.covers and burst.burst.status.phase in ANSWERING:
+def _find_cover(state: State, entry: PodEntry, burst: BurstEntry) -> None:
+    """Let a pod have the burst that was decided for it: by a predecessor, or before the pod was lost sight of."""
+    if not burst.covers and burst.burst.status.phase in ANSWERING:
         entry.burst, burst.covers = burst.burst.key, entry.pod.key
         burst.surplus_since_ms = None
         state.spares.discard(burst.burst.key)

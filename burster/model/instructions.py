@@ -103,6 +103,7 @@ class PublishSignal(_Instruction, frozen=True, kw_only=True, omit_defaults=True)
     policy: str
     replicas: int
     active: bool
+    withdrawn: bool = False  #: nobody keeps it up to date any more: it is taken down
 
 
 class PolicyCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

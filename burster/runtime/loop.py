@@ -6,7 +6,7 @@ as failures and the engine is told; what ends bursts goes on.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 import structlog
 
@@ -129,7 +129,7 @@ class Loop:
         for instruction in result.instructions:
             if isinstance(instruction, RecordBurst):
                 subject = instruction.burst.key
-            elif unaware and isinstance(instruction, SetScale | PublishSignal):
+            elif unaware and _may_raise_a_number(instruction):
                 subject = instruction.policy
             else:
                 kept.append(instruction)
@@ -145,6 +145,10 @@ class Loop:
                 )
             )
         return kept
+
+
+def _may_raise_a_number(instruction: Instruction) -> TypeGuard[SetScale | PublishSignal]:
+    return isinstance(instruction, SetScale) or (isinstance(instruction, PublishSignal) and not instruction.withdrawn)
 
 
 Post = Callable[[Stimulus], None]

@@ -126,6 +126,6 @@ def test_a_signal_is_the_latest_of_its_policy_until_it_is_withdrawn() -> None:
         told = board.publish(PublishSignal(key="k", policy=policy, replicas=number, active=number > 1))
         assert told == SignalPublished(policy=policy, replicas=number)
     assert list(board) == [("bank/a", 1, False), ("bank/b", 4, True)]
-    board.withdraw("bank/b")
+    board.publish(PublishSignal(key="k", policy="bank/b", replicas=0, active=False, withdrawn=True))
     board.withdraw("bank/never")
     assert list(board) == [("bank/a", 1, False)]

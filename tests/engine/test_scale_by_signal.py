@@ -1,12 +1,13 @@
 """Strategy Signal: the number is published for KEDA, no larger than limits and budgets would bear, and nothing is reserved."""
 
+import msgspec
 import pytest
 
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
 from burster.model.policies import Placement
 from burster.model.scaling import Scaling
-from burster.model.triggers import ExternalTrigger, WorkloadRef
+from burster.model.triggers import ExternalTrigger, PendingPodsTrigger, WorkloadRef
 from tests.support.builders import T0, Engine, a_policy, a_target, an_offering
 
 
@@ -142,3 +143,47 @@ def test_a_missing_value_changes_nothing():
         world.wait(15_000)
         assert published(world) == []
     assert world.now > T0 + 900_000
+
+
+def withdrawn(world):
+    return [(one.key, one.policy, one.replicas, one.active) for one in world.asked("PublishSignal") if one.withdrawn]
+
+
+def test_the_number_of_a_policy_that_is_gone_is_taken_down():
+    world = a_world()
+    world.send(read(world, 2))
+    assert withdrawn(world) == []
+    world.send(s.PolicyGone(key=KEY))
+    assert withdrawn(world) == [(f"signal/{KEY}", KEY, 0, False)]
+    world.send(s.SignalPublished(policy=KEY, replicas=0))
+    failed = s.InstructionFailed(
+        instruction="PublishSignal", key=f"signal/{KEY}", subject=KEY, kind="Unavailable", message="x"
+    )
+    world.send(failed)
+    assert world.asked("PublishSignal") == []
+    world.send(s.PolicySeen(policy=a_signal_policy()))
+    world.send(read(world, 2))
+    assert published(world) == [(1, True)]
+
+
+def test_nothing_is_taken_down_where_nothing_was_up():
+    world = a_world()
+    world.send(s.PolicyGone(key=KEY))
+    assert world.asked("PublishSignal") == []
+
+
+@pytest.mark.parametrize("strategy", ["Scale", "Auto"])
+def test_the_number_of_a_policy_that_signals_no_more_is_taken_down(strategy):
+    world = a_world()
+    world.send(read(world, 2))
+    policy = a_signal_policy()
+    changed = msgspec.structs.replace(
+        policy, generation=2, placement=msgspec.structs.replace(policy.placement, strategy=strategy)
+    )
+    if strategy == "Auto":  # no number at all
+        pods = (PendingPodsTrigger(),)
+        changed = msgspec.structs.replace(changed, triggers=pods, scaling=Scaling())
+    world.send(s.PolicySeen(policy=changed))
+    assert withdrawn(world) == [(f"signal/{KEY}", KEY, 0, False)]
+    world.wait(60_000)
+    assert withdrawn(world) == []

@@ -53,6 +53,16 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     state.instructions.append(PublishSignal(key=f"signal/{key}", policy=key, replicas=granted, active=active))
 
 
+def withdraw(state: State, policy_key: str, scaler: Scaler | None) -> None:
+    """Take the number of a policy down that is gone or signals no more: nobody would keep it up to date."""
+    if scaler is None or scaler.strategy != "Signal" or scaler.published is None:
+        return
+    scaler.published = None
+    state.instructions.append(
+        PublishSignal(key=f"signal/{policy_key}", policy=policy_key, replicas=0, active=False, withdrawn=True)
+    )
+
+
 def _allowed(state: State, entry: PolicyEntry, wanted: int) -> tuple[int, Reason | None]:
     if wanted == 0:
         return 0, None

@@ -34,6 +34,7 @@ def serve(state: State) -> None:
         if entry.policy.numeric:
             _serve(state, entry)
         elif entry.scaler is not None and entry.scaler.strategy:
+            replica_signals.withdraw(state, key, entry.scaler)
             entry.scaler = None  # its rules were about a number, and are no longer
     replica_scale.look_after(state)
     state.scaling_open.clear()
@@ -90,6 +91,7 @@ def _serve(state: State, entry: PolicyEntry) -> None:
 def _begin(state: State, entry: PolicyEntry) -> Scaler:
     """Take a policy up: the number that is there is the one to go on from, whoever has set it."""
     scaling = entry.policy.scaling
+    replica_signals.withdraw(state, entry.policy.key, entry.scaler)
     scaler = entry.scaler = Scaler(
         created_at_ms=state.now_ms,
         strategy=entry.policy.placement.strategy,
