@@ -25,3 +25,24 @@ def test_what_was_launched_is_counted_once_and_let_go_of_at_the_end() -> None:
         s.InstructionFailed(instruction="RecordBurst", key=f"record/{key}", subject=key, kind="Invalid", message="no")
     )
     assert set(engine.state.targets["azure"].launched.values()) == {0}
+
+
+def test_a_burst_whose_vm_is_not_there_yet_is_looked_for_again_while_it_attests() -> None:
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy()),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PodSeen(pod=a_pod()),
+    )
+    burst = engine.burst()
+    engine.send(s.BurstRecorded(key=burst.key, uid="b"), after_ms=5)
+    engine.send(s.PodPlaced(key=burst.key, pod_uid="p"), after_ms=5)
+    engine.send(engine.pod_event("Running", burst.key), after_ms=60_000)
+    engine.send(s.VmsObserved(key=burst.key, vms=()), after_ms=10)
+    assert (engine.phase(), engine.asked("ObserveVms")) == ("Attesting", [])
+    asked = []
+    for _ in range(4):
+        engine.wait(5_000)
+        asked += engine.asked("ObserveVms")
+    assert ([one.burst.key for one in asked], engine.phase()) == ([burst.key], "Attesting")

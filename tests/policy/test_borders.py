@@ -1,10 +1,13 @@
 """Both sides of the borders of what people write and are told: places, lengths, and what is said beside one problem."""
 
+import msgspec
 import pytest
 
+from burster.policy.compile import compile_documents
 from burster.policy.convert import convert_text
-from burster.policy.diff import shown
+from burster.policy.diff import compare, shown
 from burster.policy.errors import PolicyErrors, Problem
+from burster.policy.fields.texts import SelectorText
 from burster.policy.load import load_files, load_text
 
 
@@ -114,3 +117,31 @@ def test_a_scaled_job_is_moved_and_what_that_needs_is_said():
     (found,) = convert_text(text, "so.yaml", target="azure").objects
     assumed = {note.path: note.message for note in found.notes if note.kind == "assumed"}
     assert assumed["spec.jobTargetRef"] == "moving the pods of a Job needs burster's webhook in the cluster"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("BuyOrWait", "PendingFor"), ("PendingFor", "AtOnce"), ("BuyOrWait", "AtOnce")]
+)
+def test_who_waits_less_bursts_more(before, after):
+    def compiled(mode):
+        found = compile_documents(load_text(POLICY))
+        (policy,) = found.policies
+        wait = msgspec.structs.replace(policy.wait, mode=mode)
+        return msgspec.structs.replace(found, policies=(msgspec.structs.replace(policy, wait=wait),))
+
+    (there,) = compare(compiled(before), compiled(after))
+    (back,) = compare(compiled(after), compiled(before))
+    assert [(one.area, one.direction) for one in (there, back)] == [("demand", "looser"), ("demand", "tighter")]
+
+
+@pytest.mark.parametrize(("length", "fits"), [(4_096, True), (4_097, False)])
+def test_how_long_a_label_selector_may_be(length, fits):
+    text = "a=b,"
+    text = text * (length // 4 - 2)
+    text += f"a={'b' * (length - len(text) - 2)}"
+    assert len(text) == length
+    if fits:
+        assert SelectorText()._check(text) == text  # noqa: SLF001 - the kind's own border, which no field is narrower than
+    else:
+        with pytest.raises(ValueError, match="is no label selector"):
+            SelectorText()._check(text)  # noqa: SLF001

@@ -293,6 +293,21 @@ def test_a_condition_that_fails_says_why_and_since_when():
     }
 
 
+def test_each_condition_that_holds_has_its_own_reason():
+    told = {
+        condition["type"]: (condition["status"], condition["reason"], condition["message"])
+        for condition in burst_conditions(
+            a_burst(phase="Serving", reason="", message="late", placed_at_ms=500, serving_at_ms=1_000)
+        )
+    }
+    assert told == {
+        "Placed": ("True", "PodPlaced", ""),
+        "Verified": ("True", "VmVerified", ""),
+        "Serving": ("True", "PodServing", ""),
+        "Released": ("False", "Serving", "late"),
+    }
+
+
 def test_own_conditions_are_taken_as_they_are():
     mine = [{"type": "Placed", "status": "True"}]
     assert status_to_object(a_burst(), conditions=mine)["status"]["conditions"] == mine
