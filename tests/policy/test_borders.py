@@ -141,7 +141,7 @@ def test_how_long_a_label_selector_may_be(length, fits):
     text += f"a={'b' * (length - len(text) - 2)}"
     assert len(text) == length
     if fits:
-        assert SelectorText()._check(text) == text  # noqa: SLF001 - the kind's own border, which no field is narrower than
+        assert SelectorText()._check(text) == text
     else:
         with pytest.raises(ValueError, match="is no label selector"):
-            SelectorText()._check(text)  # noqa: SLF001
+            SelectorText()._check(text)
