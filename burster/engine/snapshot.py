@@ -60,9 +60,11 @@ def _classes(root: type[Any]) -> dict[str, type[Any]]:
     while waiting:
         hint = waiting.pop()
         waiting.extend(typing.get_args(hint))
-        if not isinstance(hint, type) or hint.__name__ in found:
+        if not isinstance(hint, type) or found.get(hint.__name__) is hint:
             continue
         if dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct):
+            if hint.__name__ in found:
+                raise TypeError(f"a state holds two classes that are called {hint.__name__}: they can't be told apart")
             found[hint.__name__] = hint
             waiting.extend(typing.get_type_hints(hint).values())
     return found

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burster.engine.accounting.money import Account, Window, WindowKind, limits_of, window_of, worst_case_micro_usd
+from burster.engine.accounting.money import (
+    Account,
+    BookedWindow,
+    WindowKind,
+    limits_of,
+    window_of,
+    worst_case_micro_usd,
+)
 from burster.model.limits import Budget
 
 
@@ -208,7 +215,7 @@ def test_the_window_that_is_open_learns_of_what_is_settled_in_it() -> None:
     account = Account()
     now = ms("2026-01-05T08:30")
     window = account.window("hour", now)
-    assert window == Window(ms("2026-01-05T08:00"), ms("2026-01-05T09:00"), 0)
+    assert window == BookedWindow(ms("2026-01-05T08:00"), ms("2026-01-05T09:00"), 0)
     account.settle(10, now)
     account.settle(20, ms("2026-01-05T08:00"))
     account.settle(40, ms("2026-01-05T08:59:59.999"))

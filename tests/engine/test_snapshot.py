@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from burster.engine import StepResult, snapshot
+from burster.engine.accounting.money import BookedWindow
 from burster.engine.state import State
 from burster.model import stimuli as s
+from burster.model.limits import Budget
+from burster.model.windows import Window
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, an_offering
 from tests.support.random_walk import a_world, wander
 
@@ -100,3 +103,25 @@ def test_a_state_that_holds_something_foreign_can_not_be_written():
     engine.state.ledger_message = object()  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(TypeError, match="can't hold a object"):
         snapshot.dump(engine.state)
+
+
+def test_a_policy_with_windows_and_a_budgets_window_are_told_apart():
+    engine = Engine()
+    opening = Window(name="day", timezone="Europe/Berlin", start="0 8 * * *", end="0 18 * * *")
+    policy = a_policy(windows=(opening,), budget=Budget(per_hour_micro_usd=1_000_000))
+    engine.sync(
+        s.PolicySeen(policy=policy),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PodSeen(pod=a_pod()),
+    )
+    again = snapshot.restore(snapshot.dump(engine.state))
+    assert again.policies["bank/tasks"].policy == policy
+    account = engine.state.policies["bank/tasks"].account
+    assert again.policies["bank/tasks"].account.windows == account.windows != {}
+
+
+def test_two_classes_of_one_name_are_never_taken_for_each_other():
+    other = type(Window.__name__, (BookedWindow,), {})
+    with pytest.raises(TypeError, match="two classes that are called Window"):
+        snapshot._classes(tuple[Window, other])

@@ -123,7 +123,7 @@ class Shortfall:
 
 
 @dataclass(slots=True)
-class Window:
+class BookedWindow:
     """The window of one kind that was asked for last, and what is settled in it: kept, so that asking again costs nothing."""
 
     start_ms: int
@@ -141,11 +141,11 @@ class Account:
     settled_total_micro_usd: int = 0
     recent_micro_usd: int = 0  #: the sum of ``settled``
     timezone: str = "UTC"  #: of ``windows``
-    windows: dict[WindowKind, Window] = field(default_factory=dict[WindowKind, Window])
+    windows: dict[WindowKind, BookedWindow] = field(default_factory=dict[WindowKind, BookedWindow])
     newest: int = 0  #: the latest quarter in which something was settled
     cleaned: int = 0  #: the latest quarter when old ones were dropped
 
-    def window(self, kind: WindowKind, now_ms: int, timezone: str = "UTC") -> Window:
+    def window(self, kind: WindowKind, now_ms: int, timezone: str = "UTC") -> BookedWindow:
         """Return the window that holds ``now_ms``, with what is settled in it."""
         if timezone != self.timezone:
             self.timezone = timezone
@@ -153,7 +153,7 @@ class Account:
         window = self.windows.get(kind)
         if window is None or not window.start_ms <= now_ms < window.end_ms:
             start_ms, end_ms = window_of(kind, now_ms, timezone)
-            window = self.windows[kind] = Window(start_ms, end_ms, self._sum(start_ms, end_ms))
+            window = self.windows[kind] = BookedWindow(start_ms, end_ms, self._sum(start_ms, end_ms))
         return window
 
     def _sum(self, start_ms: int, end_ms: int) -> int:
