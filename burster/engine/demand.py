@@ -18,6 +18,7 @@ from burster.model.decisions import Reason, Verdict
 from burster.model.pods import Pod
 from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms
+from burster.model.triggers import PendingPodsTrigger
 
 
 #: Up to how many new places are put into a queue one by one; more are sorted in at once.
@@ -33,7 +34,12 @@ def responsible_policy(state: State, pod: Pod) -> str:
             (key, entry.policy) for key, entry in state.policies.items() if entry.policy.namespace == pod.namespace
         ]
         matcher = state.matchers[pod.namespace] = Matcher(sorted(rules, key=_rank))
-    return matcher.find(pod)
+    found = matcher.find(pod)
+    if matcher.ties:
+        for pair in matcher.ties:
+            state.ambiguous.setdefault(pair, False)
+        matcher.ties.clear()
+    return found
 
 
 def _rank(one: tuple[str, Policy]) -> tuple[int, int, str]:
@@ -45,6 +51,24 @@ def reassign(state: State, namespace: str) -> None:
     """Have it asked anew which policy answers for each pod of a namespace: one of its policies came, changed or went."""
     state.matchers.pop(namespace, None)
     state.reassign[namespace] = None
+
+
+def forget_ambiguity(state: State, policy_key: str) -> None:
+    """A policy came, changed or went: whether it takes others' pods is told anew."""
+    if state.ambiguous:
+        state.ambiguous = {pair: told for pair, told in state.ambiguous.items() if policy_key not in pair}
+
+
+def say_ambiguous(state: State) -> None:
+    """Tell, once, which policies could take the same pod with the same right. Files that are validated together can't come to this."""
+    for pair in [pair for pair, told in state.ambiguous.items() if not told]:
+        state.ambiguous[pair] = True
+        taker, other = pair
+        sentence = (
+            f"Policies {taker} and {other} both match a pod, with the same priority and just as exactly: {taker} takes it by its name. "
+            "Give one of the two a higher priority, or select different workloads."
+        )
+        state.decide("Warn", Reason(code="AmbiguousPolicies", sentence=sentence), policy=taker, subject=taker)
 
 
 def settle(state: State) -> None:
@@ -78,29 +102,33 @@ def admit(state: State, entry: PodEntry) -> None:
         if entry.verdict != NO_POLICY:
             state.unmatched.append(pod.key)
         return
-    if _is_left_out(state, entry, policy):
+    rules = policy.policy
+    trigger = rules.pending
+    if _is_left_out(state, entry, trigger):
         dequeue(state, pod, entry.policy)
         return
-    aged_at = (pod.unschedulable_since_ms or 0) + policy.policy.pending_for_ms
-    rested_at, failures = state.parked.get(pod.key, (0, 0))
+    pending_for_ms = 0 if trigger is None or rules.wait.mode == "AtOnce" else trigger.pending_for_ms
+    aged_at = (pod.unschedulable_since_ms or 0) + pending_for_ms
+    key = pod.key
+    rested_at, failures = state.parked.get(key, (0, 0)) if state.parked else (0, 0)
     due = max(aged_at, rested_at)
     if due <= state.now_ms:
-        held = storms.held(state, pod)
+        held = storms.held(state, pod) if state.held_off or state.failing else None
         if held is None:
-            _enqueue(state, policy, entry)
+            _enqueue(state, policy, entry, key)
             return
         dequeue(state, pod, entry.policy)
         say(state, entry, "Wait", held[1])
-        state.at(held[0], "age", pod.key)
+        state.at(held[0], "age", key)
         return
     if entry.verdict is None and aged_at > state.now_ms:
-        _say_too_young(state, entry, policy.policy, due)
+        _say_too_young(state, entry, pending_for_ms, due)
     elif failures and entry.verdict != ("Wait", "BackingOff") and rested_at > state.now_ms:
         _say_backing_off(state, entry, failures, due)
     elif entry.verdict is None:
         sentence = "It was not as it had been decided on, or its record could not be written: it is looked at anew in a moment."
         say(state, entry, "Wait", Reason(code="ReadAnew", sentence=sentence, numbers={"due_ms": due}))
-    state.at(due, "age", pod.key)
+    state.at(due, "age", key)
 
 
 def say(state: State, entry: PodEntry, verdict: Verdict, reason: Reason, others: tuple[Reason, ...] = ()) -> None:
@@ -137,9 +165,8 @@ def say_unmatched(state: State) -> None:
     state.unmatched.clear()
 
 
-def _is_left_out(state: State, entry: PodEntry, policy: PolicyEntry) -> bool:
+def _is_left_out(state: State, entry: PodEntry, trigger: PendingPodsTrigger | None) -> bool:
     """Tell a pod that its policy's trigger leaves it out, if it does: such a pod counts in no number."""
-    trigger = policy.policy.pending
     if trigger is None:
         sentence = "The policy acts on metrics alone: pending pods start nothing by it."
         say(state, entry, "Wait", Reason(code="NotByPods", sentence=sentence))
@@ -153,9 +180,8 @@ def _is_left_out(state: State, entry: PodEntry, policy: PolicyEntry) -> bool:
     return bool(left_out)
 
 
-def _say_too_young(state: State, entry: PodEntry, policy: Policy, due_ms: int) -> None:
+def _say_too_young(state: State, entry: PodEntry, pending_for_ms: int, due_ms: int) -> None:
     since = entry.pod.unschedulable_since_ms or 0
-    pending_for_ms = policy.pending_for_ms
     waited = format_duration_ms(max(0, state.now_ms - since))
     reason = Reason(
         code="TooYoung",
@@ -176,10 +202,9 @@ def _say_backing_off(state: State, entry: PodEntry, failures: int, due_ms: int) 
     say(state, entry, "Wait", reason)
 
 
-def _enqueue(state: State, policy: PolicyEntry, entry: PodEntry) -> None:
+def _enqueue(state: State, policy: PolicyEntry, entry: PodEntry, key: str) -> None:
     """Add an aged pod to its policy's queue, once."""
     pod = entry.pod
-    key = pod.key
     if key in policy.queued:
         return
     place = (-pod.priority, pod.unschedulable_since_ms or 0, pod.created_at_ms, key)
@@ -216,9 +241,13 @@ def dequeue(state: State, pod: Pod, policy_key: str) -> None:
     if policy is None or not policy.queued:
         return
     key = pod.key
-    if policy.queued.pop(key, None) is None:
-        return
-    entry = state.pods.get(key)
+    if key in policy.queued:
+        leave(policy, state.pods.get(key), key)
+
+
+def leave(policy: PolicyEntry, entry: PodEntry | None, key: str) -> None:
+    """Take a pod that is in a policy's queue out of it."""
+    del policy.queued[key]
     if entry is not None and entry.shape is not None:
         left = policy.shapes.get(entry.shape, 0) - 1
         if left > 0:

@@ -19,7 +19,7 @@ _Filed = tuple[int, str, Policy]  #: place in the order, key, rules
 class Matcher:
     """The policies of one namespace."""
 
-    __slots__ = ("_answers", "_by_kind", "_by_label", "_by_name", "_labels", "_others", "_rememberable")
+    __slots__ = ("_answers", "_by_kind", "_by_label", "_by_name", "_labels", "_others", "_rememberable", "ties")
 
     def __init__(self, policies: Iterable[tuple[str, Policy]]) -> None:
         self._by_name: dict[str, list[_Filed]] = {}
@@ -28,6 +28,8 @@ class Matcher:
         self._others: list[_Filed] = []
         self._answers: dict[tuple[object, ...], str] = {}
         self._rememberable = True
+        #: (who took a pod, who could have taken it with the same right), as far as it was found since somebody has taken these out
+        self.ties: dict[tuple[str, str], None] = {}
         labels: set[str] = set()
         for place, (key, policy) in enumerate(policies):
             selector = policy.workload
@@ -54,7 +56,7 @@ class Matcher:
         workload, labels = pod.workload, pod.labels
         likeness = (
             (pod.name,) if workload is None else (workload.kind, workload.name, workload.api_version),
-            *(labels.get(name) for name in self._labels),
+            *[labels.get(name) for name in self._labels],
         )
         known = self._answers.get(likeness)
         if known is None:
@@ -74,7 +76,20 @@ class Matcher:
             for label in pod.labels.items():
                 candidates += self._by_label.get(label, ())
         candidates.sort(key=_place)
-        return next((key for _, key, policy in candidates if policy.workload.matches(pod)), "")
+        matching = (filed for filed in candidates if filed[2].workload.matches(pod))
+        first = next(matching, None)
+        if first is None:
+            return ""
+        for _, key, policy in matching:
+            if not _equal(first[2], policy):
+                break
+            if first[2].pending is not None and policy.pending is not None:
+                self.ties[first[1], key] = None
+        return first[1]
+
+
+def _equal(one: Policy, other: Policy) -> bool:
+    return (one.priority, one.workload.specificity) == (other.priority, other.workload.specificity)
 
 
 def _place(filed: _Filed) -> int:

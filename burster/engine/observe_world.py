@@ -68,6 +68,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
             storms.reset_policy(state, entry)
         entry.policy = policy
     budgets.rules_changed(state, "Policy", policy.key)
+    demand.forget_ambiguity(state, policy.key)
     entry.reopened = True
     demand.reassign(state, policy.namespace)
 
@@ -79,6 +80,7 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
     entry = state.policies.pop(stimulus.key, None)
     if entry is None and not refused:
         return
+    demand.forget_ambiguity(state, stimulus.key)
     # One that was refused ever since this controller started has bursts of a predecessor's all the same.
     budgets.rules_changed(state, "Policy", stimulus.key)
     for burst in list(state.bursts.values()):

@@ -261,6 +261,8 @@ class State:
     matchers: dict[str, Matcher] = field(default_factory=dict[str, Matcher], metadata=DERIVED)
     #: namespaces whose policies changed: who answers for each of their pods is asked anew when the step has heard everything
     reassign: dict[str, None] = field(default_factory=dict[str, None])
+    #: (policy that takes pods, policy that could with the same right) -> it was told
+    ambiguous: dict[tuple[str, str], bool] = field(default_factory=dict[tuple[str, str], bool])
     unmatched: list[str] = field(default_factory=list[str])  #: keys of pods to tell that no policy is about them
     #: (kind, key) -> counts and money; also of policies and targets that are gone, so that deleting one does not wipe what it spent
     scopes: dict[tuple[str, str], Scope] = field(default_factory=dict[tuple[str, str], Scope])

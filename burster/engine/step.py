@@ -96,6 +96,7 @@ def _decide(state: State) -> None:
     release(state)  # 8
     fire_due(state)  # what the decisions above made due at once
     demand.say_unmatched(state)  # 9
+    demand.say_ambiguous(state)
     policy_status.explain(state)
     state.deciding = False
     state.seen.clear()

@@ -142,6 +142,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
     "RecordDeleted": ("Release", "The burst comes home, then its record goes."),
     "RecordGone": ("Release", "The burst comes home without a record."),
+    "AmbiguousPolicies": ("Warn", "Told once: the policy that comes first by name takes such pods."),
     "BudgetWarning": ("Warn", "Told once for each scope and window; nothing is refused yet."),
     "PodSucceeded": ("Release", "Finite work is done; its pod stays for its owner to read, its VM goes."),
     "PodFailed": ("Release", "The same for work that ended badly; a clone that ended is drained."),
