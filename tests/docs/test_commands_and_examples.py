@@ -22,7 +22,12 @@ from tests.e2e.test_backtest import Prometheus
 
 DOCUMENTS = sorted(
     path
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+        *(ROOT / "policies").rglob("*.md"),
+    ]
     if ".venv" not in path.parts
 )
 #: asked of a finished run or of files: quick enough to be run wherever a document shows them
@@ -30,6 +35,7 @@ QUICK = {"why", "history", "spend", "status", "policy"}
 #: shown for the answer no (exit code 1)
 SAY_NO = {
     "policy validate docs/examples/web-typos.yaml",
+    "policy diff docs/examples/web.yaml docs/examples/web-looser.yaml",
     "policy diff --fail-on looser docs/examples/web.yaml docs/examples/web-looser.yaml",
 }
 RUNS = re.compile(r"--run (?:DIR|/var/lib/burster|runs/\w+)")
