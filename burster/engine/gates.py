@@ -72,8 +72,8 @@ def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> G
             return None
     if not still_has_room(rules, state.targets[grant.target], offering):
         return None
-    pending = _pending_reason(state, entry, policy)
-    if pending is grant.reasons[0]:
+    since_ms = pod.unschedulable_since_ms or state.now_ms
+    if grant.reasons[0].numbers["pending_ms"] == max(0, state.now_ms - since_ms):
         return grant
     return Grant(
         strategy=grant.strategy,
@@ -81,7 +81,7 @@ def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> G
         offering=offering,
         price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
         reserve_micro_usd=grant.reserve_micro_usd,
-        reasons=(pending, *grant.reasons[1:]),
+        reasons=(_pending_reason(state, entry, policy), *grant.reasons[1:]),
     )
 
 

@@ -171,7 +171,7 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
     turn.left -= 1
     answer = _answer(state, entry, policy, found, likeness)
     if isinstance(answer, Grant):
-        demand.dequeue(state, entry.pod, policy.policy.key)
+        demand.leave(policy, entry, entry.pod.key)
         start(state, entry, policy, answer)
         if found.refusals and _evens_out(policy.policy):
             found.refusals.clear()

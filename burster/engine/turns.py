@@ -10,6 +10,7 @@ Ranks by numbers alone: the same state gives the same order. Changes nothing.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -52,6 +53,9 @@ class Turns:
             self._lines.setdefault(self._line_of(key), []).append((self._used[key], key))
         for line in self._lines.values():
             heapq.heapify(line)
+        lines = Counter(namespace for _, namespace in self._lines)
+        #: namespaces with lines of several priorities: what one line gets moves the others too
+        self._several = frozenset(namespace for namespace, count in lines.items() if count > 1)
         self._served: _Line | None = None  #: the line whose first is being served: it is in no order now
         self._heap = [self._stand(line) for line in self._lines]
         heapq.heapify(self._heap)
@@ -77,18 +81,19 @@ class Turns:
 
     def next(self) -> str:
         """Return whose turn it is and take it out; empty where nobody is left."""
-        if self._served is not None and self._lines[self._served]:
-            heapq.heappush(self._heap, self._stand(self._served))
-        self._served = None
-        while self._heap:
-            stood = self._heap[0]
-            stands = self._stand(stood[4])
-            if stands <= stood:
-                heapq.heappop(self._heap)
-                self._served = stood[4]
-                return heapq.heappop(self._lines[stood[4]])[1]
-            heapq.heapreplace(self._heap, stands)  # its namespace has got something since
-        return ""
+        served, self._served = self._served, None
+        if served is not None and self._lines[served]:
+            stood = heapq.heappushpop(self._heap, self._stand(served))
+        elif self._heap:
+            stood = heapq.heappop(self._heap)
+        else:
+            return ""
+        line = stood[4]
+        while line[1] in self._several and (stands := self._stand(line)) > stood:
+            stood = heapq.heappushpop(self._heap, stands)  # its namespace has got something since
+            line = stood[4]
+        self._served = line
+        return heapq.heappop(self._lines[line])[1]
 
     def again(self, key: str) -> None:
         """Let a policy that was served have another turn, after those that have got less."""

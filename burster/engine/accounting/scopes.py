@@ -63,8 +63,6 @@ class Scope:
 
         What is spent moves seldom and what is reserved with every burst: so the borders are reckoned once for many bursts.
         """
-        if self.drained is not None or self.held_off is not None:
-            return False
         account = self.account
         if (
             not self.calm_from_ms <= now_ms < self.calm_until_ms
