@@ -3,6 +3,14 @@
 Called by ``replicas``. The number is all the same no larger than limits and budgets would bear now, and is none where no target may take
 such a pod: what KEDA starts runs in the same clouds. It is not published before every trigger has had a value once: after a restart
 nobody knows what was published before, and a guess could give something up.
+
+What it may do in a moment is KEDA's to slow down, once. KEDA's HPA takes the number as an average for a target of 1, so it proposes just
+that number, and holds it to its own behavior: five minutes of stabilization on the way down where the ScaledObject says nothing else.
+Doing the same here first would hold each replica for twice as long. So without a behavior of its own a policy publishes what its triggers
+propose now, up and down; with one, that comes first and KEDA's after it. The way to zero is KEDA's too: ``active`` is what the triggers
+say now, and KEDA's cooldownPeriod runs from when it ends, while the number itself stays until the policy's own cooldown has passed, so
+that nobody who reads the number alone (a prometheus trigger on ``burster_wanted_replicas``) goes to zero sooner than the policy says.
+Such a reader waits for both cooldowns: one of the two is best 0 there.
 """
 
 from typing import Final
