@@ -245,6 +245,14 @@ def test_diff_of_another_budget(burster, file, change, fail_on, code):
     )
 
 
+@pytest.mark.parametrize(("fail_on", "code"), [("any", 1), ("looser", 1), ("never", 0)])
+def test_a_change_that_may_be_looser_is_none_to_be_waved_through(burster, file, fail_on, code):
+    old = file(POLICY, "old.yaml")
+    new = file(POLICY.replace("{kind: Deployment}", '{kind: Deployment, namePattern: ".*"}'), "new.yaml")
+    found, out, _ = burster("policy", "diff", old, new, "--fail-on", fail_on)
+    assert (found, out.partition(" ")[0]) == (code, "unclear")
+
+
 def test_diff_as_json(burster, file):
     other = file(POLICY.replace("maxBursts: 4", "maxBursts: 5"), "other.yaml")
     document = json.loads(burster("policy", "diff", file(POLICY), other, "-o", "json")[1])

@@ -188,7 +188,18 @@ def test_a_change_has_its_area_and_both_its_directions(tight, loose, area, field
 )
 def test_what_is_neither_looser_nor_tighter_is_told_all_the_same(old, new, sentence):
     (change,) = changes_of(old, new)
-    assert (change.direction, change.sentence) == ("neutral", sentence)
+    neither = ("another order" in sentence, "priority" in sentence, "timeZone" in sentence, "discount" in sentence)
+    assert (change.direction, change.sentence) == ("neutral" if any(neither) else "unclear", sentence)
+
+
+def test_a_list_that_stands_for_everything_when_it_is_empty_is_told_so():
+    (change,) = changes_of(placement(sizes=("A",)), placement(sizes=()))
+    assert (change.direction, change.sentence) == (
+        "looser",
+        "the sizes of its VMs (spec.placement.sizes): any instead of A",
+    )
+    (change,) = changes_of(placement(sizes=("A", "B")), placement(sizes=("B", "C")))
+    assert change.direction == "unclear"
 
 
 def test_a_change_is_one_line():
@@ -226,7 +237,7 @@ def test_triggers_come_and_go_by_name():
     (gone,) = changes_of(both, POLICY)
     assert (gone.direction, gone.sentence) == ("tighter", "trigger day.time (Cron) is gone")
     (other,) = changes_of(triggers(replaced(cron, name="q")), query())
-    assert (other.direction, other.sentence) == ("neutral", "trigger q is of type Prometheus instead of Cron")
+    assert (other.direction, other.sentence) == ("unclear", "trigger q is of type Prometheus instead of Cron")
     (more,) = changes_of(triggers(cron), triggers(replaced(cron, desired_replicas=3)))
     assert (more.direction, more.sentence) == (
         "looser",

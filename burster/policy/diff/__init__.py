@@ -17,7 +17,7 @@ from burster.policy.compile import Compiled
 from burster.policy.diff.rules import POLICY_RULES, TARGET_RULES, Area, FieldRule
 
 
-Direction = Literal["looser", "tighter", "neutral"]
+Direction = Literal["looser", "tighter", "neutral", "unclear"]
 _IGNORED: Final = ("uid", "generation", "name", "namespace")
 _ABSENT: Final = None
 #: stands for a dot in a name, which is no step of a path
@@ -75,7 +75,7 @@ def _fields(
         before, after = old.get(path, _ABSENT), new.get(path, _ABSENT)
         if before == after or any(path.startswith(f"{prefix}.") for prefix in told):
             continue
-        rule = next((one for one in rules if fnmatchcase(path, one.pattern)), FieldRule(path, "demand", "", ""))
+        rule = next((one for one in rules if fnmatchcase(path, one.pattern)), FieldRule(path, "demand", "either", ""))
         direction = _direction(rule, before, after)
         yield Change(
             object=name,
@@ -118,7 +118,7 @@ def _triggers(name: str, old: Mapping[str, object], new: Mapping[str, object]) -
         elif not now:
             direction, sentence = "tighter", f"trigger {trigger} ({was}) is gone"
         else:
-            direction, sentence = "neutral", f"trigger {trigger} is of type {now} instead of {was}"
+            direction, sentence = "unclear", f"trigger {trigger} is of type {now} instead of {was}"
         yield Change(
             object=name,
             field=f"spec.triggers.{trigger}",
@@ -140,7 +140,7 @@ def _direction(rule: FieldRule, before: object, after: object) -> Direction:
         return "looser" if order.index(after) > order.index(before) else "tighter"
     if rule.looser in {"given", "taken"} and bool(before) != bool(after):
         return "looser" if bool(after) == (rule.looser == "taken") else "tighter"
-    return "neutral"
+    return "unclear" if rule.looser else "neutral"
 
 
 def _by_number(before: object, after: object, looser: str) -> Direction:
@@ -159,17 +159,24 @@ def _by_list(before: object, after: object, *, empty_is_all: bool, narrower: boo
     less = [one for one in was if one not in now]
     if "*" in was or "*" in now:
         return "looser" if "*" not in was else "tighter" if "*" not in now else "neutral"
-    if bool(more) == bool(less):
+    if not more and not less:
         return "neutral"
+    if more and less:
+        return "unclear"
     return "looser" if bool(more) != narrower else "tighter"
 
 
 def _sentence(rule: FieldRule, path: str, before: object, after: object) -> str:
     what = f"{rule.words} ({yaml_path(path)})" if rule.words else yaml_path(path)
-    was, now = shown(path, before), shown(path, after)
+    was, now = (_or_any(rule, one, shown(path, one)) for one in (before, after))
     if isinstance(before, tuple) and isinstance(after, tuple) and sorted(map(str, before)) == sorted(map(str, after)):  # pyright: ignore[reportUnknownArgumentType] (values of any type)
         return f"{what} in another order: {now} instead of {was}"
     return f"{what}: {now} instead of {was}"
+
+
+def _or_any(rule: FieldRule, value: object, text: str) -> str:
+    """Return ``any`` for a list whose being empty stands for everything: ``none`` would say the contrary."""
+    return "any" if rule.looser == "any" and not value else text
 
 
 def flatten(value: Policy | Target) -> dict[str, object]:

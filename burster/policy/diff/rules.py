@@ -1,7 +1,7 @@
 """What each field of a compiled policy or target means for money, security and demand, and which way is looser.
 
 Data for ``diff``: patterns of paths in the compiled values, the field's name in YAML, and a word for people. The first pattern that fits
-a path decides; what no pattern fits changes behaviour all the same, in no direction.
+a path decides; what no pattern fits changes behaviour all the same, nobody can tell which way.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -10,8 +10,9 @@ from typing import Final, Literal, NamedTuple
 Area = Literal["money", "security", "demand"]
 #: up: a larger number is looser, and none at all (no limit) the loosest; more: a larger number is looser, and none at all the tightest;
 #: down: a smaller number is looser; wider: more in a list is, any: the same, and an empty list stands for all; narrower: less in a list
-#: is; named: by an order from tight to loose; given: having it is tighter than not; taken: having it is looser than not
-Looser = Literal["up", "more", "down", "wider", "any", "narrower", "named", "given", "taken", ""]
+#: is; named: by an order from tight to loose; given: having it is tighter than not; taken: having it is looser than not; either: which way
+#: can't be told from the values, so that somebody has to look; nothing: neither way
+Looser = Literal["up", "more", "down", "wider", "any", "narrower", "named", "given", "taken", "either", ""]
 
 
 class FieldRule(NamedTuple):
@@ -47,7 +48,7 @@ POLICY_RULES: Final = (
     FieldRule("wait.mode", "demand", "named", "whether pods wait for room", ("BuyOrWait", "PendingFor", "AtOnce")),
     FieldRule("wait.max_wait_ms", "demand", "down", "how long a pod waits at most"),
     FieldRule("wait.value_micro_usd_per_hour", "demand", "up", "what an hour of waiting costs"),
-    FieldRule("placement.strategy", "demand", "", "what bursting means"),
+    FieldRule("placement.strategy", "demand", "either", "what bursting means"),
     FieldRule("placement.targets", "security", "wider", "where it may go"),
     FieldRule("placement.sizes", "money", "any", "the sizes of its VMs"),
     FieldRule("placement.spot", "money", "", "whether VMs may be taken away"),
@@ -71,22 +72,22 @@ POLICY_RULES: Final = (
     FieldRule("confidential.sealed_secrets", "security", "wider", "the Secrets taken to be sealed"),
     FieldRule("confidential.data_class", "security", "given", "the class of its data"),
     FieldRule("confidential.jurisdictions", "security", "any", "whose law may hold there"),
-    FieldRule("confidential.*", "security", "", "the initdata"),
+    FieldRule("confidential.*", "security", "either", "the initdata"),
     FieldRule("triggers.*.pending_for_ms", "demand", "down", "how long a pod is pending before it counts"),
     FieldRule("triggers.*.min_count", "demand", "down", "how many pods must be pending"),
     FieldRule("triggers.*.threshold_milli", "demand", "down", "what one replica takes"),
     FieldRule("triggers.*.activation_milli", "demand", "down", "above what it is active"),
     FieldRule("triggers.*.desired_replicas", "demand", "more", "replicas while it is active"),
     FieldRule("triggers.*.access.unsafe_ssl", "security", "named", "whether certificates go unchecked", (False, True)),
-    FieldRule("triggers.*.access.*", "security", "", "how the metric is reached"),
-    FieldRule("triggers.*.server_address", "security", "", "where the metric is read"),
-    FieldRule("triggers.*.url", "security", "", "where the metric is read"),
+    FieldRule("triggers.*.access.*", "security", "either", "how the metric is reached"),
+    FieldRule("triggers.*.server_address", "security", "either", "where the metric is read"),
+    FieldRule("triggers.*.url", "security", "either", "where the metric is read"),
     FieldRule("triggers.*.reasons", "demand", "any", "the scheduler's reasons that count"),
     FieldRule("triggers.*.resources", "demand", "any", "the resources that count"),
     FieldRule("triggers.*.namespaces", "demand", "wider", "whose pods are counted"),
     FieldRule("triggers.*.runtime_classes", "demand", "any", "the RuntimeClasses that count"),
-    FieldRule("triggers.*", "demand", "", "what the trigger counts"),
-    FieldRule("workload.*", "demand", "", "which pods it is about"),
+    FieldRule("triggers.*", "demand", "either", "what the trigger counts"),
+    FieldRule("workload.*", "demand", "either", "which pods it is about"),
 )
 
 TARGET_RULES: Final = (
@@ -98,15 +99,15 @@ TARGET_RULES: Final = (
     FieldRule("allowed_namespaces", "security", "wider", "who may burst here"),
     FieldRule("required_namespace_labels.*", "security", "given", "a label that namespaces need"),
     FieldRule("data_classes", "security", "wider", "the classes of data taken here"),
-    FieldRule("jurisdiction", "security", "", "whose law holds here"),
-    FieldRule("trustee_url", "security", "", "the Trustee"),
+    FieldRule("jurisdiction", "security", "either", "whose law holds here"),
+    FieldRule("trustee_url", "security", "either", "the Trustee"),
     FieldRule("allowed_metric_endpoints", "security", "wider", "where metrics may be read"),
-    FieldRule("initdata*", "security", "", "the initdata"),
-    FieldRule("runtime_class", "security", "", "the RuntimeClass of its pods"),
+    FieldRule("initdata*", "security", "either", "the initdata"),
+    FieldRule("runtime_class", "security", "either", "the RuntimeClass of its pods"),
     FieldRule("discount_milli_percent", "money", "", "the discount"),
     FieldRule("negotiated_micro_usd_per_hour.*", "money", "", "a negotiated price"),
     FieldRule("assumed_price_micro_usd_per_hour", "money", "taken", "the price taken for unknown ones"),
-    FieldRule("catalogue.*", "money", "", "what is on offer"),
+    FieldRule("catalogue.*", "money", "either", "what is on offer"),
     FieldRule("launch_deadline_ms", "money", "up", "how long a VM may take"),
     FieldRule("ready_deadline_ms", "money", "up", "how long a pod may take"),
     FieldRule("sweep", "money", "", "what happens to VMs that no record claims"),
