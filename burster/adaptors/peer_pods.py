@@ -81,8 +81,8 @@ async def _place_move(api: KubeApi, burst: Burst, home: str) -> str:
         try:
             await _mark(api, burst, PLACED_ANNOTATION, uid)
         except RemoteError as error:
-            # The pod is there: whatever stands against the mark must not be told as "not placed".
-            if error.kind in {"Conflict", "NotFound"}:
+            # The pod is there: whatever stands against the mark must not be told as "not placed", nor as the end of it.
+            if error.kind in {"Conflict", "NotFound", "Invalid", "Unauthorized"}:
                 raise RemoteError(
                     "Unavailable", f"the cloud pod is there, and its record can't say so: {error}"
                 ) from error

@@ -75,6 +75,18 @@ async def test_a_placing_whose_answer_was_lost_is_found_again(
     assert (await place(api, burst)).status.pod_uid == made
 
 
+@pytest.mark.parametrize("kind", ["Conflict", "NotFound", "Invalid", "Unauthorized"])
+async def test_a_pod_that_is_placed_is_not_told_as_refused_where_only_the_mark_is(
+    api: FakeKube, cluster: FakeCluster, move: Burst, kind: str
+) -> None:
+    burst = await recorded(api, move)
+    api.fail("patch", "bursts", kind, skip=1)
+    assert await refused(place(api, burst)) == "Unavailable"
+    made = pod(cluster)["metadata"]["uid"]
+    assert made != move.spec.for_pod.uid
+    assert (await place(api, burst)).status.pod_uid == made
+
+
 @pytest.mark.parametrize("verb", ["get", "patch", "delete", "create"])
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("nth", [0, 1])

@@ -76,6 +76,31 @@ def test_an_unknown_placing_is_asked_for_again_before_anything_is_concluded(read
     assert ready.phase() == "Draining"
 
 
+@pytest.mark.parametrize("kind", ["Invalid", "Unauthorized"])
+def test_a_placing_refused_for_good_after_its_pod_was_seen_is_brought_home_not_closed(ready: Engine, kind: str) -> None:
+    ready.send(s.PodSeen(pod=a_pod()))
+    burst = ready.burst()
+    ready.send(s.BurstRecorded(key=burst.key, uid="b-1"))
+    ready.send(s.CloudPodSeen(burst_uid="b-1", burst_key=burst.key, pod_uid="p-1", phase="Pending"))
+    ready.send(failed(ready, "PlacePod", kind))
+    assert (ready.phase(), ready.burst().status.pod_uid) == ("Failed", "p-1")
+    assert not ready.asked("ReturnPod"), "its own cloud pod has the name"
+    assert not ready.spends, "a VM may run: it is not settled"
+    ready.send(s.VmsObserved(key=burst.key, vms=(a_vm(burst, created_at=T0),)))
+    ready.send(s.StatusWritten(key=burst.key, phase="Failed"))
+    assert ready.asked("DeletePod")
+
+
+def test_a_placing_refused_for_good_whose_task_is_done_has_done_its_work(ready: Engine) -> None:
+    ready.send(s.PodSeen(pod=a_pod()))
+    burst = ready.burst()
+    ready.send(s.BurstRecorded(key=burst.key, uid="b-1"))
+    ready.send(s.CloudPodSeen(burst_uid="b-1", burst_key=burst.key, pod_uid="p-1", phase="Succeeded"))
+    ready.send(failed(ready, "PlacePod", "Unauthorized"))
+    assert (ready.phase(), ready.burst().status.outcome) == ("Releasing", "Succeeded")
+    assert not ready.spends
+
+
 def test_a_withdrawn_placing_of_unknown_outcome_is_closed_only_when_no_vm_is_left(ready: Engine) -> None:
     ready.send(s.PodSeen(pod=a_pod()))
     burst = ready.burst()

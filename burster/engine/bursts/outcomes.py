@@ -266,6 +266,12 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
         # The watch has shown the cloud pod: an earlier attempt had succeeded, and it has to be brought home.
         actions.placed(state, entry, entry.pod.pod_uid)
         ending.end(state, entry, "Draining", entry.withdraw or reason)
+    elif stimulus.kind in FINAL and entry.pod is not None:
+        # So too here, only that the answer is one which the next attempt would get as well.
+        actions.placed(state, entry, entry.pod.pod_uid)
+        follow_pod(state, entry, entry.pod)
+        if entry.burst.status.phase not in {*ENDING, "Released"}:
+            ending.fail_launch(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
     elif stimulus.kind in _NOT_PLACED:
         # A pending pod that has changed is heard of at once; a workload that is gone may leave its pods waiting for long.
         (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
