@@ -18,8 +18,9 @@ demo: runtime ## the whole system on this machine, about a minute; ARGS="--seed 
 test: dev ## the tests; ARGS="-k ledger" and the like
 	@$(PYTEST) -m "not long and not perf" $(ARGS)
 
+# a test that says nothing else has ten minutes here: what waits for a busy machine is not what hangs
 test-long: dev ## properties at full depth, many seeds, real kills
-	@$(PYTEST) -m "long and not perf" $(ARGS)
+	@$(PYTEST) --timeout 600 -m "long and not perf" $(ARGS)
 
 perf: dev ## the measured figures, one at a time
 	@$(VENV)/python -m pytest -m perf $(ARGS)
