@@ -46,3 +46,21 @@ def test_a_burst_whose_vm_is_not_there_yet_is_looked_for_again_while_it_attests(
         engine.wait(5_000)
         asked += engine.asked("ObserveVms")
     assert ([one.burst.key for one in asked], engine.phase()) == ([burst.key], "Attesting")
+
+
+def test_a_task_whose_pod_cant_be_created_in_the_cloud_comes_home() -> None:
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy()),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PodSeen(pod=a_pod()),
+    )
+    key = engine.burst().key
+    engine.send(s.BurstRecorded(key=key, uid="b"), after_ms=5)
+    engine.send(
+        s.InstructionFailed(instruction="PlacePod", key=f"place/{key}", subject=key, kind="Invalid", message="no")
+    )
+    assert engine.phase(key) == "Failed"
+    assert [one.burst.key for one in engine.asked("ReturnPod")] == [key]
+    assert engine.state.bursts[key].ended_by_us

@@ -8,6 +8,7 @@ from burster.policy.convert import convert_text
 from burster.policy.diff import compare, shown
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.fields.texts import SelectorText
+from burster.policy.lint import _allowed_lines
 from burster.policy.load import load_files, load_text
 
 
@@ -145,3 +146,22 @@ def test_how_long_a_label_selector_may_be(length, fits):
     else:
         with pytest.raises(ValueError, match="is no label selector"):
             SelectorText()._check(text)
+
+
+def test_a_comment_beside_a_line_speaks_for_that_line_alone():
+    text = "a: 1  # burster: allow one\n# burster: allow two\nb: 2\nc: 3\n"
+    assert _allowed_lines(text) == {1: ("one",), 2: ("two",), 3: ("two",)}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("n" * 256 + ".yaml", "can't be read (File name too long): check"),
+        ("a\0b.yaml", "can't be read (embedded null byte): check"),
+    ],
+)
+def test_why_a_path_cant_be_read_is_what_the_system_says(tmp_path, name, words):
+    with pytest.raises(PolicyErrors) as caught:
+        load_files([tmp_path / name])
+    (problem,) = caught.value.problems
+    assert words in problem.message

@@ -1,0 +1,73 @@
+"""A number's times: when an instruction counts as lost, and what a workload without its policy costs no more."""
+
+from burster.engine import next_due_ms
+from burster.model import stimuli as s
+from burster.model.pods import Resources
+from burster.model.policies import Placement, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.triggers import ExternalTrigger, WorkloadRef
+from tests.support.builders import GIB, Engine, a_policy, a_target, an_offering
+
+
+KEY = "bank/number"
+ANSWERED_BY_MS = 90_000
+
+
+def cloud(replicas: int) -> s.WorkloadSeen:
+    return s.WorkloadSeen(
+        namespace="bank",
+        kind="Deployment",
+        name="cloud",
+        replicas=replicas,
+        status_replicas=replicas,
+        ready_replicas=replicas,
+        requests=Resources(cpu_millicores=1000, memory_bytes=GIB),
+        runtime_class="kata-remote",
+        size="Standard_DC2es_v6",
+    )
+
+
+def with_one_replica() -> Engine:
+    engine = Engine()
+    policy = a_policy(
+        "number",
+        triggers=(ExternalTrigger(name="pushed", threshold_milli=1_000),),
+        scaling=Scaling(target=WorkloadRef(name="cloud"), max_replicas=4),
+        placement=Placement(targets=("azure",), strategy="Scale"),
+        workload=WorkloadSelector(kind="Deployment", name="own"),
+    )
+    engine.sync(
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PolicySeen(policy=policy),
+        cloud(0),
+    )
+    engine.send(s.MetricRead(policy=KEY, trigger="pushed", at_ms=engine.now, value_milli=1_000))
+    assert [one.replicas for one in engine.asked("SetScale")] == [1]
+    return engine
+
+
+def test_an_instruction_that_nobody_hears_of_is_given_again_after_90_seconds_even_without_its_policy() -> None:
+    engine = with_one_replica()
+    engine.send(s.ScaleSet(policy=KEY, replicas=1), cloud(1))
+    engine.send(s.PolicyGone(key=KEY))
+    assert [one.replicas for one in engine.asked("SetScale")] == [0]
+    gone_at = engine.now
+    again = []
+    while engine.now < gone_at + ANSWERED_BY_MS:
+        due = next_due_ms(engine.state)
+        assert due is not None
+        engine.send(after_ms=max(1, due - engine.now))
+        again += [engine.now for one in engine.asked("SetScale") if one.replicas == 0]
+    assert again == [gone_at + ANSWERED_BY_MS]
+
+
+def test_a_lease_without_a_policy_is_not_renewed() -> None:
+    engine = with_one_replica()
+    engine.send(s.ScaleSet(policy=KEY, replicas=1), cloud(1))
+    (lease,) = engine.state.scale_books[KEY].leases
+    until_ms, held = lease.until_ms, lease.held_micro_usd
+    engine.send(s.PolicyGone(key=KEY))
+    engine.wait(until_ms - engine.now)
+    (lease,) = engine.state.scale_books[KEY].leases
+    assert (lease.until_ms, lease.held_micro_usd) == (until_ms, held)
