@@ -1,5 +1,6 @@
 """Strategy Scale, end to end through the engine: values in, SetScale out, with KEDA's and the HPA's own times."""
 
+import msgspec
 import pytest
 
 from burster.engine import next_due_ms, step
@@ -592,3 +593,25 @@ def test_a_replica_that_does_not_go_is_paid_for_in_advance_all_the_same():
     world.send(cloud(0), after_ms=1_000)
     assert world.state.scale_books[KEY].leases == []
     assert world.state.policies[KEY].scope.account.outstanding_micro_usd == 0
+
+
+def test_two_policies_do_not_set_one_number_in_turns():
+    world = Cluster()
+    second = msgspec.structs.replace(a_scaling_policy(), name="also")
+    world.send(s.PolicySeen(policy=second))
+    world.reads(3)
+    world.run(60)
+    numbers = [number for _, number in world.history]
+    assert numbers == [1, 3]
+    assert list(world.state.scale_books) == [KEY]
+    held, *more = [one for one in world.decisions if one.policy == "bank/also" and one.verdict == "Scale"]
+    assert {one.reasons[0].code for one in (held, *more)} == {"ScaleTargetOwned"}
+    assert held.reasons[0].sentence == (
+        f"Policy {KEY} sets the number of Deployment cloud-deployment: remove it, or let the strategy be Signal."
+    )
+    assert world.state.targets["azure"].scope.active == 3
+    world.send(s.PolicyGone(key=KEY))
+    world.settle()
+    assert world.replicas == 0  # as the first one had found it
+    world.send(s.MetricRead(policy="bank/also", trigger="pending", at_ms=world.now, value_milli=2_000), after_ms=1_000)
+    assert [(one.policy, one.replicas) for one in world.asked("SetScale")] == [("bank/also", 1)]

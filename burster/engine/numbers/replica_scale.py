@@ -17,6 +17,7 @@ from burster.engine.numbers.scaler import ScaleBook, Scaler
 from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import SetScale
+from burster.model.policies import Policy
 from burster.model.stimuli import InstructionFailed, ScaleSet, WorkloadSeen
 from burster.model.triggers import WorkloadRef
 
@@ -80,6 +81,9 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
         return
     if other is not None and _is_lost(state, other):
         other.asked = None  # nobody has heard of it: the workload says what became of it
+    if other is None and (rival := _rival(state, rules, workload)):
+        _hold_back(state, entry, scaler, seen.replicas, _owned(workload, f"Policy {rival}"))
+        return
     book = _book(state, entry, workload, seen)
     if book.asked is not None or state.now_ms < scaler.again_at_ms:
         return
@@ -88,7 +92,7 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     if wanted > 0 and (coming_home := _coming_home(state, book)) is not None:
         wanted, held = 0, coming_home
     if seen.owner:
-        _hold_back(state, entry, scaler, current, _owned(workload, seen))
+        _hold_back(state, entry, scaler, current, _owned(workload, seen.owner))
         return
     if wanted > current:
         granted, held = _grow(state, entry, book, seen, wanted)
@@ -166,10 +170,18 @@ def _unknown(workload: WorkloadRef | None) -> Reason:
     return Reason(code="ScaleTargetUnknown", sentence=sentence)
 
 
-def _owned(workload: WorkloadRef, seen: WorkloadSeen) -> Reason:
-    sentence = (
-        f"{seen.owner} sets the number of {workload.kind} {workload.name}: remove it, or let the strategy be Signal."
+def _rival(state: State, rules: Policy, workload: WorkloadRef) -> str:
+    """Return which other policy scales a workload already, or is about to leave it; two would set its number in turns, for ever."""
+    begun = (
+        book.policy
+        for book in state.scale_books.values()
+        if book.workload == workload and book.policy.partition("/")[0] == rules.namespace
     )
+    return min(begun, default="")
+
+
+def _owned(workload: WorkloadRef, owner: str) -> Reason:
+    sentence = f"{owner} sets the number of {workload.kind} {workload.name}: remove it, or let the strategy be Signal."
     return Reason(code="ScaleTargetOwned", sentence=sentence)
 
 
