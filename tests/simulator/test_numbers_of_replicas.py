@@ -73,8 +73,8 @@ def test_what_is_settled_is_what_it_cost_but_for_the_end_of_the_last_vms() -> No
     outcome, _ = played(a_setup("Scale"))
     billed = sum(bill for _, bill in outcome.cloud.bills(outcome.ended_ms))
     price = 3 * 120_800
-    going = price * 2 * MINUTE // 3_600_000
-    assert abs(outcome.hands.settled_micro_usd - billed) < going
+    going = price * 5 * MINUTE // 3_600_000
+    assert 0 <= outcome.hands.settled_micro_usd - billed < going
 
 
 def test_a_trigger_that_can_not_be_read_buys_nothing_and_gives_nothing_up() -> None:
