@@ -36,15 +36,16 @@ def cloud_listed(state: State, stimulus: CloudListed) -> None:
     if target is None or not state.ready:
         return
     claims = _claims(state)
+    working, leaving = _of_replicas(state, stimulus)
     orphans = {key: value for key, value in state.orphans.items() if key[0] != stimulus.target}
     for vm in stimulus.vms:
         claimants = claims.get(stem_of(vm.name), ())
-        if any(entry.burst.status.phase in ACTIVE for entry in claimants):
+        if vm.name in working or any(entry.burst.status.phase in ACTIVE for entry in claimants):
             continue
         key = (stimulus.target, vm.name)
         first, reported = state.orphans.get(key, (stimulus.listed_at_ms, False))
         owner = _former_owner(vm, claimants)
-        since = vm.created_at_ms if vm.created_at_ms is not None else first
+        since = vm.created_at_ms if vm.created_at_ms is not None and vm.name not in leaving else first
         if owner is not None:
             since = max(since, owner.burst.status.released_at_ms or 0)
         if stimulus.listed_at_ms - since >= target.target.sweep_grace_ms:
@@ -64,6 +65,22 @@ def _claims(state: State) -> dict[str, list[BurstEntry]]:
     for entry in state.bursts.values():
         claims.setdefault(vm_stem(entry.burst.spec.pod_name), []).append(entry)
     return claims
+
+
+def _of_replicas(state: State, stimulus: CloudListed) -> tuple[set[str], set[str]]:
+    """Return the names of VMs that are replicas' of scaled workloads: as many as there are, the youngest; and those of former ones.
+
+    Nobody says which pod a replica is, and its VM is not burster's to delete. One that has just left is given its time to go.
+    """
+    working, leaving = set[str](), set[str]()
+    for book in state.scale_books.values():
+        if book.target != stimulus.target:
+            continue
+        stem = vm_stem(f"{book.workload.name}-")
+        own = sorted((-(vm.created_at_ms or 0), vm.name) for vm in stimulus.vms if stem_of(vm.name).startswith(stem))
+        working.update(name for _, name in own[: len(book.leases)])
+        leaving.update(name for _, name in own[len(book.leases) :])
+    return working, leaving
 
 
 def _former_owner(vm: Vm, claimants: Iterable[BurstEntry]) -> BurstEntry | None:
