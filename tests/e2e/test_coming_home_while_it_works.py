@@ -34,7 +34,10 @@ async def controlled(clock: LabClock, site: Site, folder: Path, seconds: float, 
                 await running
 
 
-@pytest.mark.parametrize("dies_after_s", [2.0, 8.0, 22.0, 40.0])
+@pytest.mark.parametrize(
+    "dies_after_s",
+    [pytest.param(2.0, marks=pytest.mark.long), 8.0, pytest.param(22.0, marks=pytest.mark.long), 40.0],
+)
 def test_a_task_that_ends_within_its_grace_is_not_run_again(dies_after_s: float, tmp_path: Path) -> None:
     stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=11))
     # A task is given 25 of its 30 seconds of grace before it obeys: whoever is done by then has succeeded.
