@@ -1,5 +1,6 @@
 """What a burst counts against while it lives, and that it lets go of exactly that."""
 
+from burster.engine.bursts.lifecycle_actions import observe_again
 from burster.model import stimuli as s
 from burster.model.offerings import Quota
 from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
@@ -64,3 +65,21 @@ def test_a_task_whose_pod_cant_be_created_in_the_cloud_comes_home() -> None:
     assert engine.phase(key) == "Failed"
     assert [one.burst.key for one in engine.asked("ReturnPod")] == [key]
     assert engine.state.bursts[key].ended_by_us
+
+
+def test_the_cloud_is_asked_again_less_and_less_often() -> None:
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy()),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PodSeen(pod=a_pod()),
+    )
+    entry = engine.state.bursts[engine.burst().key]
+    delays = []
+    for _ in range(25):
+        engine.state.now_ms += 10_000_000
+        observe_again(engine.state, entry)
+        (due_ms,) = [at for at, kind, _ in engine.state.timer_keys if kind == "observe" and at > engine.state.now_ms]
+        delays.append((due_ms - engine.state.now_ms) // 1000)
+    assert delays == [5] * 5 + [10] * 6 + [20] * 6 + [40] * 6 + [60] * 2

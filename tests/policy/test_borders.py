@@ -9,6 +9,7 @@ from burster.policy.diff import compare, shown
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.fields.texts import SelectorText
 from burster.policy.lint import _allowed_lines
+from burster.policy.lint.promql import Matcher, Selector, selectors_of
 from burster.policy.load import load_files, load_text
 
 
@@ -165,3 +166,16 @@ def test_why_a_path_cant_be_read_is_what_the_system_says(tmp_path, name, words):
         load_files([tmp_path / name])
     (problem,) = caught.value.problems
     assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("query", "want"),
+    [
+        ('kube_pod_info{a="x",b="y"}', (Matcher("a", "=", "x"), Matcher("b", "=", "y"))),
+        ('kube_pod_info{a="x",b=}', (Matcher("a", "=", "x"),)),
+        ('kube_pod_info{a=,b="y"}', (Matcher("b", "=", "y"),)),
+        ("kube_pod_info{a=", ()),
+    ],
+)
+def test_matchers_without_a_value_are_passed_over(query, want):
+    assert selectors_of(query) == (Selector("kube_pod_info", want),)
