@@ -67,6 +67,8 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
         if policy.generation != entry.policy.generation:
             storms.reset_policy(state, entry)
         entry.policy = policy
+        names = {trigger.name for trigger in policy.triggers}
+        entry.readings = {name: reading for name, reading in entry.readings.items() if name in names}
     budgets.rules_changed(state, "Policy", policy.key)
     demand.forget_ambiguity(state, policy.key)
     entry.reopened = True
@@ -379,6 +381,9 @@ def prune(state: State) -> None:
     capacity.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
+    state.orphans = {key: value for key, value in state.orphans.items() if key[0] in state.targets}
+    namespaces = {entry.policy.namespace for entry in state.policies.values()}
+    state.matchers = {namespace: one for namespace, one in state.matchers.items() if namespace in namespaces}
     known = {entry.burst.uid for entry in state.bursts.values()}
     state.settled = {
         uid: value for uid, value in state.settled.items() if uid in known or value[0] + _SETTLED_KEPT_MS > state.now_ms
