@@ -27,3 +27,18 @@ def test_new_bursts_leave_alone_what_renewals_need(wanted: int, claimed: int, co
     assert isinstance(answer, Refusal)
     assert (answer.verdict, answer.reason.code, answer.whole_policy) == ("Wait", code, False)
     assert answer.again_at_ms == 1_767_657_600_000  # the next day, 2026-01-06T00:00:00Z
+
+
+@pytest.mark.parametrize(("spent", "code"), [(79, ""), (80, "BudgetStop"), (99, "BudgetStop")])
+def test_where_new_bursts_stop_no_other_pod_of_the_policy_need_ask(spent: int, code: str) -> None:
+    engine = Engine()
+    budget = Budget(per_day_micro_usd=100, stop_percent=80)
+    engine.sync(s.PolicySeen(policy=a_policy(budget=budget)), s.TargetSeen(target=a_target()))
+    budgets.reserve(engine.state, *WHERE, spent)
+    answer = budgets.shortfall(engine.state, *WHERE, 1)
+    if not code:
+        assert answer is None
+        return
+    assert isinstance(answer, Refusal)
+    assert (answer.verdict, answer.reason.code, answer.whole_policy) == ("Wait", code, True)
+    assert answer.again_at_ms == 1_767_657_600_000

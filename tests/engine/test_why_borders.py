@@ -2,9 +2,10 @@
 
 import pytest
 
-from burster.engine.why import why_policy
+from burster.engine.why import why_pod, why_policy
 from burster.model import stimuli as s
 from burster.model.limits import Budget
+from burster.model.triggers import PendingPodsTrigger
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 
 
@@ -33,3 +34,16 @@ def test_a_young_pod_is_told_how_long_it_is_pending(since: int, waited: str) -> 
     (reason,) = engine.decisions[-1].reasons
     assert reason.sentence == f"Pending for {waited}; the policy waits for 30s."
     assert reason.numbers == {"pending_for_ms": 30_000, "due_ms": since + 30_000}
+
+
+@pytest.mark.parametrize(("since", "waited"), [(T0 + 5, "0ms"), (T0, "0ms"), (T0 - 1, "1ms")])
+def test_a_pod_that_a_filter_leaves_out_is_told_how_long_it_is_pending(since: int, waited: str) -> None:
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy(triggers=(PendingPodsTrigger(pending_for_ms=0, min_cpu_millicores=2_000),))),
+        s.TargetSeen(target=a_target()),
+        s.PodSeen(pod=a_pod(since=since)),
+    )
+    why = why_pod(engine.state, "bank/task-1")
+    assert why is not None
+    assert f"It has been pending for {waited} and is not in the policy's queue" in why.reasons[0].sentence
