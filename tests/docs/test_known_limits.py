@@ -200,6 +200,7 @@ def test_two_policies_for_one_pod_are_told_apart_by_name():
     engine.send(s.PolicySeen(policy=a_policy("first")))
     engine.send(s.PodSeen(pod=a_pod()))
     assert [decision.policy for decision in engine.decisions if decision.verdict == "Burst"] == ["bank/first"]
+    assert [each.policy for each in engine.decisions if each.reasons[0].code == "AmbiguousPolicies"] == ["bank/first"]
 
 
 def test_the_zone_of_a_burst_is_not_recorded():
