@@ -22,6 +22,7 @@ from burster.engine.gates import again, judge
 from burster.engine.offers import offerings
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
 from burster.engine.turns import Turns
+from burster.model.bursts import BurstSpec
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.policies import Policy
@@ -65,7 +66,7 @@ class _Turn:
 class _Pass:
     """What one step has found out about one policy."""
 
-    __slots__ = ("blocked", "by_number", "each", "grants", "refusals")
+    __slots__ = ("blocked", "by_number", "each", "grants", "refusals", "specs")
 
     def __init__(self, rules: Policy) -> None:
         self.blocked: Refusal | None = None  #: nobody of this policy can go now
@@ -73,6 +74,7 @@ class _Pass:
         self.each = _is_told_apart(rules)
         self.refusals: dict[object, Refusal] = {}
         self.grants: dict[object, Grant] = {}  #: the latest for each
+        self.specs: dict[object, BurstSpec] = {}  #: of the latest burst that each of these grants started
 
     def likeness(self, entry: PodEntry) -> object:
         """Return what two pods have in common that get the same answer."""
@@ -172,7 +174,7 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
     answer = _answer(state, entry, policy, found, likeness)
     if isinstance(answer, Grant):
         demand.leave(policy, entry, entry.pod.key)
-        start(state, entry, policy, answer)
+        found.specs[likeness] = start(state, entry, policy, answer, found.specs.get(likeness))
         if found.refusals and _evens_out(policy.policy):
             found.refusals.clear()
             policy.reopened = True
@@ -199,6 +201,7 @@ def _answer(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, li
     granted = found.grants.get(likeness)
     answer = again(state, entry, policy, granted) if granted is not None else None
     if answer is None:
+        found.specs.pop(likeness, None)
         answer = judge(state, entry, policy)
     if isinstance(answer, Grant):
         found.grants[likeness] = answer

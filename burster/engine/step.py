@@ -105,6 +105,8 @@ def _decide(state: State) -> None:
 def _without_superseded(instructions: list[Instruction]) -> tuple[Instruction, ...]:
     """Leave out status writes that a later one of the same step replaces."""
     latest = {one.key: one for one in instructions if isinstance(one, WriteStatus)}
+    if not latest:
+        return tuple(instructions)
     return tuple(one for one in instructions if not isinstance(one, WriteStatus) or latest[one.key] is one)
 
 

@@ -8,6 +8,8 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
 from burster.engine.bursts.lifecycle_actions import ask, count_launch, tell
@@ -35,35 +37,20 @@ def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
     return None
 
 
-def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> None:
-    """Set the money aside and ask for the record."""
+def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant, like: BurstSpec | None = None) -> BurstSpec:
+    """Set the money aside and ask for the record; return what was decided.
+
+    ``like``: what was decided for an alike pod by the same grant in this step, so that only what is the pod's own is made anew.
+    """
     rules, offering, wanted = policy.policy, grant.offering, pod.pod
     target = state.targets[grant.target].target
     now_ms, namespace, pod_key, reserved = state.now_ms, wanted.namespace, wanted.key, grant.reserve_micro_usd
     name, key = _burst_name(state, pod, pod_key)
-    vcpus = offering.resources.cpu_millicores // 1000
-    spec = BurstSpec(
-        policy=rules.name,
-        target=grant.target,
-        strategy=grant.strategy,
+    spec = replace(
+        like or _shared(rules, target, grant, wanted, now_ms),
         pod_name=name if grant.strategy == "Clone" else wanted.name,
         for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
         workload=_workload_of(wanted.workload),
-        initdata=initdata_of(rules, target),
-        provider=offering.provider,
-        region=offering.region,
-        size=offering.size,
-        runtime_class=target.runtime_class,
-        cpu_millicores=wanted.requests.cpu_millicores,
-        memory_bytes=wanted.requests.memory_bytes,
-        vcpus=vcpus,
-        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
-        reserved_micro_usd=reserved,
-        decided_at_ms=now_ms,
-        lease_ms=rules.placement.lease_ms,
-        drain_ms=rules.placement.drain_ms,
-        launch_deadline_ms=target.launch_deadline_ms,
-        ready_deadline_ms=target.ready_deadline_ms,
     )
     status = _first_status(reserved, now_ms + target.launch_deadline_ms + rules.placement.lease_ms)
     burst = Burst(namespace=namespace, name=name, spec=spec, status=status)
@@ -79,7 +66,7 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     pod.burst = key
     pod.verdict = _STARTED
     scopes = budgets.scopes_of(state, pod.policy, namespace, grant.target)
-    budgets.start(state, scopes, provider=offering.provider, vcpus=vcpus, micro_usd=reserved)
+    budgets.start(state, scopes, provider=offering.provider, vcpus=spec.vcpus, micro_usd=reserved)
     policy.count_at((grant.target, offering.region, offering.size), 1)
     count_launch(state, entry, launched=True)
     state.decisions.append(
@@ -95,6 +82,33 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant) -> Non
     )
     ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
     tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for {_whom(wanted)}")
+    return spec
+
+
+def _shared(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_ms: int) -> BurstSpec:
+    """Return what a burst's spec says that it has in common with those of alike pods."""
+    offering = grant.offering
+    return BurstSpec(
+        policy=rules.name,
+        target=grant.target,
+        strategy=grant.strategy,
+        pod_name="",
+        initdata=initdata_of(rules, target),
+        provider=offering.provider,
+        region=offering.region,
+        size=offering.size,
+        runtime_class=target.runtime_class,
+        cpu_millicores=wanted.requests.cpu_millicores,
+        memory_bytes=wanted.requests.memory_bytes,
+        vcpus=offering.resources.cpu_millicores // 1000,
+        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
+        reserved_micro_usd=grant.reserve_micro_usd,
+        decided_at_ms=now_ms,
+        lease_ms=rules.placement.lease_ms,
+        drain_ms=rules.placement.drain_ms,
+        launch_deadline_ms=target.launch_deadline_ms,
+        ready_deadline_ms=target.ready_deadline_ms,
+    )
 
 
 @lru_cache(maxsize=1_024)
