@@ -71,3 +71,19 @@ def test_a_lease_without_a_policy_is_not_renewed() -> None:
     engine.wait(until_ms - engine.now)
     (lease,) = engine.state.scale_books[KEY].leases
     assert (lease.until_ms, lease.held_micro_usd) == (until_ms, held)
+
+
+def test_after_a_success_the_pause_after_a_failure_is_the_first_one_again() -> None:
+    engine = with_one_replica()
+    pauses = []
+    for _ in range(2):
+        for _ in range(2):
+            no = s.InstructionFailed(
+                instruction="SetScale", key=f"scale/{KEY}", subject=KEY, kind="Invalid", message="no"
+            )
+            engine.send(no)
+            pauses.append(engine.state.scale_books[KEY].again_at_ms - engine.now)
+            engine.wait(pauses[-1])
+        engine.send(s.ScaleSet(policy=KEY, replicas=1), cloud(1))
+        assert engine.state.scale_books[KEY].failures == 0
+    assert pauses == [1_000, 2_000, 1_000, 2_000]
