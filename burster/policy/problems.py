@@ -83,6 +83,9 @@ def schema_problems(
         if _is_echo(details):
             continue
         path = _written(details["loc"])
+        # pydantic's word for what is wrong with a mapping's key; people look for the key itself
+        keyed = path[-1:] == ("[key]",)
+        path = path[:-1] if keyed else path
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, FieldErrors):
             found += [_found(source, path, finding, document) for finding in cause.found]
@@ -93,7 +96,7 @@ def schema_problems(
             message = _sentence(details, model, raw)
             if details["type"] in _UNION_TAGS:
                 path = (*path, "type")
-            found.append(problem_at(source, path, message, document, key=details["type"] == "extra_forbidden"))
+            found.append(problem_at(source, path, message, document, key=keyed or details["type"] == "extra_forbidden"))
     return sorted(found, key=lambda problem: (problem.line, problem.column))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from burster.policy.compile import compile_policy, compile_target
 from burster.policy.errors import PolicyErrors
+from burster.policy.load import load_text
 from burster.policy.schema import API_VERSION
 
 
@@ -345,3 +346,37 @@ def test_targets():
     assert azure(allowedNamespaces=[{}]) == {"allowedNamespaces[0].name": "is required: The namespace."}
     assert list(azure(allowedNamespaces=[7])) == ["allowedNamespaces[0]"]
     assert list(azure(allowedNamespaces=["*", "team-*"])) == ["allowedNamespaces[1]"]
+
+
+SPEC_OF_WINDOWS = """\
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: web}
+spec:
+  workload: {kind: Deployment}
+  placement: {strategy: Clone, targets: [east]}
+"""
+WINDOW = '{name: day, timezone: UTC, from: "08:00", to: "10:00"}'
+
+
+@pytest.mark.parametrize("field", ["windows", "blackouts"])
+def test_two_windows_of_one_name_are_told_apart_by_nobody(field):
+    with pytest.raises(PolicyErrors) as raised:
+        load_text(SPEC_OF_WINDOWS + f"  {field}:\n  - {WINDOW}\n  - {WINDOW.replace('08', '07')}\n")
+    assert str(raised.value) == (
+        f"-:9:12: spec.{field}[1].name: 'day' is the name of {field}[0] too: give each its own"
+    )
+
+
+def test_windows_without_names_and_a_window_and_a_blackout_of_one_name_are_no_mistake():
+    nameless = WINDOW.replace("name: day, ", "")
+    text = f"  windows: [{WINDOW}, {nameless}, {nameless}]\n  blackouts: [{WINDOW.replace('08', '07')}]\n"
+    assert len(load_text(SPEC_OF_WINDOWS + text)) == 1
+
+
+def test_a_wrong_key_of_a_mapping_is_told_by_itself():
+    with pytest.raises(PolicyErrors) as raised:
+        load_text(SPEC_OF_WINDOWS + "  limits: {providerShares: {Azure: 60}}\n")
+    assert str(raised.value) == (
+        "-:7:29: spec.limits.providerShares.Azure: 'Azure' is not a provider's name: lower-case letters, digits and '-'"
+    )

@@ -384,15 +384,30 @@ def test_the_answer_of_several_does_not_depend_on_what_was_asked_before():
             a_window("0 8 * *", "0 9 * * *"),
             "start '0 8 * *' has 4 fields: cron has five (minute hour day month weekday).",
         ),
-        (a_window("0 24 * * *", "0 9 * * *"), "start '0 24 * * *': its hour is none, or out of range."),
-        (a_window("60 0 * * *", "0 9 * * *"), "start '60 0 * * *': its minute is none, or out of range."),
-        (a_window("0 0 0 * *", "0 9 * * *"), "start '0 0 0 * *': its day-of-month is none, or out of range."),
-        (a_window("0 0 * 13 *", "0 9 * * *"), "start '0 0 * 13 *': its month is none, or out of range."),
-        (a_window("0 0 * * 8", "0 9 * * *"), "start '0 0 * * 8': its day-of-week is none, or out of range."),
-        (a_window("0 0 30 2 *", "0 9 * * *"), "start '0 0 30 2 *': its day-of-month is none, or out of range."),
+        (a_window("0 24 * * *", "0 9 * * *"), "start '0 24 * * *': its hour is none, or out of range: write 0 to 23."),
+        (
+            a_window("60 0 * * *", "0 9 * * *"),
+            "start '60 0 * * *': its minute is none, or out of range: write 0 to 59.",
+        ),
+        (
+            a_window("0 0 0 * *", "0 9 * * *"),
+            "start '0 0 0 * *': its day-of-month is none, or out of range: write a day that the month has, 1 to 31.",
+        ),
+        (
+            a_window("0 0 * 13 *", "0 9 * * *"),
+            "start '0 0 * 13 *': its month is none, or out of range: write 1 to 12, or JAN to DEC.",
+        ),
+        (
+            a_window("0 0 * * 8", "0 9 * * *"),
+            "start '0 0 * * 8': its day-of-week is none, or out of range: write 0 to 7 or SUN to SAT, the earlier day first.",
+        ),
+        (
+            a_window("0 0 30 2 *", "0 9 * * *"),
+            "start '0 0 30 2 *': its day-of-month is none, or out of range: write a day that the month has, 1 to 31.",
+        ),
         (
             a_window("0 0 * * FRI-MON", "0 9 * * *"),
-            "start '0 0 * * FRI-MON': its day-of-week is none, or out of range.",
+            "start '0 0 * * FRI-MON': its day-of-week is none, or out of range: write 0 to 7 or SUN to SAT, the earlier day first.",
         ),
         (
             a_window("0 0 L * *", "0 9 * * *"),
@@ -402,7 +417,10 @@ def test_the_answer_of_several_does_not_depend_on_what_was_asked_before():
             a_window("0 0 * * 5#2", "0 9 * * *"),
             "start '0 0 * * 5#2': 5#2 is no cron field; take numbers, names like MON, and * , - /.",
         ),
-        (a_window("0 0 31 4 *", "0 9 * * *"), "start '0 0 31 4 *': its day-of-month is none, or out of range."),
+        (
+            a_window("0 0 31 4 *", "0 9 * * *"),
+            "start '0 0 31 4 *': its day-of-month is none, or out of range: write a day that the month has, 1 to 31.",
+        ),
         (a_window(first_day="2026-02-30"), "firstDay 2026-02-30 is no date: write it like 2026-11-30."),
         (a_window(last_day="30.11.2026"), "lastDay 30.11.2026 is no date: write it like 2026-11-30."),
         (a_window(last_day="20261130"), "lastDay 20261130 is no date: write it like 2026-11-30."),

@@ -120,18 +120,23 @@ def _pending_for_zero(policy: Policy, known: Known) -> Iterator[Hit]:
     at_once = policy.wait.mode == "AtOnce" and trigger.pending_for_ms > 0
     path = (*SPEC, "wait", "mode") if at_once else trigger_path(index, "metadata", "pendingFor")
     said = "wait.mode AtOnce" if at_once else "pendingFor 0"
+    advice = (
+        "take wait.mode PendingFor, by which the trigger's pendingFor counts"
+        if at_once
+        else "set pendingFor to 30s or more"
+    )
     if policy.placement.strategy in {"Move", "Auto"}:
         yield Hit(
             path,
             f"with {said} a pod is taken off the on-prem queue the moment the scheduler has failed once, though a node may"
             " be free a second later, and what has moved stays until it ends",
-            "set pendingFor to 30s or more",
+            advice,
         )
     else:
         yield Hit(
             path,
             f"with {said} every roll-out and every restart of a node buys VMs",
-            "set pendingFor to 30s or more",
+            advice,
         )
 
 

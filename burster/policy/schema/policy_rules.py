@@ -89,6 +89,14 @@ def _check_names(spec: "BurstPolicySpec", wrong: Findings) -> None:
             wrong.at(
                 "triggers", index, "name", message=f"{name!r} is the name of triggers[{first}] too: give each its own"
             )
+    for field, windows in (("windows", spec.windows), ("blackouts", spec.blackouts)):
+        called = [window.name for window in windows]
+        for index, name in enumerate(called):
+            if name is not None and name in called[:index]:
+                first = called.index(name)
+                wrong.at(
+                    field, index, "name", message=f"{name!r} is the name of {field}[{first}] too: give each its own"
+                )
     if spec.when is not None:
         try:
             check_condition(spec.when, names)

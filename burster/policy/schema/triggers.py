@@ -150,7 +150,7 @@ class ResourceMetadata(TriggerMetadata):
         Matching(
             r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i)?",
             40,
-            "a percentage or an amount of cpu or memory",
+            'a percentage without its sign, as in "80", or an amount of cpu or memory, as in "500m" or "2Gi"',
             numbers=True,
         ),
     ] = Field(description="Percent of the request for Utilization; an amount per pod for AverageValue.")

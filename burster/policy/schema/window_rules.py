@@ -65,6 +65,15 @@ def check_window(window: Window) -> None:
         )
 
 
+_RANGES: Final = {
+    "minute": ": write 0 to 59",
+    "hour": ": write 0 to 23",
+    "day-of-month": ": write a day that the month has, 1 to 31",
+    "month": ": write 1 to 12, or JAN to DEC",
+    "day-of-week": ": write 0 to 7 or SUN to SAT, the earlier day first",
+}
+
+
 def check_cron(text: str, name: str) -> None:
     """Raise ValueError unless the text is a five-field cron expression that ever happens; ``name`` is the field's."""
     fields = text.split()
@@ -80,7 +89,7 @@ def check_cron(text: str, name: str) -> None:
         happens = next(CronSim(plain_cron(text), _SOME_DAY), None)
     except CronSimError as error:
         what = str(error).removeprefix("Bad ")
-        raise ValueError(f"{name} {text!r}: its {what} is none, or out of range.") from None
+        raise ValueError(f"{name} {text!r}: its {what} is none, or out of range{_RANGES.get(what, '')}.") from None
     if happens is None:
         raise ValueError(f"{name} {text!r} never happens.")
 
