@@ -47,3 +47,12 @@ def test_a_pod_that_a_filter_leaves_out_is_told_how_long_it_is_pending(since: in
     why = why_pod(engine.state, "bank/task-1")
     assert why is not None
     assert f"It has been pending for {waited} and is not in the policy's queue" in why.reasons[0].sentence
+
+
+def test_a_pod_that_the_scheduler_has_not_given_up_is_told_so() -> None:
+    engine = Engine()
+    engine.sync(s.PolicySeen(policy=a_policy()), s.TargetSeen(target=a_target()), s.PodSeen(pod=a_pod(since=None)))
+    why = why_pod(engine.state, "bank/task-1")
+    assert why is not None
+    sentence = "The scheduler has not given it up: it is gated, terminating, or not looked at yet."
+    assert [reason.sentence for reason in why.reasons] == [sentence]
