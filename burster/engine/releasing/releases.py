@@ -12,7 +12,8 @@ Why this does not flap: pods and clones are matched before anything is released,
 There the clone goes although its pod waits. It does so only where room *appeared* while the clone was out, and nothing of the policy was
 launched since: room that is there when the scheduler refuses a pod is no room for it. Spares go first. The pod is then left to on-prem for
 ten minutes, twice the scheduler's own period for trying all pods anew. If it still waits after that, it bursts again, and that launch
-keeps everybody from going home for this room.
+keeps everybody from going home for this room. Where a limit is reached, a spare of one workload that goes makes room for a pod of another
+one that waits: one down and one up for each such spare, which is no flapping but the next in the line.
 """
 
 from typing import Final
