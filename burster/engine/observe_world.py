@@ -120,6 +120,7 @@ def target_gone(state: State, stimulus: TargetGone) -> None:
     if entry is not None:
         budgets.rules_changed(state, "Target", stimulus.name)
         state.early_offerings[stimulus.name] = entry.listed
+        state.early_quotas[stimulus.name] = tuple(entry.quotas.values())
 
 
 def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
