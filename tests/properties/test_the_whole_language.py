@@ -232,7 +232,7 @@ class WholeLanguage(RuleBasedStateMachine):
             self.world.flow(ms)
 
     def teardown(self) -> None:
-        if self.world.tape:
+        if self.world.tape and not self.world.broken:
             self.world.settle()
             self.world.replay()
 

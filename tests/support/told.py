@@ -1,6 +1,6 @@
 """What the engine has been told so far, and a second opinion on what it does with that: made from the rules, not with the engine's gates.
 
-``Told.take`` hears the same facts as the engine; ``objections`` says what is wrong with a burst that it starts, ``over`` which cap is passed.
+``Told.take`` hears the same facts as the engine; ``objections`` says what is wrong with a burst that it starts.
 """
 
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ class Told:
         for fact in facts:
             self._take(fact)
 
-    def _take(self, fact: s.Stimulus) -> None:  # noqa: C901, PLR0912 - one line for each kind
+    def _take(self, fact: s.Stimulus) -> None:  # noqa: C901, PLR0912, PLR0915 - one line for each kind
         match fact:
             case s.PolicySeen(policy=policy):
                 self.policies[policy.key] = policy
@@ -281,9 +281,8 @@ class Told:
             yield "no such size is offered"
             return
         yield from self.against_size(policy, target, offering)
-        if offering.price_micro_usd_per_hour is not None or target.assumed_price_micro_usd_per_hour is not None:
-            if spec.price_micro_usd_per_hour != price_of(target, offering):
-                yield f"it has the wrong price {spec.price_micro_usd_per_hour}"
+        if price_of(target, offering) not in {None, spec.price_micro_usd_per_hour}:
+            yield f"it has the wrong price {spec.price_micro_usd_per_hour}"
         if (spec.region, spec.vcpus) != (offering.region, offering.resources.cpu_millicores // _CPU):
             yield "it is not what is offered"
         for row in self.quotas.get(target.name, ()):

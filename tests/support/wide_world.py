@@ -1,7 +1,7 @@
 """A world around the engine alone, for rules of the whole language: it answers what it is asked, at once, late, twice, or with a failure.
 
 Everything that may happen is a method whose arguments somebody else chooses. What has been told is kept in order by watch; answers come
-in any order. Nothing that the engine asks for twice may happen twice in here, and what it has no right to ask for is refused by ``rulebook``.
+in any order. Nothing that the engine asks for twice may happen twice in here; what it has no right to ask for is for ``rulebook``.
 """
 
 from collections import deque
@@ -99,6 +99,7 @@ class WideWorld:
     made: int = 0
     generation: int = 1
     hangs: bool = False  #: VMs outlive their pods
+    broken: bool = False  #: a listener has found something wrong: nothing that follows means anything
 
     # -- the engine
 
@@ -109,8 +110,10 @@ class WideWorld:
         result = step(self.state, batch, now)
         self.state = result.state
         self.tape.append((now, batch, said(result)))
+        self.broken = True
         for listener in self.listeners:
             listener(batch, result)
+        self.broken = False
         for instruction in result.instructions:
             self._carry_out(instruction)
         return result
@@ -156,7 +159,7 @@ class WideWorld:
 
     def relist(self) -> None:
         """Every watch begins anew: how things stand is told, and what is gone meanwhile."""
-        for name in ("rules", "pods", "workloads"):
+        for name in ("rules", "pods", "workloads", "cloud"):
             self.channels[name].clear()
         facts: list[s.Stimulus] = []
         facts += [s.PolicyGone(key=key) for key in self.told.policies.keys() - self.policies.keys()]
@@ -168,6 +171,9 @@ class WideWorld:
         facts += [s.PodSeen(pod=pod) for _, pod in sorted(self.pods.items())]
         facts += [one.seen() for _, one in sorted(self.workloads.items())]
         self.step(*facts)
+        for _, pod in sorted(self.cloud.items()):
+            self.tell("cloud", self._gone(pod, "") if pod.phase == "Gone" else self._as_seen(pod))
+        self.deliver("cloud", 1_000, "")
 
     def answer(self, choice: int, *, twice: bool = False) -> None:
         """An answer arrives, in whatever order."""
@@ -281,29 +287,31 @@ class WideWorld:
         before, pod.phase = pod.phase, "Gone"
         if not self.hangs:
             pod.vm = None
-        self.tell(
-            "cloud",
-            s.CloudPodGone(
-                burst_uid=f"u-{pod.burst.name}",
-                burst_key=pod.burst.key,
-                pod_uid=pod.uid,
-                phase="Succeeded" if before == "Succeeded" else "",
-            ),
+        self.tell("cloud", self._gone(pod, before))
+
+    @staticmethod
+    def _gone(pod: CloudPod, phase: str) -> s.CloudPodGone:
+        return s.CloudPodGone(
+            burst_uid=f"u-{pod.burst.name}",
+            burst_key=pod.burst.key,
+            pod_uid=pod.uid,
+            phase=phase if phase == "Succeeded" else "",
+        )
+
+    @staticmethod
+    def _as_seen(pod: CloudPod) -> s.CloudPodSeen:
+        phase: Any = pod.phase
+        return s.CloudPodSeen(
+            burst_uid=f"u-{pod.burst.name}",
+            burst_key=pod.burst.key,
+            pod_uid=pod.uid,
+            phase=phase,
+            size=pod.burst.spec.size,
+            runtime_class=pod.burst.spec.runtime_class,
         )
 
     def _show(self, pod: CloudPod) -> None:
-        phase: Any = pod.phase
-        self.tell(
-            "cloud",
-            s.CloudPodSeen(
-                burst_uid=f"u-{pod.burst.name}",
-                burst_key=pod.burst.key,
-                pod_uid=pod.uid,
-                phase=phase,
-                size=pod.burst.spec.size,
-                runtime_class=pod.burst.spec.runtime_class,
-            ),
-        )
+        self.tell("cloud", self._as_seen(pod))
 
     # -- the cluster's and the cloud's own life
 
