@@ -338,7 +338,9 @@ def test_targets():
     }
     assert onprem(catalogue=[NODE, NODE]) == {"catalogue[1].size": "names 'node' twice: remove one"}
     assert onprem(sizes=["other"]) == {"sizes[0]": "'other' is not in the catalogue: add it there, or remove it here"}
-    assert onprem(tees=["None"]) == {"tees": "bursting is for confidential VMs only: there is no None; use TDX or SNP"}
+    assert onprem(tees=["None"]) == {
+        "tees[0]": "bursting is for confidential VMs only: there is no None; use TDX or SNP"
+    }
     assert azure(allowedNamespaces=["a", {"name": "a"}, "b"]) == {"allowedNamespaces[1]": "names 'a' twice: remove one"}
     assert azure(allowedNamespaces=[{"name": "a", "maxBurst": 1}]) == {
         "allowedNamespaces[0].maxBurst": "unknown field; did you mean maxBursts?"

@@ -14,6 +14,7 @@ from burster.policy.schema.base import Metadata, Strict, ruled
 from burster.policy.schema.expressions import check_condition
 from burster.policy.schema.limits import LimitsSpec
 from burster.policy.schema.policy_rules import SPEC_RULES, check_spec
+from burster.policy.schema.refusals import Findings
 from burster.policy.schema.scaling import ScalingSpec
 from burster.policy.schema.triggers import PendingPodsSpec, Trigger
 from burster.policy.schema.windows import Windows
@@ -27,8 +28,11 @@ StrategyName = Literal["Auto", "Clone", "Move", "Scale", "Signal", "Machine"]
 
 def refuse_no_tee(value: Any) -> Any:
     """Say to somebody who writes None that bursting is for confidential VMs."""
-    if isinstance(value, list) and any(item == "None" for item in cast("list[Any]", value)):
-        raise ValueError("bursting is for confidential VMs only: there is no None; use TDX or SNP")
+    wrong = Findings()
+    for index, item in enumerate(cast("list[Any]", value) if isinstance(value, list) else []):
+        if item == "None":
+            wrong.at(index, message="bursting is for confidential VMs only: there is no None; use TDX or SNP")
+    wrong.raise_any()
     return cast("Any", value)
 
 
