@@ -222,6 +222,10 @@ BAD = {
     "replicas of nobody": (expecting("replicas: 1"), "whose replicas?"),
     "an unknown policy": (expecting("policy: webb, bursts: 1"), "no policy webb: the files have shop/web, web"),
     "an unknown trigger": (given("metrics: {queue: 1}"), "no policy has a trigger queue: they have pending-pods"),
+    "a pod that is taken and was never there": (
+        HEAD + "- {name: x, steps: [{bound: [web-9], expect: [{bursts: 0}]}]}\n",
+        "cases[0].steps[0].bound[0]: no pod web-9 was given until then: there is none",
+    ),
     "a negative value": (given("metrics: {pending-pods: -1}"), "metrics"),
     "an owner without a name": (given("pods: [{name: a, owner: Deployment}]"), "owner"),
     "the same name twice": (HEAD + NOTHING + NOTHING, "'x' is there twice"),

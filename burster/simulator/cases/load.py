@@ -98,6 +98,7 @@ def load_cases(path: Path) -> CaseFile:
         mark = document.values.get(here, document.mark)
         cases.append(LoadedCase(case=case, at_ms=at_ms, line=mark.line, index=index, yaml=document))
     problems += _unknown_names(read, compiled.policies, str(path), document)
+    problems += _unknown_pods(read, str(path), document)
     if problems:
         raise PolicyErrors(problems)
     return CaseFile(
@@ -150,3 +151,29 @@ def _unknown_names(
                     yield problem_at(
                         source, (*path, part, name), f"no policy has a trigger {name}: they have {have}", document
                     )
+
+
+def _unknown_pods(read: PolicyCases, source: str, document: YamlDocument) -> Iterable[Problem]:
+    """Yield a problem for each pod that is to be taken, deleted or finished and was never given: that step would do nothing."""
+    for index, case in enumerate(read.cases):
+        known = _pods_of(read.given) | _pods_of(case.given)
+        for nth, step in enumerate(case.steps):
+            known |= _pods_of(step)
+            for part, names in (("bound", step.bound), ("gone", step.gone), ("finished", step.finished)):
+                for number, name in enumerate(names):
+                    if name.rpartition("/")[2] not in known:
+                        path = ("cases", index, "steps", nth, part, number)
+                        have = ", ".join(sorted(known)[:_PODS_SHOWN_MAX]) or "none"
+                        yield problem_at(source, path, f"no pod {name} was given until then: there is {have}", document)
+
+
+def _pods_of(facts: Facts) -> set[str]:
+    """Return the names of the pods that are given: of several alike name-1, name-2, and so on."""
+    return {
+        name
+        for pod in facts.pods
+        for name in ([pod.name] if pod.count is None else [f"{pod.name}-{n + 1}" for n in range(pod.count)])
+    }
+
+
+_PODS_SHOWN_MAX: Final = 10
