@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from burster.policy.errors import Problem
+from burster.policy.refusals import FieldErrors, Finding, PlacedError
 from burster.policy.schema.base import Strict
-from burster.policy.schema.refusals import FieldErrors, Finding, PlacedError
 from burster.policy.schema.triggers import SUPPORTED_TRIGGERS
 from burster.policy.yaml_nodes import Mark, Path, YamlDocument
 

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from burster.model.windows import Window
-from burster.policy.schema.window_rules import check_window, from_days, plain_cron, zone_of
+from burster.policy.window_rules import check_window, from_days, plain_cron, zone_of
 
 
 __all__ = ["InForce", "check_window", "from_days", "in_force", "is_open", "next_change_ms", "zone_of"]

@@ -4,8 +4,8 @@ from burster.model.limits import Budget, LaunchRate, Limits
 from burster.model.quantities import parse_duration_ms, parse_micro_usd
 from burster.model.windows import Window
 from burster.policy.schema.limits import BudgetSpec, CapsSpec, LimitsSpec
-from burster.policy.schema.window_rules import from_days
 from burster.policy.schema.windows import WindowSpec
+from burster.policy.window_rules import from_days
 
 
 def money(text: str | None) -> int | None:

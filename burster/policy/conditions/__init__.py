@@ -23,7 +23,7 @@ from cel_expr_python import cel
 from burster.policy.conditions.problems import read_problems
 from burster.policy.conditions.tree import Node, read_tree
 from burster.policy.conditions.types import TEXT_MAX, VARIABLES, ConditionError, Problem, Unknown, View
-from burster.policy.schema.window_rules import zone_of
+from burster.policy.window_rules import zone_of
 
 
 __all__ = ["Condition", "ConditionError", "Unknown", "compile_condition"]

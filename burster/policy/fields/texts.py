@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import JsonSchemaValue
 
 from burster.policy.endpoints import endpoint_of
+from burster.policy.expressions import check_cron, check_zone
 from burster.policy.fields import DnsName, Kind, Matching, shown, unique
-from burster.policy.schema.expressions import check_cron, check_zone
 
 
 _URL_LENGTH_MAX: Final = 2_048

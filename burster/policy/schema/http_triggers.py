@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from burster.policy.fields import DnsLabel, Matching, unique
 from burster.policy.fields.amounts import Activation, Millis, Threshold, TrueOrFalse
 from burster.policy.fields.texts import Headers, Pairs, Url
-from burster.policy.schema.refusals import Findings
+from burster.policy.refusals import Findings
 from burster.policy.schema.trigger_base import AuthRefSpec, PolledTrigger, TriggerMetadata
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from burster.policy.fields import DurationBetween, Usd
 from burster.policy.fields.texts import Provider, Zone
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
-from burster.policy.schema.refusals import Findings
 
 
 Share = Annotated[int, Field(ge=0, le=100)]

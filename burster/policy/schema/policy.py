@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from burster.policy.expressions import check_condition
 from burster.policy.fields import INT32_MAX, DnsName, DnsShortName, DurationBetween, Matching, Usd, unique
 from burster.policy.fields.texts import DnsNames, ImagePrefix, Sizes, Word, Words
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Metadata, Strict, ruled
-from burster.policy.schema.expressions import check_condition
 from burster.policy.schema.limits import LimitsSpec
 from burster.policy.schema.policy_rules import SPEC_RULES, check_spec
-from burster.policy.schema.refusals import Findings
 from burster.policy.schema.scaling import ScalingSpec
 from burster.policy.schema.triggers import PendingPodsSpec, Trigger
 from burster.policy.schema.windows import Windows

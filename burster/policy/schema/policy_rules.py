@@ -6,8 +6,8 @@ Called by the schema once every part is valid for itself. Looks at nothing outsi
 
 from typing import TYPE_CHECKING, Final
 
-from burster.policy.schema.expressions import check_condition, check_formula
-from burster.policy.schema.refusals import FieldErrors, Findings
+from burster.policy.expressions import check_condition, check_formula
+from burster.policy.refusals import FieldErrors, Findings
 from burster.policy.schema.scaling import SCALING_RULES
 from burster.policy.schema.triggers import CronSpec, PendingPodsSpec, ResourceSpec
 

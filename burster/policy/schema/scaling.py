@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 from burster.model.quantities import parse_cpu_millicores
 from burster.policy.fields import DnsName
 from burster.policy.fields.amounts import Activation, Cpu, Threshold
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict
-from burster.policy.schema.refusals import Findings
 
 
 _TOLERANCE_MAX_MILLI = 10_000

@@ -11,10 +11,10 @@ from burster.model.quantities import parse_duration_ms
 from burster.policy.fields import LABEL_LENGTH_MAX, DnsLabel, DnsName, DurationBetween, Labels, Matching, Usd
 from burster.policy.fields.amounts import Cpu, Memory, Percent
 from burster.policy.fields.texts import Origins, Provider, ResourceName, Size, Sizes, Url, Word, Words
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Metadata, Strict, ruled
 from burster.policy.schema.limits import CapsSpec, LimitsSpec
 from burster.policy.schema.policy import InitdataSpec, TeeName, Tees, refuse_no_tee
-from burster.policy.schema.refusals import Findings
 
 
 AZURE = "azure"

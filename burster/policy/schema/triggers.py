@@ -12,9 +12,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, unique
 from burster.policy.fields.amounts import Activation, Cpu, Memory, Quantity, Threshold, TrueOrFalse
 from burster.policy.fields.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import RULES
 from burster.policy.schema.http_triggers import MetricsApiSpec, PrometheusSpec
-from burster.policy.schema.refusals import Findings
 from burster.policy.schema.trigger_base import AnyTrigger, AuthRefSpec, PodMetricType, PolledTrigger, TriggerMetadata
 from burster.policy.schema.trigger_rules import TRIGGER_RULES
 from burster.policy.schema.workload import WorkloadRefSpec

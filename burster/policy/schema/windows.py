@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from burster.policy.fields.texts import Cron, Day, Days, TimeOfDay, Zone, days_of
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
-from burster.policy.schema.refusals import Findings
 
 
 class WindowSpec(Strict):

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from burster.policy.fields import DnsName, Labels, Matching, NamePattern, label_key, label_value
+from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
-from burster.policy.schema.refusals import Findings
 
 
 Kind = Annotated[str, Matching(r"[A-Z][A-Za-z0-9]{0,62}", 63, "a kind: Deployment, StatefulSet, Job, Pod, …")]

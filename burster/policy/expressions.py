@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from textwrap import dedent
 
 from burster.model.windows import Window
-from burster.policy.schema import window_rules
-from burster.policy.schema.refusals import FieldErrors, Finding, PlacedError
+from burster.policy import window_rules
+from burster.policy.refusals import FieldErrors, Finding, PlacedError
 
 
 def check_condition(text: str, metrics: Collection[str] | None = None) -> None:
