@@ -486,6 +486,21 @@ def test_a_number_that_somebody_else_has_set_is_gone_on_from():
     assert world.history == [(45_000, 2)]  # the HPA's memory holds what it recommended, and that was 2
 
 
+def test_a_number_that_burster_once_asked_for_is_somebody_else_s_when_it_comes_again_and_nothing_is_known():
+    world = Cluster()
+    world.reads(2)
+    world.run(30)
+    assert world.replicas == 2
+    world.send(s.MetricFailed(policy=KEY, trigger="pending", at_ms=world.now, message="down"))
+    world.value = None
+    world.history.clear()
+    for number in (1, 2):  # the last number that was asked for is 2
+        world.workload = cloud(number)
+        world.send(world.workload)
+        world.settle()
+    assert world.history == []
+
+
 def test_a_size_that_the_template_does_not_name_is_reserved_as_the_dearest_that_fits():
     world = an_engine()
     world.send(cloud(size=""), read(1))

@@ -63,7 +63,9 @@ def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     if seen is None or seen.replicas == scaler.observed:
         return
     scaler.observed = seen.replicas
-    if book is None or (book.asked is None and book.last_asked != seen.replicas):
+    if book is not None and book.last_asked == seen.replicas:
+        book.last_asked = None  # the echo of what was asked for; whoever sets that number later is somebody else
+    elif book is None or book.asked is None:
         scaler.number = scaler.granted = seen.replicas
 
 
