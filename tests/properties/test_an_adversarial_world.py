@@ -16,6 +16,7 @@ from burster.model.policies import WorkloadSelector
 from burster.model.triggers import PendingPodsTrigger
 from tests.support.adversary import CHANNELS, Adversary
 from tests.support.builders import a_policy, a_target, an_offering
+from tests.support.depth import EXPLORING
 from tests.support.invariants import check_step
 
 
@@ -267,7 +268,7 @@ QUICK = settings(
     derandomize=True,
     database=None,
 )
-FULL = settings(QUICK, max_examples=1_500, stateful_step_count=100, derandomize=False)
+FULL = settings(QUICK, max_examples=1_500, stateful_step_count=100, derandomize=not EXPLORING)
 
 
 def run(how: settings) -> None:

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from burster.model import stimuli as s
 from burster.model.limits import Limits
+from tests.support.depth import EXPLORING
 from tests.support.language import (
     BEGINNINGS,
     LIMITS,
@@ -247,7 +248,7 @@ QUICK = settings(
     derandomize=True,
     database=None,
 )
-FULL = settings(QUICK, max_examples=500, stateful_step_count=100, derandomize=False)
+FULL = settings(QUICK, max_examples=500, stateful_step_count=100, derandomize=not EXPLORING)
 
 
 def run(how: settings) -> None:

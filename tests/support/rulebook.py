@@ -51,6 +51,8 @@ class Rulebook:
     #: policy -> how many steps ago everything it is made of was known
     settled_uids: set[str] = field(default_factory=set[str])
     asked: dict[str, int] = field(default_factory=dict[str, int])
+    leases: dict[str, int] = field(default_factory=dict[str, int])  #: policy -> replicas that were paid for
+    foreign: set[ScopeName] = field(default_factory=set[ScopeName])
     never_read: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def __call__(self, batch: list[s.Stimulus], result: StepResult) -> None:
@@ -60,7 +62,7 @@ class Rulebook:
             self._starts(entry)
         raised = self._numbers(batch, result)
         tallies = self._count(result)
-        fresh = {scope for entry in started for scope in scopes_of_burst(entry)} | raised
+        fresh = ({scope for entry in started for scope in scopes_of_burst(entry)} | raised) - self._taken_up(result)
         for scope in fresh:
             self._caps(scope, tallies[scope])
         if not result.spends:
@@ -70,7 +72,7 @@ class Rulebook:
                 if one.verdict == "Renew"
                 for scope in scopes_of_burst(state.bursts[one.burst])
             }
-            for scope in fresh | paid:
+            for scope in fresh | (paid - self.foreign):
                 self._money(result, scope, tallies[scope].held)
         self._verdicts(result)
         for spend in result.spends:
@@ -126,6 +128,18 @@ class Rulebook:
                 yield one
 
     # -- limits and money
+
+    def _taken_up(self, result: StepResult) -> set[ScopeName]:
+        """Return the scopes of replicas that somebody else started: they are counted from now on, and nobody could refuse them."""
+        ours = {one.policy for one in result.instructions if isinstance(one, i.SetScale)}
+        self.foreign = {
+            scope
+            for key, book in result.state.scale_books.items()
+            if len(book.leases) > self.leases.get(key, 0) and key not in ours
+            for scope in scopes_of_book(book)
+        }
+        self.leases = {key: len(book.leases) for key, book in result.state.scale_books.items()}
+        return self.foreign
 
     def _count(self, result: StepResult) -> dict[ScopeName, Tally]:
         found: dict[ScopeName, Tally] = {}
