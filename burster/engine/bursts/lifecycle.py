@@ -34,6 +34,7 @@ EDGES: Final[dict[tuple[Phase, Phase], str]] = {
     ("Draining", "Releasing"): "the pod is gone or has ended; a moved one that did not end its work is back on-prem",
     ("Failed", "Releasing"): "the pod is gone, or never was; a moved pod that did not end its work is back on-prem",
     ("Lost", "Releasing"): "the pod is gone; a moved one that did not end its work is back on-prem",
+    ("Releasing", "Draining"): "a placing that was given up had made its pod all the same, and the watch shows it now",
     ("Releasing", "Released"): "no VM is left (a confirmed 404) and the money is settled",
 }
 

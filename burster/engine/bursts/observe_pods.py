@@ -36,6 +36,10 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
     """Do what a cloud pod's state asks for."""
     phase = entry.burst.status.phase
     entry.ran = entry.ran or pod.phase in {"Running", "Succeeded", "Failed"}
+    unheard_of = not entry.burst.status.pod_uid and pod.phase not in {"Succeeded", "Failed"}
+    if unheard_of and (phase in ENDING or phase == "Releasing"):
+        _come_to_light(state, entry, pod)
+        return
     if phase not in {"Provisioning", "Attesting", "Serving"} and phase not in ENDING:
         return
     if pod.phase in {"Succeeded", "Failed"}:
@@ -50,6 +54,17 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         ending.fail_launch(state, entry, Reason(code="AdmissionMismatch", sentence=sentence))
     elif phase == "Provisioning" and pod.phase == "Running":
         actions.attest(state, entry)
+
+
+def _come_to_light(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """A placing that was given up had created its pod all the same: it goes home like any other."""
+    entry.ended_by_us, entry.pod_gone_at_ms = True, None
+    if entry.burst.status.phase == "Releasing":
+        status = entry.burst.status
+        actions.set_phase(state, entry, "Draining", reason=status.reason, message=status.message, pod_uid=pod.pod_uid)
+    else:
+        actions.change_status(state, entry, pod_uid=pod.pod_uid)
+    ending.carry_on(state, entry)
 
 
 def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
