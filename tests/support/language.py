@@ -255,6 +255,8 @@ def a_policy(slot: str, generation: int, facets: list[int]) -> Policy:
     draft.setdefault("triggers", (LOAD, pending) if 'metrics["load"]' in draft.get("when", "") else (pending,))
     if not by_number and len(draft["triggers"]) > 1:
         draft["placement"]["strategy"] = "Move"  # metrics only serve its condition
+    if not {"load", "rows"} <= {one.name for one in draft["triggers"]}:
+        draft["scaling"].pop("modifiers", None)  # no policy is loaded whose formula names what is not there
     return Policy(
         namespace=namespace,
         name=name,

@@ -486,8 +486,17 @@ class WideWorld:
     def left_over(self) -> list[str]:
         """Return what is not at rest."""
         phases = {key: entry.burst.status.phase for key, entry in self.state.bursts.items()}
+        if any(
+            one.numeric and one.placement.strategy == "Clone" and one.scaling.min_replicas
+            for one in self.policies.values()
+        ):
+            phases = {key: phase for key, phase in phases.items() if phase != "Serving"}  # its minimum stays
         left = [f"{key} is {phase}" for key, phase in sorted(phases.items()) if phase != "Released"]
-        left += [f"VM {one.vm.name}" for _, one in sorted(self.cloud.items()) if one.vm is not None]
+        serving = {key for key, entry in self.state.bursts.items() if entry.burst.status.phase == "Serving"}
+        stays = serving - phases.keys()
+        left += [
+            f"VM {one.vm.name}" for key, one in sorted(self.cloud.items()) if one.vm is not None and key not in stays
+        ]
         for key, policy in sorted(self.policies.items()):
             rest = policy.scaling.min_replicas if policy.scaling.idle_replicas is None else policy.scaling.idle_replicas
             if policy.placement.strategy == "Signal" and self.published.get(key, 0) > rest:
@@ -498,7 +507,7 @@ class WideWorld:
                     left.append(f"{workload.name} has {workload.replicas} replicas")
         for (kind, key), scope in self.state.scopes.items():
             replicas = sum(len(book.leases) for book in self.state.scale_books.values())
-            if not replicas and (scope.account.outstanding_micro_usd or scope.active or scope.vcpus):
+            if not replicas and not stays and (scope.account.outstanding_micro_usd or scope.active or scope.vcpus):
                 left.append(f"{kind} {key} holds {scope.account.outstanding_micro_usd} for {scope.active}")
         return left
 

@@ -12,7 +12,7 @@ from burster.model.decisions import Reason
 from burster.model.policies import Policy
 from burster.model.scaling import Fallback, ScalingModifiers
 from burster.model.triggers import ResourceTrigger
-from burster.policy.formula import compile_formula
+from burster.policy.formula import FormulaError, compile_formula
 
 
 COMPOSITE: Final = "composite-metric"  #: KEDA's name of what a formula gives
@@ -95,7 +95,7 @@ def _composite(
     value: int | None = None
     if not lost or (stands and fallback is not None and fallback.behavior == "scalingModifiers"):
         known = {name: None if fact.value_milli is None else fact.value_milli / MILLI for name, fact in facts.items()}
-        value = milli_of(compile_formula(modifiers.formula, tuple(facts)).value(known))
+        value = _value_of(modifiers.formula, known)
     active = value is not None and value > modifiers.activation_milli
     if value is None and stands and fallback is not None and possible_with_formula(modifiers.target_milli):
         value = fallback_value_milli(
@@ -117,6 +117,14 @@ def _composite(
         active=active,
         missing=f"{missing}." if missing else "",
     )
+
+
+def _value_of(formula: str, known: dict[str, float | None]) -> int | None:
+    """Return a formula's value in milli-units. One that can't be read has none: loading refuses it, and it must not stop other policies."""
+    try:
+        return milli_of(compile_formula(formula, tuple(known)).value(known))
+    except FormulaError:
+        return None
 
 
 def _proposal(policy: Policy, one: Fact, replicas: Replicas) -> int | None:

@@ -118,6 +118,9 @@ def _set(
 
 
 def _ask(state: State, book: ScaleBook, replicas: int) -> None:
+    seen = _seen(state, book.policy.partition("/")[0], book.workload)
+    if seen is not None and seen.owner:
+        return  # whatever the reason: a number that an HPA or KEDA owns is never touched
     book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
     state.instructions.append(
         SetScale(key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas)
