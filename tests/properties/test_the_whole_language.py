@@ -248,7 +248,7 @@ QUICK = settings(
     derandomize=True,
     database=None,
 )
-FULL = settings(QUICK, max_examples=150, stateful_step_count=100, derandomize=not EXPLORING)
+FULL = settings(QUICK, max_examples=500, stateful_step_count=100, derandomize=not EXPLORING)
 
 
 def run(how: settings) -> None:
