@@ -197,7 +197,7 @@ def test_a_series_may_take_over_from_another_but_not_stand_beside_it(run, promet
     prometheus.series = [(first, dict.fromkeys(range(30), 1)), (second, dict.fromkeys(range(30, 61), 1))]
     assert len(told(run("-o", "json"))["spans"]) == 1
     prometheus.series = [(first, {5: 1}), (second, {5: 1})]
-    code, out, err = run("-o", "json")
+    code, out, err = run()
     assert (code, out) == (2, "")
     assert 'the query of trigger waiting gives more than one series, for example {pod="b"}' in err
 

@@ -128,7 +128,7 @@ WRONG_VALUES = {
     "an annotation that is no text": ("name: classic", PAUSED, 'metadata.annotations["burster.dev/paused"]', 37, 'write "true"'),
     "a size in short": ("[Standard_DC4es_v6]", "[DC4es_v6]", "spec.placement.sizes[0]", 13, "Standard_DC4es_v6"),
     "yes in quotes": ("secureBoot: true", 'secureBoot: "yes"', "spec.confidential.secureBoot", 17, "expected true or false"),
-    "no TEE": ("tees: [TDX]", "tees: [None]", "spec.confidential.tees", 11, "confidential VMs only"),
+    "no TEE": ("tees: [TDX]", "tees: [None]", "spec.confidential.tees[0]", 12, "confidential VMs only"),
     "an unknown TEE": ("tees: [TDX]", "tees: [SGX]", "spec.confidential.tees[0]", 12, "expected SNP or TDX"),
     "a priority beyond int32": ("priority: 1", "priority: 3000000000", "spec.priority", 13, "2147483647 or less"),
     "a pattern that is none": ("on-prem-deployment.*", '"web-("', "spec.workload.podNamePattern", 21, "no regular expression"),
