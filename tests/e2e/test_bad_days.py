@@ -60,7 +60,7 @@ def check(seed: int, folder: Path, crashes: int, arm: ArmConfig, caa: CaaFaults,
             SHAKY,
             CaaFaults(),
             id="an ARM that lags and errs, two crashes",
-            # open: with this seed a clone whose controller died before its status was written settles less than its bill, by less than a cent
+            # open: a clone whose controller died before its status was written settles less than its bill
             marks=pytest.mark.xfail(strict=False, reason="a clone is short of $0.0041 after two crashes"),
         ),
     ],
