@@ -48,20 +48,22 @@ def history(
 
 
 def _verify(ledger: Ledger, output: str) -> None:
-    from burster.engine import initial_state, step
+    from burster.engine import initial_state, snapshot, step
     from burster.ledger.replay import replay
 
     problems = ledger.integrity()
     if problems:
-        raise NotFoundError(f"{ledger.path} is damaged: {'; '.join(problems)}")
-    report = replay(ledger, initial_state, step)
+        raise NotFoundError(f"{ledger.where} is damaged: {'; '.join(problems)}")
+    report = replay(ledger, initial_state, step, snapshot.restore)
     if output == "json":
         print_json({"same": report.difference is None, "decisions_sha256": ledger.decisions_sha256(), "replay": report})
         if report.difference is not None:
             raise typer.Exit(1)
         return
     if report.difference is not None:
-        raise NotFoundError(f"{ledger.path}: {report.difference.sentence}")
+        raise NotFoundError(f"{ledger.where}: {report.difference.sentence}")
+    if report.skipped:
+        line(f"{report.skipped} steps could not be compared: something before them is not in the ledger")
     line(
         f"The same: {report.decisions} decisions in {report.steps} steps of {report.runs} "
         f"{'run' if report.runs == 1 else 'runs'}, sha256 {ledger.decisions_sha256()}"

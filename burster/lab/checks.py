@@ -5,7 +5,7 @@ Called at the end of a demo and by crash tests. Every check says how it was foun
 
 from collections.abc import Callable, Sequence
 
-from burster.engine import initial_state, step
+from burster.engine import initial_state, snapshot, step
 from burster.engine.accounting.money import limits_of, window_of
 from burster.engine.bursts.vms import stem_of, vm_stem
 from burster.lab.arm.billing import BilledVm
@@ -188,7 +188,7 @@ def _worst_bill(site: Site, ledger: Ledger, now_ms: int) -> str:
 
 
 def _replays(ledger: Ledger) -> Invariant:
-    report = replay(ledger, initial_state, step)
+    report = replay(ledger, initial_state, step, snapshot.restore)
     if report.difference is not None:
         return Invariant(name="decisions replay", ok=False, detail=report.difference.sentence)
     detail = f"{report.steps} steps, fed to the engine again, gave the same {report.decisions} decisions"

@@ -1,48 +1,32 @@
-"""The ledger's file: SQLite in WAL mode, one transaction per engine step, one writer.
+"""The ledger: one transaction per engine step, chained by hashes, in segments that are sealed and one day removed.
 
-The runtime appends after each step; `burster why`, `spend`, `history`, reports and replay read. What can't be written raises
-LedgerUnwritableError: the runtime turns that into LedgerHealth(writable=False), and nothing new is started. This module never
-decides, and never changes what is written.
+The runtime appends after each step; `burster why`, `spend`, `history`, reports and replay read, over all segments at once. What can't be
+written raises LedgerUnwritableError: the runtime turns that into LedgerHealth(writable=False), and nothing new is started. Where it is
+kept is a backend's business. This module never decides, and never changes what is written.
 """
 
-import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
 
-from burster.ledger import schema
+import burster
+from burster.ledger import integrity
+from burster.ledger.backend import Backend, LedgerUnwritableError
+from burster.ledger.postgres_address import PostgresAddress
+from burster.ledger.rotation import Rotation, Rotator
+from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_notes, rows_of_step, spend_of
+from burster.ledger.sqlite import SqliteBackend
+from burster.ledger.steps import LedgerStep, steps_of
 from burster.model.decisions import Decision
-from burster.model.errors import BursterError, InputError
 from burster.model.stimuli import Spend, Stimulus
 
 
-#: how long a write may wait for another process's lock; it waits on the event loop, so it is short
-BUSY_TIMEOUT_MS: Final = 250
 DECISIONS_LIMIT: Final = 10_000
 PROBLEMS_MAX: Final = 20
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_stimulus = msgspec.msgpack.Decoder(Stimulus).decode
-_decode_decision = msgspec.msgpack.Decoder(Decision).decode
-
-
-class LedgerUnwritableError(BursterError):
-    """A step could not be recorded: nothing of it is in the ledger."""
-
-
-class LedgerStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One engine step as it was recorded. ``run`` counts the times a controller was started on this ledger."""
-
-    step: int
-    run: int
-    at_ms: int
-    stimuli: tuple[Stimulus, ...]
-    decisions: tuple[Decision, ...]
+_PAGE: Final = 2_000
 
 
 class RecordedStimulus(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,72 +37,98 @@ class RecordedStimulus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """One ledger file, open for writing (`open`) or for reading (`read`). A context manager; close it."""
+    """One ledger, open for writing (`open`, `connect`) or for reading (`read`, `read_from`). A context manager; close it."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, run: int) -> None:
-        self.path = path
-        self._connection = connection
-        self._run = run
-        self._closed = False
-        self._step: int = self._scalar("SELECT coalesce(max(step), 0) FROM steps")
+    def __init__(self, backend: Backend, *, rotation: Rotation | None = None) -> None:
+        self._backend = backend
+        self._run = 0
+        self._notes = ""
+        self._rotator = Rotator(backend, rotation or Rotation())
+        self._step = 0
+        self._head: bytes | None = None  #: the latest step's hash; None where it has to be read
 
     @classmethod
-    def open(cls, path: str | Path, *, seed: int | None = None, policy_hash: str = "") -> Self:
-        """Open for writing, making the file (and its folder) where there is none; every opening starts a new run.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        seed: int | None = None,
+        policy_hash: str = "",
+        epoch: int = 0,
+        rotation: Rotation | None = None,
+    ) -> Self:
+        """Open a file for writing, making it (and its folder) where there is none; every opening starts a new run.
 
-        Raises InputError where the path holds something else, LedgerUnwritableError where it can't be written.
+        Raises InputError where the path holds something else, LedgerUnwritableError where it can't be written, StaleEpochError where a
+        higher epoch has begun to write it.
         """
-        path = Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerUnwritableError(_unwritable(path, error)) from error
-        try:
-            schema.recognise(connection, path, may_be_empty=True)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            if not schema.is_ledger(connection):
-                schema.create(connection)
-            run = schema.begin_run(connection, seed, policy_hash)
-            return cls(connection, path, run)
-        except sqlite3.Error as error:
-            connection.close()
-            raise LedgerUnwritableError(_unwritable(path, error)) from error
-        except InputError:
-            connection.close()
-            raise
+        ledger = cls(SqliteBackend.open(Path(path)), rotation=rotation)
+        ledger._begin(seed, policy_hash, epoch)
+        return ledger
+
+    @classmethod
+    def connect(
+        cls, address: PostgresAddress, *, policy_hash: str = "", epoch: int = 0, rotation: Rotation | None = None
+    ) -> Self:
+        """Open a PostgreSQL database for writing, as ``open`` does a file."""
+        from burster.ledger.postgres import PostgresBackend
+
+        ledger = cls(PostgresBackend.open(address), rotation=rotation)
+        ledger._begin(None, policy_hash, epoch)
+        return ledger
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Open for reading only. Raises InputError where there is no readable ledger of a known schema."""
-        path = Path(path)
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: name the ledger's file, for example {path / 'ledger.sqlite'}")
-        if not path.exists():
-            raise InputError(
-                f"{path}: there is no ledger here: a finished demo or simulation leaves one in its run directory"
-            )
-        if not path.is_file():
-            raise InputError(f"{path} is not a ledger: it is no ordinary file")
-        uri = path.resolve().as_uri()
-        # A ledger in a folder that may not be written has no place for WAL's shared memory; nobody writes it then either.
-        for query in ("mode=ro", "mode=ro&immutable=1"):
-            connection: sqlite3.Connection | None = None
-            try:
-                connection = sqlite3.connect(f"{uri}?{query}", uri=True, isolation_level=None)
-                schema.recognise(connection, path, may_be_empty=False)
-                return cls(connection, path, 0)
-            except InputError:
-                if connection is not None:
-                    connection.close()
-                raise
-            except sqlite3.Error as error:
-                if connection is not None:
-                    connection.close()
-                failure = error
-        raise InputError(f"{path}: the ledger can't be read: {failure}")
+        """Open a file for reading only. Raises InputError where there is no readable ledger of a known schema."""
+        return cls(SqliteBackend.read(Path(path)))
+
+    @classmethod
+    def read_from(cls, address: PostgresAddress) -> Self:
+        """Open a PostgreSQL database for reading only. Raises InputError where it holds no ledger or can't be reached."""
+        from burster.ledger.postgres import PostgresBackend
+
+        return cls(PostgresBackend.read(address))
+
+    def _begin(self, seed: int | None, policy_hash: str, epoch: int) -> None:
+        notes = {
+            "engine_version": burster.__version__,
+            "policy_hash": policy_hash,
+            "seed": "" if seed is None else str(seed),
+            "epoch": str(epoch),
+        }
+        try:
+            self._run = self._backend.begin(notes, epoch)
+            self._notes = digest_of_notes(notes)
+            self._rotator.began(self._run, notes)
+            self._read_head()
+        except BaseException:
+            self._backend.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """The first segment's file; for PostgreSQL, what people call the database."""
+        return Path(self._backend.where)
+
+    @property
+    def where(self) -> str:
+        """Where it is kept, for people."""
+        return self._backend.where
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """The latest step and its hash: whoever keeps them can tell later whether anything before was changed."""
+        if self._head is None:
+            self._read_head()
+        return self._step, (self._head or b"").hex()
+
+    def _read_head(self) -> bytes:
+        newest = self._backend.segments()[-1]
+        rows = newest.rows("SELECT step, sha256 FROM steps ORDER BY step DESC LIMIT 1") or newest.rows(
+            "SELECT step, sha256 FROM opening"
+        )
+        self._step, self._head = rows[0][0], bytes(rows[0][1])
+        return self._head
 
     def append_step(
         self,
@@ -126,39 +136,44 @@ class Ledger:
         stimuli: Sequence[Stimulus],
         decisions: Sequence[Decision],
         spends: Sequence[Spend] = (),
+        *,
+        snapshot: bytes | None = None,
     ) -> int:
-        """Record one engine step, all of it or nothing, and return its number. Raises LedgerUnwritableError."""
-        execute, number = self._connection.execute, self._step + 1
+        """Record one engine step, all of it or nothing, and return its number.
+
+        ``snapshot``: the state after it, where steps before it could not be recorded. Raises LedgerUnwritableError, and StaleEpochError
+        where somebody else writes by now.
+        """
+        previous = self._read_head() if self._head is None else self._head
+        number = self._step + 1
+        rows, head = rows_of_step(
+            previous, (number, self._run, at_ms), (stimuli, decisions, spends), self._notes, snapshot
+        )
         try:
-            execute("BEGIN IMMEDIATE")
-            execute(
-                "INSERT INTO steps VALUES (?,?,?,?,?,?)",
-                (number, self._run, at_ms, len(stimuli), len(decisions), len(spends)),
-            )
-            for one in stimuli:
-                execute(
-                    "INSERT INTO stimuli (step, at_ms, kind, subject, body) VALUES (?,?,?,?,?)",
-                    (number, at_ms, type(one).__name__, schema.subject_of(one), _encode(one)),
-                )
-            for decision in decisions:
-                execute(
-                    "INSERT INTO decisions (step, at_ms, policy, subject, verdict, code, burst, body) VALUES (?,?,?,?,?,?,?,?)",
-                    (number, *_columns(decision), _encode(decision)),
-                )
-            for spend in spends:
-                execute(
-                    "INSERT INTO spend (step, at_ms, burst, uid, policy, target, micro_usd) VALUES (?,?,?,?,?,?,?)",
-                    (number, spend.at_ms, spend.burst, spend.uid, spend.policy, spend.target, spend.micro_usd),
-                )
-            execute("COMMIT")
-        except (sqlite3.Error, OverflowError) as error:
-            self._roll_back()
-            raise LedgerUnwritableError(_unwritable(self.path, error)) from error
-        except BaseException:
-            self._roll_back()
+            self._backend.append(self._run, rows)
+        except LedgerUnwritableError as error:
+            if error.unknown:
+                self._head = None
             raise
-        self._step = number
+        self._step, self._head = number, head
         return number
+
+    def rotation_due(self, now_ms: int) -> bool:
+        """Say whether the newest segment is full, or old enough to be sealed."""
+        return self._rotator.due(now_ms)
+
+    def rotate(self, now_ms: int, snapshot: bytes) -> tuple[int, tuple[int, ...]]:
+        """Seal the newest segment and begin the next with the engine's state; remove segments that nobody has to keep.
+
+        Returns the new segment's number and those of the removed ones. Raises LedgerUnwritableError (nothing has changed, and the old one
+        goes on) and StaleEpochError.
+        """
+        previous = self._read_head() if self._head is None else self._head
+        self._head = None  # until it is known
+        self._rotator.rotate((self._step, previous), now_ms, snapshot, self.spend())
+        removed = self._rotator.prune(now_ms)
+        self._read_head()
+        return self._backend.segments()[-1].number, removed
 
     def decisions(
         self,
@@ -171,7 +186,7 @@ class Ledger:
         limit: int = DECISIONS_LIMIT,
     ) -> tuple[Decision, ...]:
         """Return the latest ``limit`` decisions that match every filter given, oldest first; ``since`` is epoch ms."""
-        clauses, values = ["1"], list[Any]()
+        clauses, values = ["1 = 1"], list[Any]()
         for clause, value in (
             ("policy = ?", policy),
             ("subject = ?", subject),
@@ -183,133 +198,110 @@ class Ledger:
                 clauses.append(clause)
                 values.append(value)
         query = f"SELECT body FROM decisions WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT ?"  # noqa: S608 -- fixed clauses
-        rows = self._connection.execute(query, (*values, limit)).fetchall()
-        return tuple(_decode_decision(body) for (body,) in reversed(rows))
+        found: list[Decision] = []
+        for segment in reversed(self._backend.segments()):
+            if len(found) >= limit:
+                break
+            found += [decode_decision(body) for (body,) in segment.rows(query, (*values, limit - len(found)))]
+        return tuple(reversed(found))
 
     def subjects(self) -> tuple[str, ...]:
         """Return every key that a decision is about (pods, bursts, VMs) and every policy that decided, each once, sorted."""
-        rows = self._connection.execute("SELECT subject FROM decisions UNION SELECT policy FROM decisions ORDER BY 1")
-        return tuple(subject for (subject,) in rows if subject)
+        return self._texts("SELECT subject FROM decisions UNION SELECT policy FROM decisions")
 
     def policies(self) -> tuple[str, ...]:
         """Return the key of every policy that decided anything, sorted."""
-        rows = self._connection.execute("SELECT DISTINCT policy FROM decisions ORDER BY 1")
-        return tuple(policy for (policy,) in rows if policy)
+        return self._texts("SELECT DISTINCT policy FROM decisions")
+
+    def _texts(self, query: str) -> tuple[str, ...]:
+        return tuple(sorted({text for (text,) in self._everywhere(query) if text}))
+
+    def _everywhere(self, query: str) -> Iterator[tuple[Any, ...]]:
+        for segment in self._backend.segments():
+            yield from segment.rows(query)
 
     def stimuli(self, *, subject: str | None = None, kinds: Sequence[str] = ()) -> Iterator[RecordedStimulus]:
         """Yield recorded stimuli in order, of one subject and of some kinds where given."""
-        clauses, values = ["1"], list[str]()
+        clauses, values = ["id > ?"], list[str]()
         if subject is not None:
             clauses.append("subject = ?")
             values.append(subject)
         if kinds:
             clauses.append(f"kind IN ({','.join('?' * len(kinds))})")
             values.extend(kinds)
-        query = f"SELECT at_ms, body FROM stimuli WHERE {' AND '.join(clauses)} ORDER BY id"  # noqa: S608 -- fixed clauses
-        for at_ms, body in self._connection.execute(query, values):
-            yield RecordedStimulus(at_ms=at_ms, stimulus=_decode_stimulus(body))
+        query = f"SELECT id, at_ms, body FROM stimuli WHERE {' AND '.join(clauses)} ORDER BY id LIMIT {_PAGE}"  # noqa: S608 -- fixed clauses
+        for segment in self._backend.segments():
+            last = 0
+            while page := segment.rows(query, (last, *values)):
+                for _, at_ms, body in page:
+                    yield RecordedStimulus(at_ms=at_ms, stimulus=decode_stimulus(body))
+                last = page[-1][0]
 
     def steps(self) -> Iterator[LedgerStep]:
         """Yield every step in order: what replay feeds to the engine."""
-        stimuli = self._connection.execute("SELECT body FROM stimuli ORDER BY step, id")
-        decisions = self._connection.execute("SELECT body FROM decisions ORDER BY step, id")
-        query = "SELECT step, run, at_ms, stimuli, decisions FROM steps ORDER BY step"
-        for step, run, at_ms, stimuli_count, decisions_count in self._connection.execute(query):
-            yield LedgerStep(
-                step=step,
-                run=run,
-                at_ms=at_ms,
-                stimuli=tuple(_decode_stimulus(body) for (body,) in islice(stimuli, stimuli_count)),
-                decisions=tuple(_decode_decision(body) for (body,) in islice(decisions, decisions_count)),
-            )
+        for segment in self._backend.segments():
+            for run, before in segment.rows("SELECT run, snapshot FROM opening"):
+                yield from steps_of(segment, run, bytes(before or b""))
 
     def spend(self) -> tuple[Spend, ...]:
         """Return what was settled, one entry per burst, oldest first.
 
         A controller that dies between recording a settlement and saying so settles again after its restart. Such a burst counts
-        once, with the larger amount: money is never under-counted.
+        once, with the larger amount: money is never under-counted. What was settled in segments that have been removed is among them as
+        far back as budgets look.
         """
-        query = (
-            "SELECT burst, uid, policy, target, at_ms, max(micro_usd) FROM spend "
-            "GROUP BY coalesce(nullif(uid, ''), burst) ORDER BY min(id)"
-        )
-        return tuple(
-            Spend(burst=burst, uid=uid, policy=policy, target=target, at_ms=at_ms, micro_usd=micro_usd)
-            for burst, uid, policy, target, at_ms, micro_usd in self._connection.execute(query)
-        )
+        columns = "at_ms, burst, uid, policy, target, micro_usd"
+        found: dict[str, Spend] = {}
+        for position, segment in enumerate(self._backend.segments()):
+            rows = [] if position else segment.rows(f"SELECT {columns} FROM carried ORDER BY id")  # noqa: S608 -- fixed names
+            rows += segment.rows(f"SELECT {columns} FROM spend ORDER BY id")  # noqa: S608 -- fixed names
+            for row in rows:
+                spend = spend_of(row)
+                key = f"uid {spend.uid}" if spend.uid else f"burst {spend.burst}"
+                known = found.get(key)
+                if known is None or spend.micro_usd > known.micro_usd:
+                    found[key] = spend
+        return tuple(found.values())
 
     def decisions_sha256(self) -> str:
         """Return the hash of all decisions in order, as canonical JSON, a line each: same seed, same hash."""
         digest = hashlib.sha256()
-        for (body,) in self._connection.execute("SELECT body FROM decisions ORDER BY id"):
-            digest.update(canonical_json(_decode_decision(body)) + b"\n")
+        for step in self.steps():
+            for decision in step.decisions:
+                digest.update(canonical_json(decision) + b"\n")
         return digest.hexdigest()
 
     def counts(self) -> dict[str, int]:
         """Return how many steps, stimuli, decisions and settled amounts there are."""
         return {
-            table: self._scalar(f"SELECT count(*) FROM {table}")  # noqa: S608 -- fixed names
+            table: sum(count for (count,) in self._everywhere(f"SELECT count(*) FROM {table}"))  # noqa: S608 -- fixed names
             for table in ("steps", "stimuli", "decisions", "spend")
         }
 
     def verdicts(self) -> dict[tuple[str, str], int]:
         """Return how often each (verdict, settling code) was decided."""
-        rows = self._connection.execute(
-            "SELECT verdict, code, count(*) FROM decisions GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
-        )
-        return {(verdict, code): count for verdict, code, count in rows}
+        counted: dict[tuple[str, str], int] = {}
+        for verdict, code, count in self._everywhere("SELECT verdict, code, count(*) FROM decisions GROUP BY 1, 2"):
+            counted[verdict, code] = counted.get((verdict, code), 0) + count
+        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
     def span_ms(self) -> tuple[int, int]:
         """Return the first and the last step's time; (0, 0) for an empty ledger."""
-        return self._connection.execute("SELECT coalesce(min(at_ms), 0), coalesce(max(at_ms), 0) FROM steps").fetchone()
+        spans = [span for span in self._everywhere("SELECT min(at_ms), max(at_ms) FROM steps") if span[0] is not None]
+        return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else (0, 0)
 
     def meta(self) -> dict[str, str]:
-        """Return what the latest run noted about itself: engine_version, seed, policy_hash."""
-        rows = self._connection.execute("SELECT key, value FROM meta WHERE run = (SELECT max(run) FROM meta)")
-        return dict(rows.fetchall())
+        """Return what the latest run noted about itself: engine_version, seed, policy_hash, epoch."""
+        newest = self._backend.segments()[-1]
+        return dict(newest.rows("SELECT key, value FROM meta WHERE run = (SELECT max(run) FROM meta)"))
 
     def integrity(self) -> tuple[str, ...]:
-        """Return what is wrong with the file, each in a sentence, at most twenty; empty where all is well."""
-        problems = [
-            f"SQLite says: {row[0]}"
-            for row in self._connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})")
-            if row[0] != "ok"
-        ]
-        for table in ("stimuli", "decisions"):
-            query = (
-                f"SELECT s.step, s.{table}, count(r.id) FROM steps s LEFT JOIN {table} r ON r.step = s.step "  # noqa: S608
-                f"GROUP BY s.step HAVING s.{table} <> count(r.id) LIMIT {PROBLEMS_MAX}"
-            )
-            problems += [
-                f"step {step} recorded {wanted} {table}, the file holds {found}"
-                for step, wanted, found in self._connection.execute(query)
-            ]
-        gaps = self._connection.execute("SELECT count(*), coalesce(max(step), 0) FROM steps").fetchone()
-        if gaps[0] != gaps[1]:
-            problems.append(f"{gaps[1] - gaps[0]} of {gaps[1]} steps are missing")
-        if not problems:
-            problems += self._undecodable()
-        return tuple(problems[:PROBLEMS_MAX])
-
-    def _undecodable(self) -> Iterator[str]:
-        for table, decode in (("stimuli", _decode_stimulus), ("decisions", _decode_decision)):
-            for row, body in self._connection.execute(f"SELECT id, body FROM {table}"):  # noqa: S608 -- fixed names
-                try:
-                    decode(body)
-                except msgspec.DecodeError as error:
-                    yield f"record {row} of {table} can't be decoded: {error}"
+        """Return what is wrong with the ledger, each in a sentence, at most twenty; empty where all is well."""
+        return tuple(integrity.problems(self._backend.segments(), at_most=PROBLEMS_MAX))
 
     def close(self) -> None:
-        """Close the file; a second time does nothing.
-
-        A writer leaves one plain file behind, without WAL's companions, which can be copied and read anywhere; where somebody reads
-        it at this moment it stays in WAL mode until the next writer closes it.
-        """
-        if self._run and not self._closed:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-        self._closed = True
-        self._connection.close()
+        """Close it; a second time does nothing."""
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -317,29 +309,7 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _scalar(self, query: str) -> int:
-        return self._connection.execute(query).fetchone()[0]
-
-    def _roll_back(self) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            # the disk that refused the write may refuse this too; SQLite rolls back by itself at the next opening
-            return
-
 
 def canonical_json(decision: Decision) -> bytes:
     """Return the one JSON text of a decision: fields in declared order, numbers sorted by name."""
     return msgspec.json.encode(decision, order="deterministic")
-
-
-def _columns(decision: Decision) -> tuple[int, str, str, str, str, str]:
-    code = decision.reasons[0].code if decision.reasons else ""
-    return (decision.at_ms, decision.policy, decision.subject, decision.verdict, code, decision.burst)
-
-
-def _unwritable(path: Path, error: Exception) -> str:
-    return (
-        f"{path}: the ledger can't be written ({error}): give it a writable folder with free space, or another --ledger"
-    )
