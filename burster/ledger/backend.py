@@ -25,7 +25,14 @@ class LedgerUnwritableError(BursterError):
 
 
 class StaleEpochError(BursterError):
-    """Somebody else has begun to write this ledger since: whoever gets this is not the leader any more and must stop at once."""
+    """Somebody else has begun to write this ledger since: whoever gets this is not the leader any more and must stop at once.
+
+    ``latest``: the epoch that was found, where that is what was wrong.
+    """
+
+    def __init__(self, message: str, *, latest: int = 0) -> None:
+        super().__init__(message)
+        self.latest = latest
 
 
 class Segment(Protocol):
@@ -52,8 +59,11 @@ class Backend(Protocol):
         """Return the segments that are there, the oldest first, the newest last; a writer always has one."""
         ...
 
-    def begin(self, notes: Mapping[str, str], epoch: int) -> int:
-        """Begin a run and return its number. Raises StaleEpochError where one with a higher epoch has begun."""
+    def begin(self, notes: Mapping[str, str], epoch: int | None) -> tuple[int, Mapping[str, str]]:
+        """Begin a run; return its number and its notes with the epoch among them. ``epoch`` None: the latest one goes on.
+
+        Raises StaleEpochError where a run with a higher epoch has begun.
+        """
         ...
 
     def append(self, run: int, rows: Rows) -> None:
@@ -77,7 +87,8 @@ class Backend(Protocol):
         ...
 
 
-def check_epoch(where: str, latest: int, mine: int) -> None:
-    """Raise StaleEpochError where an epoch later than mine has begun to write."""
-    if latest > mine:
-        raise StaleEpochError(f"{where}: epoch {latest} has begun to write this ledger, {mine} is older")
+def check_epoch(where: str, latest: int, mine: int | None) -> int:
+    """Return the epoch to go on with. Raises StaleEpochError where one later than mine has begun to write."""
+    if mine is not None and latest > mine:
+        raise StaleEpochError(f"{where}: epoch {latest} has begun to write this ledger, {mine} is older", latest=latest)
+    return latest if mine is None else mine

@@ -11,7 +11,7 @@ from typing import Any, Final, LiteralString, Self, TypeVar, cast
 import psycopg
 
 from burster.ledger import schema as tables
-from burster.ledger.backend import LedgerUnwritableError, Row, Rows, StaleEpochError
+from burster.ledger.backend import LedgerUnwritableError, Row, Rows, StaleEpochError, check_epoch
 from burster.ledger.postgres_address import PostgresAddress
 from burster.ledger.postgres_link import Connection, Link
 from burster.ledger.rows import NOTHING_BEFORE, insert, rows_of_opening
@@ -106,27 +106,27 @@ class PostgresBackend:
             self._numbers = self._ask(self._listed)
         return [PostgresSegment(number, self._schema(number), self._ask) for number in self._numbers]
 
-    def begin(self, notes: Mapping[str, str], epoch: int) -> int:
+    def begin(self, notes: Mapping[str, str], epoch: int | None) -> tuple[int, Mapping[str, str]]:
         """Begin a run."""
 
-        def work(connection: Connection) -> tuple[int, list[int]]:
+        def work(connection: Connection) -> tuple[int, int, list[int]]:
             with connection.transaction():
                 found = connection.execute(_sql(f"SELECT run, epoch FROM {self._name}.writer FOR UPDATE")).fetchone()  # noqa: S608 - a checked name
                 run, latest = found or (0, 0)
-                if latest > epoch:
-                    raise StaleEpochError(
-                        f"{self.where}: epoch {latest} has begun to write this ledger, {epoch} is older"
-                    )
+                mine = check_epoch(self.where, latest, epoch)
                 run += 1
-                connection.execute(_sql(f"UPDATE {self._name}.writer SET run = %s, epoch = %s"), (run, epoch))  # noqa: S608 - the same
+                connection.execute(_sql(f"UPDATE {self._name}.writer SET run = %s, epoch = %s"), (run, mine))  # noqa: S608 - the same
                 # nobody else rotates from here on
                 numbers = self._listed(connection)
-                rows: Rows = {"meta": [(run, key, value) for key, value in sorted(notes.items())]}
+                rows: Rows = {"meta": [(run, key, value) for key, value in sorted(noted(mine).items())]}
                 self._insert(connection, numbers[-1], rows)
-                return run, numbers
+                return run, mine, numbers
 
-        self._run, self._numbers = self._ask(work)
-        return self._run
+        def noted(mine: int) -> Mapping[str, str]:
+            return {**notes, "epoch": str(mine)}
+
+        self._run, mine, self._numbers = self._ask(work)
+        return self._run, noted(mine)
 
     def append(self, run: int, rows: Rows) -> None:
         """Write all rows or none."""

@@ -103,13 +103,13 @@ class SqliteBackend:
             found.append(known)
         return found
 
-    def begin(self, notes: Mapping[str, str], epoch: int) -> int:
+    def begin(self, notes: Mapping[str, str], epoch: int | None) -> tuple[int, Mapping[str, str]]:
         """Begin a run."""
         execute = self._newest.connection.execute
         try:
             execute("BEGIN IMMEDIATE")
             latest = execute("SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = 'epoch'").fetchone()[0]
-            check_epoch(self.where, latest or 0, epoch)
+            notes = {**notes, "epoch": str(check_epoch(self.where, latest or 0, epoch))}
             run: int = execute("SELECT coalesce(max(run), 0) + 1 FROM meta").fetchone()[0]
             self._insert(self._newest.connection, {"meta": [(run, key, value) for key, value in sorted(notes.items())]})
             execute("COMMIT")
@@ -119,7 +119,7 @@ class SqliteBackend:
         except BaseException:
             _roll_back(self._newest.connection)
             raise
-        return run
+        return run, notes
 
     def append(self, run: int, rows: Rows) -> None:
         """Write all rows or none."""

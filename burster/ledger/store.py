@@ -54,13 +54,14 @@ class Ledger:
         *,
         seed: int | None = None,
         policy_hash: str = "",
-        epoch: int = 0,
+        epoch: int | None = None,
         rotation: Rotation | None = None,
     ) -> Self:
         """Open a file for writing, making it (and its folder) where there is none; every opening starts a new run.
 
-        Raises InputError where the path holds something else, LedgerUnwritableError where it can't be written, StaleEpochError where a
-        higher epoch has begun to write it.
+        ``epoch``: of the lead in which it is written; None: nobody elects leaders here, the latest one goes on. Raises InputError where
+        the path holds something else, LedgerUnwritableError where it can't be written, StaleEpochError where a higher epoch has begun to
+        write it.
         """
         ledger = cls(SqliteBackend.open(Path(path)), rotation=rotation)
         ledger._begin(seed, policy_hash, epoch)
@@ -68,7 +69,12 @@ class Ledger:
 
     @classmethod
     def connect(
-        cls, address: PostgresAddress, *, policy_hash: str = "", epoch: int = 0, rotation: Rotation | None = None
+        cls,
+        address: PostgresAddress,
+        *,
+        policy_hash: str = "",
+        epoch: int | None = None,
+        rotation: Rotation | None = None,
     ) -> Self:
         """Open a PostgreSQL database for writing, as ``open`` does a file."""
         from burster.ledger.postgres import PostgresBackend
@@ -89,17 +95,16 @@ class Ledger:
 
         return cls(PostgresBackend.read(address))
 
-    def _begin(self, seed: int | None, policy_hash: str, epoch: int) -> None:
+    def _begin(self, seed: int | None, policy_hash: str, epoch: int | None) -> None:
         notes = {
             "engine_version": burster.__version__,
             "policy_hash": policy_hash,
             "seed": "" if seed is None else str(seed),
-            "epoch": str(epoch),
         }
         try:
-            self._run = self._backend.begin(notes, epoch)
-            self._notes = digest_of_notes(notes)
-            self._rotator.began(self._run, notes)
+            self._run, noted = self._backend.begin(notes, epoch)
+            self._notes = digest_of_notes(noted)
+            self._rotator.began(self._run, noted)
             self._read_head()
         except BaseException:
             self._backend.close()

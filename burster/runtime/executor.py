@@ -65,6 +65,8 @@ class Executor:
         #: is set while there is room for another step's instructions
         self.room = asyncio.Event()
         self.room.set()
+        self._going = asyncio.Event()
+        self._going.set()
         self.events_dropped_total = 0
         #: is told the tag, the outcome (``ok`` or a RemoteKind) and the seconds of each instruction that ended
         self.ended: Callable[[str, str, float], None] = _unheard
@@ -73,6 +75,15 @@ class Executor:
     def busy(self) -> int:
         """How many instructions wait or are under way."""
         return len(self._waiting) + len(self._under_way)
+
+    @property
+    def under_way(self) -> int:
+        """How many instructions have been begun and have not ended."""
+        return len(self._under_way)
+
+    def hold(self) -> None:
+        """Begin nothing more; what is under way goes on to its end."""
+        self._going.clear()
 
     def submit(self, instructions: Sequence[Instruction]) -> None:
         """Queue instructions. One whose key already waits replaces it: the newer one knows more."""
@@ -113,6 +124,7 @@ class Executor:
     async def _work(self) -> None:
         while True:
             _, _, key = await self._queue.get()
+            await self._going.wait()
             instruction = self._waiting.pop(key, None)
             if instruction is None:
                 continue

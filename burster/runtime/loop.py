@@ -10,10 +10,10 @@ from typing import Final, Protocol, TypeGuard
 
 import structlog
 
-from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, step, unfinished
+from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, snapshot, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
 from burster.model.instructions import Instruction, PublishSignal, RecordBurst, SetScale
-from burster.model.stimuli import InstructionFailed, LedgerHealth, Spend, Stimulus
+from burster.model.stimuli import InstructionFailed, LedgerHealth, Spend, Stimulus, Tick
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.clock import Clock
@@ -22,6 +22,8 @@ from burster.runtime.executor import Executor
 
 #: How many steps in a row may go on without news: news must not wait for a queue of any length.
 _UNFED_MAX: Final = 40
+#: How long a ledger that could not be written is left alone, unless a tick comes: each attempt costs a snapshot.
+_TRY_AGAIN_MS: Final = 5_000
 
 _log = structlog.get_logger("burster.runtime.loop")
 
@@ -54,6 +56,9 @@ class Loop:
         self._clock = clock
         self._listeners = listeners
         self._writable = True
+        self._tried_ms = 0
+        self._going = asyncio.Event()
+        self._going.set()
         #: what was settled while the ledger could not be written; bounded, as nothing new is started meanwhile
         self._unwritten: list[Spend] = []
         self.state: State = initial_state()
@@ -64,11 +69,16 @@ class Loop:
         """Show every later step to somebody."""
         self._listeners = (*self._listeners, listener)
 
+    def hold(self) -> None:
+        """Decide nothing more: what is under way is to end, and another is to go on."""
+        self._going.clear()
+
     async def run(self) -> None:
         """Decide until cancelled."""
         unfed = 0
         while True:
             await self._executor.room.wait()
+            await self._going.wait()
             if unfinished(self.state) and unfed < _UNFED_MAX:
                 # Many pods came at once and one step looks at only so many: the rest wait for nobody. No news is taken meanwhile, so
                 # that what is decided does not hang on what happens to have arrived.
@@ -77,7 +87,9 @@ class Loop:
                 self.step([])
             else:
                 unfed = 0
-                self.step(await self._batcher.next_batch(next_due_ms(self.state)))
+                batch = await self._batcher.next_batch(next_due_ms(self.state))
+                await self._going.wait()
+                self.step(batch)
 
     def step(self, batch: list[Stimulus]) -> StepResult:
         """Take one step: the body of ``run``, so that a test can drive it."""
@@ -106,8 +118,20 @@ class Loop:
 
     def _record(self, now_ms: int, batch: list[Stimulus], result: StepResult) -> list[Instruction]:
         self._unwritten.extend(result.spends)
+        if (
+            not self._writable
+            and now_ms - self._tried_ms < _TRY_AGAIN_MS
+            and not any(isinstance(one, Tick) for one in batch)
+        ):
+            return self._without_beginnings(result, self.state.ledger_message, unaware=False)
+        self._tried_ms = now_ms
         try:
-            self._ledger.append_step(now_ms, batch, result.decisions, self._unwritten)
+            if self._writable:
+                self._ledger.append_step(now_ms, batch, result.decisions, self._unwritten)
+            else:
+                # Steps are missing before this one: replay goes on from the state as it is now.
+                state = snapshot.dump(self.state)
+                self._ledger.append_step(now_ms, batch, result.decisions, self._unwritten, snapshot=state)
         except LedgerUnwritableError as error:
             unaware = self._writable
             if unaware:

@@ -106,6 +106,23 @@ def test_a_newer_write_replaces_the_one_that_waits_and_follows_the_one_under_way
     assert hands.busiest == 1, "never two at once for one key"
 
 
+def test_one_that_is_held_ends_what_is_under_way_and_begins_nothing() -> None:
+    hands = Hands()
+
+    async def play(executor: Executor) -> None:
+        executor.submit([i.ListCloud(key=f"list-{number}", target="azure") for number in range(5)])
+        await asyncio.sleep(0.5)
+        assert executor.under_way == 2
+        executor.hold()
+        executor.submit([i.RecordBurst(key="record", burst=BURST)])
+        await asyncio.sleep(20)
+        assert executor.under_way == 0
+        assert executor.busy == 4
+
+    outcomes = run(hands, play)
+    assert len(hands.begun) == len(outcomes) == 2
+
+
 def test_an_instruction_that_takes_too_long_has_an_unknown_end() -> None:
     async def play(executor: Executor) -> None:
         executor.submit([i.RecordBurst(key="record", burst=BURST, deadline_ms=3_000)])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from burster.engine import StepResult
+from burster.engine import StepResult, snapshot
 from burster.ledger import LedgerUnwritableError
 from burster.model import stimuli as s
 from burster.model.instructions import Instruction
@@ -41,11 +41,21 @@ class FakeLedger:
         self.full = False
         self.steps: list[Sequence[s.Stimulus]] = []
         self.spends: list[s.Spend] = []
+        self.snapshots: list[bytes | None] = []
 
-    def append_step(self, at_ms: int, stimuli: Sequence[s.Stimulus], decisions: Any, spends: Sequence[s.Spend]) -> int:
+    def append_step(
+        self,
+        at_ms: int,
+        stimuli: Sequence[s.Stimulus],
+        decisions: Any,
+        spends: Sequence[s.Spend],
+        *,
+        snapshot: bytes | None = None,
+    ) -> int:
         if self.full:
             raise LedgerUnwritableError("the disk is full")
         self.steps.append(tuple(stimuli))
+        self.snapshots.append(snapshot)
         self.spends.extend(spends)
         return len(self.steps)
 
@@ -54,6 +64,8 @@ class FakeExecutor:
     def __init__(self) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
+        self.room = asyncio.Event()
+        self.room.set()
         self.asked: list[Instruction] = []
 
     def submit(self, instructions: Sequence[Instruction]) -> None:
@@ -132,6 +144,34 @@ async def test_while_the_ledger_is_full_nothing_begins_and_the_loop_does_not_spi
     rig.tell(s.Tick(kind="evaluate"))
     rig.settle()
     assert rig.executor.kinds() == ["RecordBurst"], "a tick finds out that it can be written again"
+
+
+async def test_the_first_step_after_those_that_could_not_be_written_carries_the_state() -> None:
+    rig = Rig()
+    rig.tell(s.PodSeen(pod=a_pod("p-1")))
+    assert rig.ledger.snapshots[-1] is None
+    rig.ledger.full = True
+    rig.tell(s.PodSeen(pod=a_pod("p-2")))
+    rig.settle()
+    rig.ledger.full = False
+    rig.clock.now += 15_000
+    rig.tell(s.Tick(kind="evaluate"))
+    (state,) = [one for one in rig.ledger.snapshots if one is not None]
+    assert "bank/p-2" in snapshot.restore(state).pods, "what was not written is in the state"
+    rig.tell(s.PodSeen(pod=a_pod("p-3")))
+    assert rig.ledger.snapshots[-1] is None
+
+
+async def test_a_loop_that_is_held_decides_nothing_more() -> None:
+    rig = Rig()
+    running = asyncio.create_task(rig.loop.run())
+    rig.loop.hold()
+    steps = rig.loop.steps_total
+    rig.bus.post(s.PodSeen(pod=a_pod()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert rig.loop.steps_total == steps
+    running.cancel()
 
 
 async def test_a_number_that_could_not_be_written_down_is_held_back_once_and_one_that_ends_work_never() -> None:
