@@ -66,7 +66,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cooldown_ms: int = 300_000
     initial_cooldown_ms: int = 0
     sync_ms: int = 15_000  #: the HPA's period
-    stale_after_ms: int = 120_000  #: a value older than this is missing
+    stale_after_ms: int = 120_000  #: a value older than this is missing; never less than two polls
     behavior: Behavior | None = None
     fallback: Fallback | None = None
     modifiers: ScalingModifiers | None = None

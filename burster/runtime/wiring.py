@@ -18,6 +18,7 @@ from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
+from burster.clients.metric_http import MetricHttp
 from burster.engine import ACTIVE, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
@@ -30,12 +31,15 @@ from burster.runtime.clock import Clock
 from burster.runtime.cloud_facts import CloudFacts, FactsPoller
 from burster.runtime.executor import Adaptor, Executor
 from burster.runtime.loop import Loop, StepListener
+from burster.runtime.metric_poller import MetricPoller
 from burster.runtime.ticks import TickKind, start_ticks
 from burster.runtime.views import Viewer
 from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import bursts, cloud_pods, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.metrics import MetricReader
 from burster.sources.reflector import Stats
+from burster.sources.trigger_auth import TriggerAuth
 from burster.surfaces.view import StatusView
 
 
@@ -87,6 +91,9 @@ class Controller:
         self._book = TargetBook()
         self._poller = FactsPoller(facts, self.bus.post, clock)
         self._workloads = WorkloadPoller(kube, self.bus.post)
+        self._http = MetricHttp()
+        reader = MetricReader(self._http, kube, TriggerAuth(kube, options.home))
+        self.metrics = MetricPoller(reader, self.bus.post, clock, self._chance("metrics"), awake=self._has_replicas)
         self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
         self.signals = SignalBoard()  #: the numbers that policies publish
@@ -124,6 +131,10 @@ class Controller:
     def _note(self, _stimuli: list[Stimulus], result: StepResult, _now_ms: int) -> None:
         self.viewer.note(result.decisions, result.state)
 
+    def _has_replicas(self, policy: str) -> bool:
+        entry = self.loop.state.policies.get(policy)
+        return entry is not None and entry.scaler is not None and entry.scaler.number > 0
+
     def _still_pending(self, key: str, uid: str) -> bool:
         entry = self.loop.state.pods.get(key)
         return entry is not None and entry.pod.uid == uid
@@ -133,19 +144,29 @@ class Controller:
         match stimulus:
             case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
                 self._poller.forget(target.name)
+                self.metrics.forget_target(target.name)
                 stimulus = _refused(target)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
+                self.metrics.target(target)
             case s.TargetGone(name=name):
                 self._poller.forget(name)
+                self.metrics.forget_target(name)
             case s.PolicySeen(policy=policy):
                 self._workloads.policy(policy)
+                self.metrics.policy(policy)
             case s.PolicyGone(key=key):
                 self._workloads.forget(key)
+                self.metrics.forget(key)
                 self.signals.withdraw(key)
+            case s.NamespaceSeen(name=name, labels=labels):
+                self.metrics.namespace(name, labels)
+            case s.NamespaceGone(name=name):
+                self.metrics.namespace(name, None)
             case s.Tick(kind="evaluate"):
                 self._workloads.wish()
+                self.metrics.review()
             case s.Tick(kind="offerings"):
                 self._poller.wish_all("offerings")
             case s.Tick(kind="quota"):
@@ -166,11 +187,13 @@ class Controller:
                 group.create_task(self.executor.run(), name="executor")
                 group.create_task(self._poller.run(), name="cloud-facts")
                 group.create_task(self._workloads.run(), name="workloads")
+                group.create_task(self.metrics.run(), name="metrics")
                 for name, source in self._sources().items():
                     group.create_task(source, name=f"source-{name}")
                 group.create_task(self.loop.run(), name="loop")
         finally:
             ticks.shutdown(wait=False)
+            await self._http.close()
 
     def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
@@ -204,7 +227,7 @@ class Controller:
     @property
     def reading_facts(self) -> bool:
         """Whether what targets offer and may use, or what policies name, is still being read."""
-        return self._poller.busy or self._workloads.busy
+        return self._poller.busy or self._workloads.busy or self.metrics.busy
 
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""

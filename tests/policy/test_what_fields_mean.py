@@ -300,6 +300,12 @@ def test_scaling_has_kedas_defaults():
     assert (Scaling().polling_ms, Scaling().cooldown_ms, Scaling().initial_cooldown_ms) == (30_000, 300_000, 0)
 
 
+@pytest.mark.parametrize(("polling_s", "stale_s"), [(1, 120), (60, 120), (61, 122), (300, 600), (86_400, 172_800)])
+def test_a_value_is_no_staler_than_two_polls_let_it_become(polling_s, stale_s):
+    made = policy("Scale", triggers=EXTERNAL, scaleTargetRef={"name": "cloud"}, pollingInterval=polling_s)
+    assert made.scaling.stale_after_ms == stale_s * 1000
+
+
 def test_every_field_of_scaling():
     made = policy(
         "Scale",

@@ -15,6 +15,7 @@ from burster.policy.schema.scaling import BehaviorSpec, DirectionSpec, FallbackS
 _UP_STEPS = (Step(type="Pods", value=4, period_ms=15_000), Step(type="Percent", value=100, period_ms=15_000))
 _DOWN_STEPS = (Step(type="Percent", value=100, period_ms=15_000),)
 _UP_STABILIZATION_S = 0
+_STALE_AFTER_MS = 120_000
 _DOWN_STABILIZATION_S = 300
 
 
@@ -28,6 +29,8 @@ def compile_scaling(spec: BurstPolicySpec) -> Scaling:
         max_replicas=spec.max_replica_count,
         idle_replicas=spec.idle_replica_count,
         polling_ms=spec.polling_interval * MILLIS_PER_SECOND,
+        # one poll may fail to come, a second one that fails too says that nobody reads any more
+        stale_after_ms=max(_STALE_AFTER_MS, 2 * spec.polling_interval * MILLIS_PER_SECOND),
         cooldown_ms=spec.cooldown_period * MILLIS_PER_SECOND,
         initial_cooldown_ms=spec.initial_cooldown_period * MILLIS_PER_SECOND,
         behavior=_behavior(hpa.behavior) if hpa and hpa.behavior else None,
