@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from burster.ledger import LedgerPlace, PostgresAddress, Rotation
 from burster.model.errors import InputError
 from burster.model.limits import Budget, Limits
 from burster.model.quantities import parse_micro_usd
@@ -138,6 +139,41 @@ class TickSettings(_Section):
     quota_ms: Positive = 600_000
 
 
+class LedgerSettings(_Section):
+    """Where several replicas keep the ledger together, and how long its parts are kept; 0: no bound."""
+
+    postgres: str = ""
+    postgres_schema: str = "burster"
+    segment_mb: Annotated[int, Field(ge=0, le=100_000)] = 256
+    segment_hours: Annotated[int, Field(ge=0, le=100_000)] = 720
+    keep_segments: Annotated[int, Field(ge=0, le=100_000)] = 15
+    keep_days: Annotated[int, Field(ge=0, le=100_000)] = 400
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        if self.postgres:
+            PostgresAddress(url=self.postgres, schema=self.postgres_schema)
+        return self
+
+
+class ElectionSettings(_Section):
+    """The Lease that the acting replica holds: how long it lasts, when a leader that can't renew it stops, how often it is renewed."""
+
+    lease_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 15_000
+    renew_ms: Annotated[int, Field(ge=500)] = 10_000
+    retry_ms: Annotated[int, Field(ge=100)] = 2_000
+
+    @model_validator(mode="after")
+    def _leave_room(self) -> Self:
+        if self.lease_ms - self.renew_ms < self.retry_ms:
+            raise ValueError(
+                "lease_ms must exceed renew_ms by retry_ms at least: a leader has to stop before anybody follows"
+            )
+        if self.renew_ms < 2 * self.retry_ms:
+            raise ValueError("renew_ms must be twice retry_ms at least: one lost request must not end a lead")
+        return self
+
+
 class LogSettings(_Section):
     """How much is logged, and for whom."""
 
@@ -164,6 +200,9 @@ class Settings(BaseSettings):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "burster-system"
     dry_run: bool = False
     ledger_path: Path = Field(default_factory=lambda: state_dir() / "ledger.sqlite")
+    replicas: Positive = 1
+    ledger: LedgerSettings = LedgerSettings()
+    election: ElectionSettings = ElectionSettings()
     kube: KubeSettings = KubeSettings()
     arm: ArmSettings = ArmSettings()
     prices: PriceSettings = PriceSettings()
@@ -178,6 +217,21 @@ class Settings(BaseSettings):
     cluster_budget_per_day: Money | None = None
     cluster_budget_per_month: Money | None = None
     cluster_budget_time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    @property
+    def ledger_place(self) -> LedgerPlace:
+        """Return where the ledger is kept, and for how long."""
+        kept = self.ledger
+        return LedgerPlace(
+            path=self.ledger_path,
+            address=PostgresAddress(url=kept.postgres, schema=kept.postgres_schema) if kept.postgres else None,
+            rotation=Rotation(
+                segment_bytes=kept.segment_mb * 1024**2,
+                segment_ms=kept.segment_hours * 3_600_000,
+                keep_segments=kept.keep_segments,
+                keep_ms=kept.keep_days * 86_400_000,
+            ),
+        )
 
     @property
     def cluster_limits(self) -> Limits:
@@ -195,11 +249,21 @@ def load_settings(**overrides: Any) -> Settings:
     """Return the settings: flags (``overrides``) over BURSTER_* variables over defaults. Raises InputError naming the variable."""
     _refuse_unknown()
     try:
-        return Settings(**overrides)
+        return _checked(Settings(**overrides))
     except SettingsError as error:
         raise InputError(f"{_section(error)} can't be read: {error.__cause__ or error}") from error
     except ValidationError as error:
         raise InputError("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _checked(settings: Settings) -> Settings:
+    """Return them. Raises InputError where two of them contradict each other."""
+    if settings.replicas > 1 and not settings.ledger.postgres:
+        raise InputError(
+            f"BURSTER_REPLICAS is {settings.replicas}, and the ledger is a file that only one replica has: "
+            "set BURSTER_LEDGER__POSTGRES (see deploy/ha), or run one replica"
+        )
+    return settings
 
 
 def _section(error: SettingsError) -> str:

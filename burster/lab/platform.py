@@ -30,7 +30,7 @@ def prepare(store: Store, documents: Iterable[Document], namespaces: Iterable[st
     """Write namespaces, labelled as the targets that allow them require, and the ConfigMaps that hold initdata."""
     documents = tuple(documents)
     targets = [compile_target(each.object) for each in documents if each.kind == "BurstTarget"]
-    needed = {*namespaces, *(document_namespace(each) for each in documents)} - {""}
+    needed = {HOME, *namespaces, *(document_namespace(each) for each in documents)} - {""}
     declared = [(HOME, target.initdata, target.trustee_url) for target in targets if target.initdata is not None]
     for each in documents:
         if each.kind == "BurstPolicy":

@@ -110,7 +110,7 @@ class Elector:
         self._identity = identity
         self.floor = 0  #: an epoch that has been used, whatever the Lease says: it may have been deleted and made anew
         self.holder = ""  #: who leads, as far as is known
-        self.trouble = ""  #: why the Lease can't be read or written, in a sentence; empty while all is well
+        self.trouble = "the Lease has not been read yet"  #: why the Lease can't be read or written, in a sentence; empty while all is well
 
     async def lead(self, work: Callable[[Leadership], Awaitable[T]]) -> T:
         """Stand by until the Lease is ours, do the work, let the Lease go.

@@ -15,6 +15,7 @@ import structlog
 from burster.adaptors.azure_vms import AzureVms, CloudVms, TargetBook
 from burster.adaptors.cluster_api import HOME
 from burster.adaptors.dry_run import DryRunAdaptor
+from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
@@ -81,8 +82,9 @@ class Controller:
         options: ControllerOptions,
         listeners: tuple[StepListener, ...] = (),
         around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor,
+        authority: Authority | None = None,
     ) -> None:
-        """``around`` wraps the adaptor: crash tests die in it."""
+        """``authority``: without it nothing is written; None: nobody is asked. ``around`` wraps the adaptor: crash tests die in it."""
         self._kube = kube
         self._clock = clock
         self._options = options
@@ -94,6 +96,7 @@ class Controller:
         self._http = MetricHttp()
         reader = MetricReader(self._http, kube, TriggerAuth(kube, options.home))
         self.metrics = MetricPoller(reader, self.bus.post, clock, self._chance("metrics"), awake=self._has_replicas)
+        self._oldest_fact_s: float | None = None
         self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
         self.signals = SignalBoard()  #: the numbers that policies publish
@@ -101,8 +104,9 @@ class Controller:
         if options.dry_run:
             adaptor = DryRunAdaptor(self._still_pending)
         else:
-            vms = AzureVms(cloud, kube, self._book, clock.now_ms)
-            adaptor = LiveAdaptor(kube, vms, self.signals, clock.now_ms, home=options.home)
+            api = kube if authority is None else FencedApi(kube, authority)
+            vms = AzureVms(cloud if authority is None else FencedVms(cloud, authority), api, self._book, clock.now_ms)
+            adaptor = LiveAdaptor(api, vms, self.signals, clock.now_ms, home=options.home)
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
             self.bus,
@@ -141,6 +145,8 @@ class Controller:
 
     def post(self, stimulus: Stimulus) -> None:
         """Put a fact on the bus; rules and ticks are noted by who needs them on the way."""
+        if self._oldest_fact_s is None:
+            self._oldest_fact_s = self._clock.monotonic()
         match stimulus:
             case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
                 self._poller.forget(target.name)
@@ -228,6 +234,29 @@ class Controller:
     def reading_facts(self) -> bool:
         """Whether what targets offer and may use, or what policies name, is still being read."""
         return self._poller.busy or self._workloads.busy or self.metrics.busy
+
+    def take_oldest_fact_s(self) -> float | None:
+        """Return when the first fact came since this was last asked, on the clock's steady time; None where none has."""
+        since_s, self._oldest_fact_s = self._oldest_fact_s, None
+        return since_s
+
+    async def finish(self, *, deadline_s: float, begun_only: bool = True) -> None:
+        """Let what is under way end, for a while, and begin nothing more: the next controller would only have to find out.
+
+        ``begun_only`` False: what has been decided is still carried out.
+        """
+        if begun_only:
+            self.loop.hold()
+            self.executor.hold()
+        until = self._clock.monotonic() + deadline_s
+        while self._clock.monotonic() < until:
+            if not (self.executor.under_way if begun_only else self.executor.busy):
+                return
+            await self._clock.sleep(0.05)
+
+    def left_running(self) -> int:
+        """Return how many bursts go on without this controller; a dry run has none."""
+        return 0 if self._options.dry_run else len(self.active_bursts())
 
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""

@@ -42,7 +42,9 @@ def make_app(view: Callable[[], StatusView], metrics: Metrics, *, ailing: Callab
     async def readyz(_: web.Request) -> web.Response:
         now = view()
         complaint = "" if now.ready else now.not_ready_because or "starting"
-        return web.Response(text=f"{complaint or 'ok'}\n", status=503 if complaint else 200)
+        # a replica that stands by does what it is there for, so it is ready: a roll-out must not wait for it to lead
+        well = "ok" if now.leader else f"ok, standing by: {now.led_by or 'nobody yet'} leads"
+        return web.Response(text=f"{complaint or well}\n", status=503 if complaint else 200)
 
     async def metrics_(_: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -57,6 +59,7 @@ def make_app(view: Callable[[], StatusView], metrics: Metrics, *, ailing: Callab
     app.add_routes(
         [
             web.get("/healthz", healthz),
+            web.get("/livez", healthz),
             web.get("/readyz", readyz),
             web.get("/metrics", metrics_),
             web.get("/status", status),

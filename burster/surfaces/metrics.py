@@ -53,7 +53,8 @@ class _Family(Generic[M]):
 class Metrics:
     """Everything counted. One per controller; ``view`` is asked at each scrape and may be set later.
 
-    ``signals`` gives policy, replicas wanted and whether it is active, of each policy that publishes a number.
+    ``signals`` gives policy, replicas wanted and whether it is active, of each policy that publishes a number; ``polls`` how many
+    different queries there are, how many triggers ask them, how many failed the last time, and the age of the oldest value in seconds.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Metrics:
         view: Callable[[], StatusView] | None = None,
         *,
         signals: Callable[[], Iterable[tuple[str, int, bool]]] = tuple,
+        polls: Callable[[], tuple[int, int, int, float]] = lambda: (0, 0, 0, 0.0),
     ) -> None:
         self.registry = CollectorRegistry()
         self.view = view
         self.signals = signals
+        self.polls = polls
         registry = self.registry
         self._decisions = _Family(
             Counter(
@@ -98,8 +101,39 @@ class Metrics:
             buckets=_REACTION_BUCKETS,
             registry=registry,
         )
+        self._decision = Histogram(
+            "burster_event_to_decision_seconds",
+            "From the first fact of a batch entering the controller to its decision to burst being on record.",
+            buckets=_REACTION_BUCKETS,
+            registry=registry,
+        )
+        self._action = Histogram(
+            "burster_decision_to_action_seconds",
+            "From a decision to burst being on record to the written Burst.",
+            buckets=_REACTION_BUCKETS,
+            registry=registry,
+        )
         self._ledger_failures = Counter(
             "burster_ledger_failures", "Steps that could not be recorded.", registry=registry
+        )
+        self._reads = _Family(
+            Counter(
+                "burster_metric_reads",
+                "Reads of triggers' metrics, by server and how they ended.",
+                ("source", "outcome"),
+                registry=registry,
+            ),
+            2,
+        )
+        self._read_seconds = _Family(
+            Histogram(
+                "burster_metric_read_seconds",
+                "How long reads of triggers' metrics took.",
+                ("source",),
+                buckets=_OUTSIDE_BUCKETS,
+                registry=registry,
+            ),
+            1,
         )
         self._watch_restarts = _Family(
             Counter("burster_watch_restarts", "Watches begun anew.", ("source", "why"), registry=registry), 2
@@ -123,9 +157,15 @@ class Metrics:
         self._instructions.of(kind, outcome).inc()
         self._outside.of(kind).observe(seconds)
 
-    def reacted(self, seconds: float) -> None:
-        """Count one reaction: from the fact to the written Burst."""
+    def burst_decided(self, seconds: float) -> None:
+        """Count one decision to burst: from the fact to the decision on record."""
+        self._decision.observe(seconds)
+
+    def reacted(self, seconds: float, *, after_decision: float | None = None) -> None:
+        """Count one reaction: from the fact, and from the decision on record, to the written Burst."""
         self._reaction.observe(seconds)
+        if after_decision is not None:
+            self._action.observe(after_decision)
 
     def ledger_failed(self) -> None:
         """Count a step that could not be recorded."""
@@ -134,6 +174,11 @@ class Metrics:
     def watch_restarted(self, source: str, why: str) -> None:
         """Count a watch begun anew."""
         self._watch_restarts.of(source, why).inc()
+
+    def metric_read(self, source: str, outcome: str, seconds: float) -> None:
+        """Count a read of a trigger's metric; ``outcome`` is ``ok`` or what went wrong."""
+        self._reads.of(source, outcome).inc()
+        self._read_seconds.of(source).observe(seconds)
 
     def exposition(self) -> bytes:
         """Return everything in the text format that Prometheus scrapes."""
@@ -154,6 +199,7 @@ class _ViewCollector(Collector):
         info.add_metric((burster.__version__,), 1)
         yield info
         yield _wanted(self._metrics.signals())
+        yield from _polled(*self._metrics.polls())
         if self._metrics.view is not None:
             yield from _gauges(self._metrics.view())
 
@@ -167,6 +213,16 @@ def _wanted(signals: Iterable[tuple[str, int, bool]]) -> Metric:
         namespace, _, name = policy.partition("/")
         wanted.add_metric((namespace, name), replicas if active else 0)
     return wanted
+
+
+def _polled(queries: int, triggers: int, failing: int, oldest_s: float) -> Iterator[Metric]:
+    for name, text, value in (
+        ("burster_metric_queries", "Different queries that are polled.", queries),
+        ("burster_metric_triggers", "Triggers that ask them.", triggers),
+        ("burster_metric_queries_failing", "Queries whose latest read gave nothing.", failing),
+        ("burster_metric_oldest_seconds", "The age of the oldest value that is not missing.", oldest_s),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)
 
 
 def _gauges(view: StatusView) -> Iterator[Metric]:

@@ -39,7 +39,7 @@ def _standing(view: StatusView) -> str:
     if view.draining:
         marks.append('<span class="bad">everything is coming home</span>')
     if not view.leader:
-        marks.append("standing by: another replica acts")
+        marks.append(f"standing by: {html.escape(view.led_by or 'another replica')} acts")
     return f'<p>{" · ".join(marks)} <span class="soft">· {html.escape(words.moment(view.at_ms))}</span></p>'
 
 

@@ -84,6 +84,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_ready_because: str = ""
     dry_run: bool = False
     leader: bool = True
+    led_by: str = ""  #: who leads, on a replica that stands by
     draining: bool = False
     title: str = ""  #: what is shown: a cluster's name, or a demo's
     onprem: OnPremView = OnPremView()

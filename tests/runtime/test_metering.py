@@ -12,7 +12,7 @@ from burster.lab.site import SiteOptions, open_site
 from burster.lab.stage import set_stage
 from burster.lab.world import make_controller
 from burster.ledger import Ledger
-from burster.runtime.service import _Meter
+from burster.runtime.metering import Meter
 from burster.surfaces.metrics import Metrics
 
 
@@ -35,7 +35,7 @@ def test_a_run_is_counted(tmp_path: Path) -> None:
             async with open_site(clock, options) as site, site.connections() as connections:
                 controller = make_controller(clock, site, connections, ledger, seed=7)
                 metrics = Metrics(controller.view)
-                controller.listen(_Meter(metrics, controller, clock))
+                controller.listen(Meter(metrics, controller, clock))
                 player = Player(site.store, clock, stage.trace)
                 tasks = [asyncio.create_task(controller.run()), asyncio.create_task(player.run(clock.now_ms()))]
                 await clock.sleep(18 * 60)
@@ -51,4 +51,8 @@ def test_a_run_is_counted(tmp_path: Path) -> None:
     assert bursts > 0, names
     assert value(text, "burster_instructions_total", kind="RecordBurst", outcome="ok") == bursts, names
     assert value(text, "burster_reaction_seconds_count") == bursts, names
+    assert value(text, "burster_event_to_decision_seconds_count") == bursts, names
+    assert value(text, "burster_decision_to_action_seconds_count") == bursts, names
+    parts = value(text, "burster_event_to_decision_seconds_sum") + value(text, "burster_decision_to_action_seconds_sum")
+    assert abs(parts - value(text, "burster_reaction_seconds_sum")) < 1e-6, "the whole is the sum of its parts"
     assert value(text, "burster_watch_restarts_total", why="listed") >= 6, names
