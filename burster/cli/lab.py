@@ -35,6 +35,7 @@ class LabRecord(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     api_url: str
     arm_url: str
+    metrics_url: str = ""
 
 
 def lab_dir() -> Path:
@@ -48,6 +49,9 @@ def up(  # noqa: PLR0913 -- one parameter per flag
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same lab.")] = 7,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The API server's port; 0 takes a free one.")] = 0,
     arm_port: Annotated[int, typer.Option(min=0, max=65_535, help="The cloud's port; 0 takes a free one.")] = 0,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port of Prometheus and its metrics; 0 takes a free one.")
+    ] = 0,
     kubeconfig: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the kubeconfig.")] = None,
     nodes: Annotated[int, typer.Option(min=1, max=1_000, help="On-prem nodes of 8 cpu and 32Gi each.")] = 3,
     policy: Annotated[
@@ -72,6 +76,7 @@ def up(  # noqa: PLR0913 -- one parameter per flag
         seed=seed,
         api_port=port,
         arm_port=arm_port,
+        metrics_port=metrics_port,
         nodes=nodes,
         policies=tuple(str(file) for file in policy or ()),
         vm_seconds=vm_seconds,
@@ -87,7 +92,9 @@ def up(  # noqa: PLR0913 -- one parameter per flag
     except OSError as error:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
-        raise InputError(_no_port(error, port, arm_port)) from error
+        raise InputError(
+            _no_port(error, {"--port": port, "--arm-port": arm_port, "--metrics-port": metrics_port})
+        ) from error
     finally:
         for path in (lab_dir() / "record.json", *announced):
             path.unlink(missing_ok=True)
@@ -98,21 +105,21 @@ def _end_as_by_ctrl_c(_number: int, _frame: object) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _no_port(error: OSError, port: int, arm_port: int) -> str:
-    flag, taken = next(
-        (
-            (flag, number)
-            for flag, number in (("--port", port), ("--arm-port", arm_port))
-            if f", {number})" in str(error)
-        ),
-        ("--port", port),
-    )
+def _no_port(error: OSError, ports: dict[str, int]) -> str:
+    named = ((flag, number) for flag, number in ports.items() if f", {number})" in str(error))
+    flag, taken = next(named, next(iter(ports.items())))
     why = "is in use" if error.errno == errno.EADDRINUSE else "may not be listened on"
     return f"127.0.0.1:{taken} {why}: choose another port with {flag}, or leave it out for a free one"
 
 
 def _announce(lab: LabAddresses, config: Path) -> None:
-    record = LabRecord(pid=os.getpid(), started=_started(os.getpid()), api_url=lab.api_url, arm_url=lab.arm_url)
+    record = LabRecord(
+        pid=os.getpid(),
+        started=_started(os.getpid()),
+        api_url=lab.api_url,
+        arm_url=lab.arm_url,
+        metrics_url=lab.metrics_url,
+    )
     for path, content in (
         (config, lab.kubeconfig.encode()),
         (lab_dir() / "record.json", msgspec.json.encode(record)),
@@ -126,6 +133,7 @@ def _announce(lab: LabAddresses, config: Path) -> None:
     line("Nothing leaves this machine: cluster, cloud and money are simulated.")
     line(f"API server  {lab.api_url}")
     line(f"cloud       {lab.arm_url}")
+    line(f"Prometheus  {lab.metrics_url}")
     line()
     line(f"  kubectl --kubeconfig {config} get nodes")
     line(

@@ -9,6 +9,7 @@ class LabOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 7
     api_port: int = 0
     arm_port: int = 0
+    metrics_port: int = 0
     nodes: int = 3
     policies: tuple[str, ...] = ()  #: files of policies and targets that are there from the start
     vm_seconds: float | None = (
@@ -22,4 +23,5 @@ class LabAddresses(msgspec.Struct, frozen=True, kw_only=True):
     api_url: str
     arm_url: str
     prices_url: str = ""
+    metrics_url: str = ""  #: kube-state-metrics' page at /metrics, and Prometheus' API over it
     kubeconfig: str  #: the YAML text

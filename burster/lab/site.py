@@ -23,6 +23,8 @@ from burster.lab.caa.config import LAB_CONFIG, CaaFaults, CaaTimings
 from burster.lab.cluster.kubelet import KubeletConfig
 from burster.lab.cluster.nodes import add_node, make_node
 from burster.lab.labcluster import CaaSettings, LabCluster
+from burster.lab.monitoring.exporter import kube_state_metrics
+from burster.lab.monitoring.server import MonitoringServer
 from burster.lab.platform import document_namespace, prepare
 from burster.model.pods import Resources
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
@@ -49,6 +51,7 @@ class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
     slots: int = 40
     api_port: int = 0
     arm_port: int = 0
+    metrics_port: int = 0
     arm: ArmConfig = ArmConfig()
     timings: CaaTimings = CaaTimings()
     caa_faults: CaaFaults = CaaFaults()
@@ -59,11 +62,21 @@ class SiteOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Site:
     """A running site; made by ``open_site``."""
 
-    def __init__(self, store: Store, api: ApiServer, arm: ArmServer, cluster: LabCluster, kubeconfig: str) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        api: ApiServer,
+        arm: ArmServer,
+        cluster: LabCluster,
+        monitoring: MonitoringServer,
+        kubeconfig: str,
+    ) -> None:
         self.store = store
         self.api = api
         self.arm = arm
         self.cluster = cluster
+        self.monitoring = monitoring  #: kube-state-metrics' page, and a Prometheus over it
         self.kubeconfig = kubeconfig  #: a file's path
 
     @asynccontextmanager
@@ -114,12 +127,15 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
         cluster = await stack.enter_async_context(
             LabCluster(store, clock, caa=caa, seed=options.seed, kubelet=options.kubelet)
         )
+        monitoring = await stack.enter_async_context(
+            MonitoringServer(lambda: kube_state_metrics(store), clock.now_ms, port=options.metrics_port)
+        )
         _tolerate_gateways(store)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="burster-lab-"))
         kubeconfig = Path(folder) / "kubeconfig"
         kubeconfig.write_text(api.kubeconfig(), encoding="utf-8")
         kubeconfig.chmod(0o600)
-        yield Site(store, api, arm, cluster, str(kubeconfig))
+        yield Site(store=store, api=api, arm=arm, cluster=cluster, monitoring=monitoring, kubeconfig=str(kubeconfig))
 
 
 def _install(store: Store, options: SiteOptions) -> None:

@@ -320,6 +320,7 @@ def serve_lab(options: LabOptions, on_up: Callable[[LabAddresses], None]) -> Non
         seed=options.seed,
         api_port=options.api_port,
         arm_port=options.arm_port,
+        metrics_port=options.metrics_port,
         **({} if options.vm_seconds is None else _quick(options.vm_seconds)),
     )
 
@@ -330,6 +331,7 @@ def serve_lab(options: LabOptions, on_up: Callable[[LabAddresses], None]) -> Non
                     api_url=site.api.url,
                     arm_url=site.arm.url,
                     prices_url=site.arm.url,
+                    metrics_url=site.monitoring.url,
                     kubeconfig=site.api.kubeconfig(),
                 )
             )

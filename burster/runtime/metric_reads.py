@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from burster.clients.metric_errors import OF_THE_SERVER, Fault, MetricError
+from burster.clients.metric_errors import OF_THE_SERVER, MetricError
 from burster.model.triggers import MetricsApiTrigger, PrometheusTrigger
 from burster.runtime.clock import Clock
 from burster.runtime.metric_queries import Query
@@ -63,7 +63,7 @@ class _Server:
     def __init__(self) -> None:
         self.slots = asyncio.Semaphore(SLOTS)
         self.pause = Pause()
-        self.fault: Fault = "unreachable"
+        self.error = MetricError("unreachable", "")  #: what the pause is for
 
 
 class Answered:
@@ -96,7 +96,7 @@ class MetricReads:
         async with server.slots:
             answered.asked_s, answered.at_ms = self._clock.monotonic(), self._clock.now_ms()
             if answered.asked_s < server.pause.until_s:
-                result = MetricError(server.fault, f"{query.server} has failed and is not asked again yet")
+                result = MetricError(server.error.fault, f"not asked again yet, as {server.error.message}")
             else:
                 result = await self._ask(query)
                 self._note(result, answered, server, query.server)
@@ -121,7 +121,7 @@ class MetricReads:
             of_the_server = result.fault in OF_THE_SERVER
             pause = server.pause if of_the_server else answered.pause
             pause.failed(began_s, now_s, self._chance, result.retry_after_ms)
-            server.fault = result.fault if of_the_server else server.fault
+            server.error = result if of_the_server else server.error
         else:
             answered.pause.over()
             server.pause.over()

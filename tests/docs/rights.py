@@ -16,11 +16,11 @@ def documents(*files: str) -> list[dict]:
 
 
 class Rights:
-    """Made from the files under deploy/; ``namespace`` is the one that opted in, "" where none did."""
+    """Made from the files under deploy/; ``namespace`` is the one that opted in, "" where none did, ``more`` what else it applied."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, more: tuple[str, ...] = ()) -> None:
         files = ["rbac.yaml", "opt-in/rolebinding.yaml"] if namespace else ["rbac.yaml"]
-        found = documents(*files)
+        found = documents(*files, *more)
         #: role -> the namespace in which it holds; "" for everywhere
         self._holds = {
             each["roleRef"]["name"]: ""
@@ -38,6 +38,16 @@ class Rights:
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }
+        #: the only objects that a right is about, where it names any
+        self._names: dict[Right, set[str]] = {
+            (role["metadata"]["name"], f"{resource}.{group}" if group else resource, verb): set(rule["resourceNames"])
+            for role in found
+            for rule in role.get("rules", ())
+            if "resourceNames" in rule
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
         self.used: set[Right] = set()
         self.refused: set[str] = set()
 
@@ -47,8 +57,11 @@ class Rights:
         plural, dot, group = info.resource.partition(".")
         resource = (f"{plural}/{info.subresource}" if info.subresource else plural) + dot + group
         for role, namespace in sorted(self._holds.items()):
-            if namespace in {"", info.namespace} and (role, resource, info.verb) in self.granted:
-                self.used.add((role, resource, info.verb))
-                return None
+            if namespace not in {"", info.namespace}:
+                continue
+            for right in ((role, resource, info.verb), (role, f"*{dot}{group}", info.verb)):
+                if right in self.granted and info.name in self._names.get(right, {info.name}):
+                    self.used.add(right)
+                    return None
         self.refused.add(f"{info.verb} {resource} in {info.namespace or 'the cluster'}")
         return Fault(status=403)

@@ -191,3 +191,20 @@ async def test_a_port_in_use_is_a_sentence():
         with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port} is in use: .*BURSTER_HTTP__PORT"):
             async with HttpSurface(app, "127.0.0.1", port):
                 pass
+
+
+def test_reads_of_metrics_are_counted_by_server_and_outcome():
+    metrics = Metrics(polls=lambda: (3, 5, 1, 12.5))
+    metrics.metric_read("https://thanos:9092", "ok", 0.004)
+    metrics.metric_read("https://thanos:9092", "timeout", 3.0)
+    lines = metrics.exposition().decode().splitlines()
+    assert 'burster_metric_reads_total{outcome="timeout",source="https://thanos:9092"} 1.0' in lines
+    assert 'burster_metric_read_seconds_count{source="https://thanos:9092"} 2.0' in lines
+    assert "burster_metric_queries 3.0" in lines
+    assert "burster_metric_triggers 5.0" in lines
+    assert "burster_metric_queries_failing 1.0" in lines
+    assert "burster_metric_oldest_seconds 12.5" in lines
+    for number in range(LABEL_SETS_MAX + 50):
+        metrics.metric_read(f"https://s{number}:443", "ok", 0.1)
+    reads = [line for line in metrics.exposition().decode().splitlines() if "burster_metric_reads_total{" in line]
+    assert len(reads) == LABEL_SETS_MAX + 1
