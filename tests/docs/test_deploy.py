@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -69,7 +70,8 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment"]
         + ["clusterrole"] * 2
-        + ["clusterrolebinding", "role", "rolebinding"]
+        + ["clusterrolebinding"]
+        + ["role", "rolebinding"] * 2
     )
     assert all(line.endswith(" created") for line in out.splitlines()), out
     await until_served(kubectl)
@@ -112,6 +114,37 @@ def the_container() -> dict:
 def test_one_controller_and_never_two():
     spec = the_deployment()["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_it_is_told_how_many_it_is():
+    given = {each["name"]: each.get("value") for each in the_container()["env"]}
+    assert given["BURSTER_REPLICAS"] == str(the_deployment()["spec"]["replicas"])
+
+
+async def test_the_folder_for_two_replicas(kubectl, tmp_path, monkeypatch):
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    root = tmp_path / "deploy/kustomization.yaml"
+    root.write_text(root.read_text().replace("# components: [ha]", "components: [ha]"))
+    code, out, errors = await kubectl("kustomize", str(root.parent))
+    assert code == 0, errors
+    made = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(out)}
+    assert ("PersistentVolumeClaim", "burster-ledger") not in made
+    assert made["PodDisruptionBudget", "burster"]["spec"]["maxUnavailable"] == 1
+    deployment = made["Deployment", "burster"]["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")
+    pod = deployment["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    kinds = {volume["name"]: set(volume) - {"name"} for volume in pod["volumes"]}
+    assert kinds == {"ledger": {"emptyDir"}, "tmp": {"emptyDir"}, "postgres": {"secret"}}
+    (container,) = pod["containers"]
+    url = "postgresql://burster@db.bank.example:5432/burster?sslmode=verify-full"
+    for each in container["env"]:
+        monkeypatch.setenv(each["name"], each.get("value") or (url if "POSTGRES" in each["name"] else "burster-system"))
+    settings = load_settings()
+    assert settings.replicas == deployment["replicas"]
+    assert settings.ledger_place.shared
+    code, _, errors = await kubectl("apply", "-k", str(root.parent))
+    assert code == 0, errors
 
 
 def test_the_pod_meets_the_restricted_standard():

@@ -1,10 +1,12 @@
 """The controller under exactly the rights that deploy/ gives it: every request is allowed, and nothing is allowed that nothing asks for."""
 
 import asyncio
+import random
 from contextlib import suppress
 
 import pytest
 
+from burster.adaptors.cluster_api import HOME
 from burster.adaptors.manifests import MACHINE_TYPE
 from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
@@ -14,12 +16,15 @@ from burster.lab.stage import set_stage
 from burster.ledger import Ledger
 from burster.model.pods import Resources
 from burster.policy.load import load_files
+from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.simulator.traces.model import TraceEntry
 from tests.docs.rights import ROOT, Rights, documents
 
 
 NAMESPACE = "default"
+#: what a controller that acts has beyond rbac.yaml
+LEAD = ("lease.yaml",)
 #: granted although no request is ever made with it; deploy/rbac.yaml says why
 WITHOUT_REQUEST = {("burster-act", "bursts/finalizers.burster.dev", "update")}
 RULES = """
@@ -143,15 +148,26 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) ->
         async with open_site(clock, options) as site, site.connections() as connections:
             site.api.faults = rights
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
-                controller = Controller(
-                    kube=connections.kube,
-                    cloud=connections.arm,
-                    facts=connections,
-                    ledger=ledger,
-                    clock=clock,
-                    options=ControllerOptions(dry_run=dry_run),
+
+                async def lead(leadership: Leadership | None) -> Controller:
+                    controller = Controller(
+                        kube=connections.kube,
+                        cloud=connections.arm,
+                        facts=connections,
+                        ledger=ledger,
+                        clock=clock,
+                        options=ControllerOptions(dry_run=dry_run),
+                        authority=leadership,
+                    )
+                    await _a_day(clock, site, controller, scaled_to)
+                    return controller
+
+                # renewed less often than in earnest: it is a long day
+                times = LeaseTimes(duration_ms=900_000, renew_deadline_ms=600_000, retry_ms=120_000)
+                elector = Elector(
+                    connections.kube, clock, namespace=HOME, identity="one", times=times, chance=random.Random(7)
                 )
-                await _a_day(clock, site, controller, scaled_to)
+                controller = await lead(None) if dry_run else await elector.lead(lead)
                 decided = {}
                 for decision in ledger.decisions():
                     decided.setdefault(decision.verdict, []).append(decision)
@@ -161,7 +177,7 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) ->
 
 
 def test_a_day_under_the_shipped_rights(tmp_path):
-    rights = Rights(NAMESPACE)
+    rights = Rights(NAMESPACE, LEAD)
     controller, decided = run_under(rights, tmp_path, dry_run=False, scaled_to=1)
     assert rights.refused == set()
     assert rights.granted - rights.used == WITHOUT_REQUEST
@@ -179,7 +195,7 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
 
 
 def test_without_the_opt_in_nothing_is_created(tmp_path):
-    rights = Rights("")
+    rights = Rights("", LEAD)
     controller, _ = run_under(rights, tmp_path, dry_run=False)
     assert "create bursts.burster.dev in default" in rights.refused
     assert "delete pods in default" not in rights.refused  # without a record nothing is even tried
