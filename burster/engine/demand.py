@@ -222,9 +222,14 @@ def _enqueue(state: State, policy: PolicyEntry, entry: PodEntry, key: str) -> No
 
 
 def is_enough(state: State, policy: PolicyEntry) -> bool:
-    """Say whether a policy has as many pods as it acts from; those that are answered already count."""
+    """Say whether a policy has as many pods as it acts from; those that are answered already count.
+
+    One that is activated by force acts from the first pod on.
+    """
     trigger = policy.policy.pending
-    return trigger is None or trigger.min_count <= 1 or countable(state, policy) + policy.active >= trigger.min_count
+    if trigger is None or trigger.min_count <= 1 or policy.policy.force_activation:
+        return True
+    return countable(state, policy) + policy.active >= trigger.min_count
 
 
 def countable(state: State, policy: PolicyEntry) -> int:

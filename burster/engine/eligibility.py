@@ -8,6 +8,7 @@ from typing import Final
 
 from burster.engine.answers import Refusal
 from burster.engine.condition_view import Seen, see
+from burster.engine.pauses import outward_gate
 from burster.engine.state import PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
@@ -31,7 +32,7 @@ def policy_gate(state: State, entry: PolicyEntry) -> Refusal | None:
     """Return why a policy is not in force now, or None where it is."""
     return (
         _refused(state, entry.policy)  # 1: its latest version is not valid
-        or _paused(entry.policy)  # 2: somebody has paused it
+        or outward_gate(entry.policy)  # 2: somebody has paused it
         or _not_available(entry.policy)  # 3: it asks for what this version can't do
         or _out_of_time(state, entry.policy)  # 4: blackouts and windows
         or _nowhere_readable(state, entry.policy)  # 5: its metrics may not be read where they are
@@ -48,12 +49,6 @@ def _refused(state: State, policy: Policy) -> Refusal | None:
         f"{policy.generation}: {refused.message}"
     )
     return _deny(Reason(code="PolicyRefused", sentence=sentence, numbers={"generation": refused.generation}))
-
-
-def _paused(policy: Policy) -> Refusal | None:
-    if not policy.paused:
-        return None
-    return _deny(Reason(code="Paused", sentence="The policy is paused by its annotation burster.dev/paused."))
 
 
 def _not_available(policy: Policy) -> Refusal | None:

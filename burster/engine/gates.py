@@ -1,6 +1,7 @@
 """May this pod burst now, and where? The checks in the order in which they are told to people; the first refusal settles it.
 
-Of the policy: (1) can the ledger be written, (2) is everything coming home, (3) is the policy in force (``eligibility``) and not halted
+Of the policy: (1) can the ledger be written, (2) is everything coming home, or is the
+cluster stopped (``pauses``), (3) is the policy in force (``eligibility``) and not halted
 (``storms``), (4) do enough pods wait, (5) has the policy room for one more, (6) can it burst at all, and how, (7) may such a pod go
 (``eligibility``)?
 Then of each target, in the policy's order: (8) is it there, (9) is its breaker closed, (10) is it not being evacuated, (11) does it allow
@@ -23,6 +24,7 @@ from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
 from burster.engine.offers.offerings import Choice, ranked, still_has_room, targets_in_order
 from burster.engine.offers.placement import choose_strategy, why_strategy
+from burster.engine.pauses import cluster_gate
 from burster.engine.releasing.wait import wait_gate
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.bursts import BurstStrategy
@@ -106,7 +108,7 @@ def _policy_gates(state: State, policy: PolicyEntry) -> Refusal | None:
     if state.draining:
         reason = Reason(code="ComingHome", sentence="Everything is coming home; nothing new is started.")
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
-    refusal = eligibility.policy_gate(state, policy)
+    refusal = cluster_gate(state) or eligibility.policy_gate(state, policy)
     if refusal is not None:
         return refusal
     if policy.tripped is not None:

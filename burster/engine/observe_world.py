@@ -72,6 +72,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     budgets.rules_changed(state, "Policy", policy.key)
     demand.forget_ambiguity(state, policy.key)
     entry.reopened = True
+    state.releases_open.add(policy.key)  # what was kept by a pause may go now, or the other way round
     demand.reassign(state, policy.namespace)
 
 

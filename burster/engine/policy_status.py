@@ -8,8 +8,10 @@ server and have none. It decides nothing: no other room reads what is kept here.
 from collections.abc import Iterator
 from typing import Final, Literal
 
+from burster.engine import pauses
 from burster.engine.state import PolicyEntry, State, StatusBook
 from burster.model.instructions import PolicyCondition, WritePolicyStatus
+from burster.model.policies import Policy
 from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatusWritten
 
 
@@ -78,6 +80,10 @@ def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | Non
         refused,
         entry.policy.generation,
         entry.policy.paused,
+        entry.policy.paused_scale_in,
+        entry.policy.paused_scale_out,
+        entry.policy.force_activation,
+        state.stop,
         entry.tripped,
         scaler and (scaler.number, scaler.active, scaler.fallback),
         len(entry.queued),
@@ -91,7 +97,7 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
     entry, refused = state.policies.get(key), state.refused.get(key)
     generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
     book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
-    conditions = tuple(_since(state, book, told) for told in _conditions(entry, refused))
+    conditions = tuple(_since(state, book, told) for told in _conditions(state, entry, refused))
     written_key = f"policy-status/{key}"
     if entry is None:
         state.instructions.append(
@@ -126,12 +132,12 @@ def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
     return PolicyCondition(type=kind, status=status, since_ms=before[1], reason=reason, message=message)
 
 
-def _conditions(entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[_Told]:
+def _conditions(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[_Told]:
     yield _accepted(entry, refused)
     yield _active(entry)
     if entry is not None and entry.policy.scaling.fallback is not None:
         yield _fallback(entry)
-    yield _paused(entry)
+    yield _paused(state, entry)
 
 
 def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
@@ -146,6 +152,13 @@ def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told
 def _active(entry: PolicyEntry | None) -> _Told:
     if entry is not None and entry.scaler is not None and (entry.scaler.active or entry.scaler.number):
         return "Active", "True", "ReplicasWanted", "Its triggers ask for replicas."
+    if entry is not None and entry.policy.force_activation:
+        return (
+            "Active",
+            "True",
+            "ForceActivation",
+            "It counts as active by its annotation burster.dev/force-activation.",
+        )
     if entry is not None and entry.active:
         return "Active", "True", "BurstsRunning", "It has bursts that are not released."
     if entry is not None and entry.queued:
@@ -159,7 +172,10 @@ def _fallback(entry: PolicyEntry) -> _Told:
     return "Fallback", "False", "TriggersAnswer", "No fallback stands for a trigger."
 
 
-def _paused(entry: PolicyEntry | None) -> _Told:
+def _paused(state: State, entry: PolicyEntry | None) -> _Told:
+    stopped = pauses.cluster_gate(state)
+    if stopped is not None:
+        return "Paused", "True", stopped.reason.code, stopped.reason.sentence
     if entry is not None and entry.tripped is not None:
         return (
             "Paused",
@@ -169,4 +185,15 @@ def _paused(entry: PolicyEntry | None) -> _Told:
         )
     if entry is not None and entry.policy.paused:
         return "Paused", "True", "Paused", "It is paused by its annotation: nothing new starts by it."
+    if entry is not None and (entry.policy.paused_scale_out or entry.policy.paused_scale_in):
+        return _one_way(entry.policy)
     return "Paused", "False", "NotPaused", "It is not paused."
+
+
+def _one_way(policy: Policy) -> _Told:
+    out, inward = "nothing new starts by it", "nothing of it comes home for want of demand"
+    if policy.paused_scale_out and policy.paused_scale_in:
+        return "Paused", "True", "PausedBothWays", f"By its annotations {out}, and {inward}."
+    if policy.paused_scale_out:
+        return "Paused", "True", "PausedScaleOut", f"By its annotation burster.dev/paused-scale-out {out}."
+    return "Paused", "True", "PausedScaleIn", f"By its annotation burster.dev/paused-scale-in {inward}."

@@ -26,7 +26,7 @@ from burster.model.instructions import Instruction
 from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Resources
-from burster.model.stimuli import CloudPodSeen, PolicyRefused, Spend, WorkloadSeen
+from burster.model.stimuli import CloudPodSeen, ClusterStop, PolicyRefused, Spend, WorkloadSeen
 
 
 TimerKind = Literal[
@@ -44,6 +44,7 @@ class State:
     writable: bool = True
     ledger_message: str = ""
     draining: bool = False
+    stop: ClusterStop | None = None  #: new bursts are stopped for the whole cluster
     pods: dict[str, PodEntry] = field(default_factory=dict[str, PodEntry])
     policies: dict[str, PolicyEntry] = field(default_factory=dict[str, PolicyEntry])
     #: policies whose latest version is not valid, whether or not an earlier one is in force

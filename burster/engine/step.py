@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import demand, eligibility, policy_status, queues
+from burster.engine import demand, eligibility, pauses, policy_status, queues
 from burster.engine import observe_rules as rules
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
@@ -193,6 +193,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.LedgerRestored: world.ledger_restored,
     s.LedgerHealth: world.ledger_health,
     s.ClusterLimitsSeen: budgets.cluster_limits_seen,
+    s.ClusterStop: pauses.cluster_stop_heard,
     s.DrainRequested: world.drain_requested,
     s.DrainCancelled: world.drain_cancelled,
     s.Tick: _tick,

@@ -170,7 +170,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uid: str = ""
     generation: int = 0
     priority: int = 0
-    paused: bool = False
+    paused: bool = False  #: nothing new starts, and nothing comes home for want of demand
+    paused_scale_in: bool = False  #: nothing comes home for want of demand
+    paused_scale_out: bool = False  #: nothing new starts
+    #: taken for active whatever its triggers say: a number is at least 1 (or the minimum), pending pods count from the first on
+    force_activation: bool = False
     workload: WorkloadSelector
     triggers: tuple[Trigger, ...] = (PendingPodsTrigger(),)
     scaling: Scaling = Scaling()

@@ -188,6 +188,14 @@ class ClusterLimitsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True
     limits: Limits
 
 
+class ClusterStop(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether somebody has stopped new bursts for the whole cluster, or it can't be told: then they are stopped as well."""
+
+    stopped: bool
+    by: str = ""  #: who
+    why: str = ""  #: a sentence
+
+
 class BurstSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """A Burst record as it stands in the API: at start (adoption), or changed by somebody else."""
 
@@ -385,6 +393,7 @@ Stimulus = (
     | MetricFailed
     | TrusteeHealth
     | ClusterLimitsSeen
+    | ClusterStop
     | ScaleSet
     | SignalPublished
     | PolicyStatusWritten

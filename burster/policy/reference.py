@@ -31,7 +31,9 @@ JSON Schema for editors.
 - A **number** of a metric is one above 0 (thresholds) or from 0 on (activation), with three decimals, also as text, as KEDA has it.
 - A **pattern** is a regular expression for the whole name, of what RE2 and Python have in common, with at most three
   open repetitions in a row.
-- The annotation `burster.dev/paused: "true"` pauses a policy: what runs goes on, nothing new starts.
+- The annotation `burster.dev/paused: "true"` pauses a policy: what runs goes on, nothing new starts. `burster.dev/paused-scale-out` only
+  keeps new bursts from starting, `burster.dev/paused-scale-in` only keeps what nobody needs from coming home, and
+  `burster.dev/force-activation` takes the policy for active.
 """
 
 

@@ -213,19 +213,19 @@ def test_the_ledger_has_one_time_for_what_a_burst_has_cost():
     assert [name for name in s.Spend.__struct_fields__ if name.endswith("_ms")] == ["at_ms"]
 
 
-def test_one_direction_can_not_be_paused():
-    assert "### Pausing one direction" in PAGE
+def test_a_number_can_not_be_set_by_a_pause():
+    assert "### Pausing at a number" in PAGE
     text = """
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
-metadata: {name: web, annotations: {autoscaling.keda.sh/paused-scale-in: "true"}}
+metadata: {name: web, annotations: {autoscaling.keda.sh/paused-replicas: "3"}}
 spec:
   scaleTargetRef: {name: web}
   triggers: [{type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: "2"}}]
 """
     (converted,) = convert_text(text, "web.yaml", target="azure").objects
     notes = converted.notes
-    assert any("paused-scale-in" in str(note) and "not possible" in str(note) for note in notes)
+    assert any("paused-replicas" in str(note) and "nothing sets 3 replicas" in str(note) for note in notes)
 
 
 def test_a_restarted_controller_takes_its_predecessors_number_for_the_original():

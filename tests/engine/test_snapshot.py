@@ -76,7 +76,7 @@ BAD = {
     "no JSON": (b"{", "no snapshot"),
     "no object": (b"[]", "version None"),
     "no version": (b"{}", "version None"),
-    "another version": (b'{"version":99,"state":null}', "of version 99, and version 1 is read"),
+    "another version": (b'{"version":99,"state":null}', "of version 99, and version 2 is read"),
     "no state": (b'{"version":1,"state":["Owner","v1","Job","a","u"]}', "holds no state"),
     "nothing": (b'{"version":1,"state":null}', "holds no state"),
     "a class that no state holds": (b'{"version":1,"state":["Popen","ls"]}', "damaged"),

@@ -256,3 +256,23 @@ def test_whatever_is_written_it_compiles_or_is_refused_in_sentences(spec, make):
 @given(st.binary(max_size=200) | st.text(max_size=200))
 def test_whatever_is_in_a_file_it_is_read_or_refused_in_sentences(data):
     assert all(problem.message for problem in refusals(lambda: load_text(data)))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "want"),
+    [
+        ("paused-scale-in", "true", (True, False, False)),
+        ("paused-scale-in", "on", (True, False, False)),
+        ("paused-scale-in", "false", (False, False, False)),
+        ("paused-scale-out", "1", (False, True, False)),
+        ("paused-scale-out", "0", (False, False, False)),
+        ("force-activation", "true", (False, False, True)),
+        ("force-activation", "F", (False, False, False)),
+        ("force-activation", "sure", (False, False, False)),
+    ],
+)
+def test_a_slip_pauses_and_never_forces(annotation, value, want):
+    obj = a_policy()
+    obj["metadata"]["annotations"] = {f"burster.dev/{annotation}": value}
+    policy = compile_policy(obj)
+    assert (policy.paused_scale_in, policy.paused_scale_out, policy.force_activation) == want

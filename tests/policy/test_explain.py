@@ -598,7 +598,40 @@ WORK = Window(name="work", timezone="Europe/Berlin", start="0 8 * * 1-5", end="0
                 "It does not wait for room on-prem: a pod goes as soon as the scheduler has found no place for it.",
             ],
         ),
-        ({"paused": True}, ["It is paused: nothing new starts until the annotation burster.dev/paused is removed."]),
+        (
+            {"paused": True},
+            [
+                "It is paused: nothing new starts until the annotation burster.dev/paused is removed.",
+                (
+                    "Nothing comes home for want of demand until the annotation burster.dev/paused is removed; leases, money and "
+                    "people still end what runs."
+                ),
+            ],
+        ),
+        (
+            {"paused_scale_out": True},
+            [
+                "It is paused outward: nothing new starts until the annotation burster.dev/paused-scale-out is removed.",
+            ],
+        ),
+        (
+            {"paused_scale_in": True},
+            [
+                (
+                    "Nothing comes home for want of demand until the annotation burster.dev/paused-scale-in is removed; leases, money "
+                    "and people still end what runs."
+                ),
+            ],
+        ),
+        (
+            {"force_activation": True},
+            [
+                (
+                    "It counts as active by the annotation burster.dev/force-activation: pending pods burst from the first on, whatever "
+                    "minCount says."
+                ),
+            ],
+        ),
     ],
 )
 def test_when_it_is_in_force(changes, sentences):

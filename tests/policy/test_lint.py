@@ -841,3 +841,20 @@ def test_a_permission_for_no_rule_is_told():
     )
     assert [(found.rule, found.line) for found in by_annotation] == [("unknown-rule", 3), ("nothing-allowed", 7)]
     assert by_annotation[0].path == 'metadata.annotations["burster.dev/lint-allow"]'
+
+
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        ({"force_activation": True}, ["left-by-hand"]),
+        ({"paused_scale_in": True}, ["left-by-hand"]),
+        ({"paused": True, "paused_scale_in": True}, []),
+        ({"paused_scale_out": True}, []),
+    ],
+)
+def test_what_was_left_by_hand_and_costs_money(changes, want):
+    assert codes(msgspec.structs.replace(scaling_policy(max_replicas=4), **changes), OPEN) == want
+
+
+def test_force_costs_nothing_where_pods_are_the_demand():
+    assert codes(msgspec.structs.replace(a_policy(), force_activation=True), OPEN) == []

@@ -117,6 +117,8 @@ def check_starts(result: StepResult, started: set[str]) -> None:
         assert state.writable
         assert not state.draining
         assert not policy.paused
+        assert not policy.paused_scale_out
+        assert state.stop is None
         assert burst.namespace in target.allowed_namespaces
         assert burst.spec.strategy == ("Clone" if burst.spec.workload is not None else "Move")
         offering = next(o for o in state.targets[target.name].offerings if o.size == burst.spec.size)

@@ -193,7 +193,7 @@ class Told:
             yield "everything is coming home"
         if policy.key in self.refused:
             yield "the policy is refused"
-        if policy.paused:
+        if policy.paused or policy.paused_scale_out:
             yield "the policy is paused"
         if policy.placement.strategy == "Machine":
             yield "strategy Machine is not there"

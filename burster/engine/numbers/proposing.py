@@ -49,7 +49,7 @@ def weigh(policy: Policy, facts: dict[str, Fact], replicas: Replicas) -> Weighed
         metrics = [_composite(modifiers, named, policy.scaling.fallback, replicas), *measured]
     return Weighed(
         metrics=tuple(metrics),
-        active=any(one.active for one in metrics),
+        active=policy.force_activation or any(one.active for one in metrics),
         failed=any(one.value_milli is None for one in metrics),
         fallback=any(one.missing and one.value_milli is not None for one in metrics),
     )

@@ -20,6 +20,7 @@ from burster.engine.numbers import replica_gates, replica_words
 from burster.engine.numbers.metrics import workload_key
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import Scaler
+from burster.engine.pauses import HOLDING
 from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import PublishSignal
@@ -82,7 +83,8 @@ def _allowed(state: State, entry: PolicyEntry, wanted: int) -> tuple[int, Reason
     if isinstance(answer, Refusal):
         if answer.again_at_ms is not None:
             state.at(answer.again_at_ms, "scaling", entry.policy.key)
-        return 0, answer.reason
+        before = 0 if entry.scaler is None or entry.scaler.published is None else entry.scaler.published[0]
+        return (min(wanted, before) if answer.reason.code in HOLDING else 0), answer.reason
     return replica_gates.most_allowed(state, entry, answer, wanted)
 
 

@@ -8,6 +8,7 @@ is bought and nothing is given up because of it.
 
 from typing import Final
 
+from burster.engine import pauses
 from burster.engine.autoscale.activity import Poll, poll, rest_number
 from burster.engine.autoscale.limits import Bounds, begin, limit, note_change
 from burster.engine.numbers import metrics, proposing, replica_clones, replica_scale, replica_signals
@@ -142,7 +143,9 @@ def _poll(state: State, entry: PolicyEntry, scaler: Scaler, replicas: Replicas, 
     scaler.last_active_at_ms = polled.last_active_at_ms
     if weighed.active or not weighed.failed:
         scaler.active, scaler.known = weighed.active, True
-    if polled.replicas is not None and polled.replicas != replicas.spec:
+    if polled.replicas is not None and polled.replicas < replicas.spec and pauses.keeps_what_runs(entry.policy):
+        _want(scaler, replicas.spec, (pauses.kept(entry.policy, replicas.spec, polled.replicas), polled.reason))
+    elif polled.replicas is not None and polled.replicas != replicas.spec:
         _want(scaler, polled.replicas, (polled.reason, *proposing.describe(weighed)))
     elif not weighed.active and replicas.spec <= rest_number(entry.policy.scaling) < scaler.number:
         # what was wanted and could not be had is not wanted any more
@@ -187,6 +190,8 @@ def _sync(state: State, entry: PolicyEntry, scaler: Scaler, replicas: Replicas) 
             )
             scaler.history, wanted = limited.history, limited.replicas
             chain = (limited.reasons[-1], *proposals, *limited.reasons[:-1])
+            if wanted < current and pauses.keeps_what_runs(entry.policy):
+                wanted, chain = current, (pauses.kept(entry.policy, current, wanted), *chain)
     scaler.history = note_change(scaler.history, behavior, old=current, new=wanted, now_ms=state.now_ms)
     _want(scaler, wanted, chain)
 

@@ -21,6 +21,7 @@ from typing import Final
 from burster.engine.bursts import ending
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ANSWERING
+from burster.engine.pauses import keeps_what_runs
 from burster.engine.releasing.release_candidates import (
     Candidate,
     View,
@@ -49,10 +50,14 @@ def release(state: State) -> None:
     state.releases_open.clear()
     for key in opened:
         policy = state.policies.get(key)
-        if policy is not None:
-            _withdraw_unserved(state, policy)
-            if _anything_to_release(state, policy):
-                _decide(state, view_of(state, policy))
+        if policy is None:
+            continue
+        if keeps_what_runs(policy.policy):
+            _keep(state, policy)
+            continue
+        _withdraw_unserved(state, policy)
+        if _anything_to_release(state, policy):
+            _decide(state, view_of(state, policy))
 
 
 def release_surplus(state: State, policy: PolicyEntry, count: int, reason: Reason) -> None:
@@ -90,7 +95,8 @@ def no_longer_needed(state: State, entry: BurstEntry, reason: Reason) -> None:
     """
     policy = state.policies.get(entry.burst.policy_key)
     numeric = policy is not None and policy.policy.numeric
-    if entry.burst.status.phase == "Serving":
+    kept = policy is not None and keeps_what_runs(policy.policy)
+    if entry.burst.status.phase == "Serving" or (kept and not numeric):
         actions.keep_spare(state, entry)
     elif not numeric:
         ending.end(state, entry, "Draining", reason)
@@ -125,6 +131,13 @@ def _withdraw_unserved(state: State, policy: PolicyEntry) -> None:
             state.spares.discard(key)
             waited = state.now_ms - (entry.surplus_since_ms if entry.surplus_since_ms is not None else state.now_ms)
             ending.end(state, entry, "Draining", _demand_gone(waited, policy))
+
+
+def _keep(state: State, policy: PolicyEntry) -> None:
+    """Let go of every choice: a person wants to keep what runs."""
+    for entry in state.bursts.values():
+        if is_of(entry, policy):
+            entry.going_at_ms, entry.passed_over = None, False
 
 
 def _anything_to_release(state: State, policy: PolicyEntry) -> bool:

@@ -14,6 +14,7 @@ from burster.model.quantities import parse_duration_ms, parse_micro_usd
 from burster.policy.compile.limits import compile_limits, compile_window
 from burster.policy.compile.scaling import compile_scaling
 from burster.policy.compile.triggers import compile_triggers
+from burster.policy.schema.base import SCALE_IN_ANNOTATION, SCALE_OUT_ANNOTATION
 from burster.policy.schema.policy import BurstPolicy, ConfidentialSpec, InitdataSpec, PlacementSpec, WaitSpec
 from burster.policy.schema.workload import PodSelector, Workload
 
@@ -28,6 +29,9 @@ def policy_of(model: BurstPolicy) -> Policy:
         generation=metadata.generation,
         priority=spec.priority,
         paused=metadata.paused,
+        paused_scale_in=metadata.is_set(SCALE_IN_ANNOTATION),
+        paused_scale_out=metadata.is_set(SCALE_OUT_ANNOTATION),
+        force_activation=metadata.forced,
         workload=_selector(spec.workload),
         triggers=compile_triggers(spec.triggers),
         scaling=compile_scaling(spec),

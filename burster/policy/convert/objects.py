@@ -17,13 +17,14 @@ _NUMBERS: Final = (
     "idleReplicaCount",
 )
 _CARRIED: Final = ("scaleTargetRef", "triggers", "advanced", "fallback", *_NUMBERS)
-PAUSED: Final = "autoscaling.keda.sh/paused"
+#: KEDA's annotations that have an equal here -> its name
+_SAME: Final = {
+    f"autoscaling.keda.sh/{name}": f"burster.dev/{name}"
+    for name in ("paused", "paused-scale-in", "paused-scale-out", "force-activation")
+}
+_FORCE: Final = "autoscaling.keda.sh/force-activation"
+_BOOLEANS: Final = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "false", "0": "false"}
 _ANNOTATIONS: Final = {
-    "autoscaling.keda.sh/paused-scale-in": "pausing one direction only is not possible; set"
-    " advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.selectPolicy: Disabled for the steps above 1",
-    "autoscaling.keda.sh/paused-scale-out": "pausing one direction only is not possible; the annotation burster.dev/paused"
-    " pauses both",
-    "autoscaling.keda.sh/force-activation": "demand can't be forced; set minReplicaCount: 1 instead",
     "scaledobject.keda.sh/transfer-hpa-ownership": "burster makes no HPA, so there is none to take over",
     "validations.keda.sh/hpa-ownership": "burster makes no HPA, so nothing is checked",
     "scaledobject.keda.sh/hpa-excluded-labels": "burster makes no HPA, so no labels are copied",
@@ -85,8 +86,15 @@ def head_metadata(metadata: dict[str, Any], notes: Notes) -> dict[str, Any]:
     annotations: dict[str, str] = {}
     for key, item in mapping_of(metadata.get("annotations")).items():
         path: Path = ("metadata", "annotations", key)
-        if key == PAUSED:
-            annotations["burster.dev/paused"] = str(item).lower() if isinstance(item, bool) else str(item)
+        if key in _SAME:
+            text = str(item).lower() if isinstance(item, bool) else str(item)
+            if key == _FORCE and text.lower() not in _BOOLEANS:
+                notes.changed(
+                    path,
+                    f"{text!r} is no boolean: KEDA takes it for true, and burster buys nothing by it; written as true",
+                )
+                text = "true"
+            annotations[_SAME[key]] = text
         elif key == "autoscaling.keda.sh/paused-replicas":
             annotations.setdefault("burster.dev/paused", "true")
             notes.changed(path, f"the policy is paused as it stands; nothing sets {item} replicas first")

@@ -219,6 +219,9 @@ def yaml_path(path: str) -> str:
 _UNITS: Final = ("_ms", "_micro_usd", "_milli")
 _WHERE: Final = {
     "paused": "metadata.annotations",
+    "paused_scale_in": "metadata.annotations",
+    "paused_scale_out": "metadata.annotations",
+    "force_activation": "metadata.annotations",
     "confidential.images_by_digest": "spec.confidential.images.digestOnly",
     "confidential.allowed_images": "spec.confidential.images.allowed",
     "confidential.secrets": "spec.confidential.secrets.mode",

@@ -41,6 +41,9 @@ _LIMITS: Final = (
 POLICY_RULES: Final = (
     *_LIMITS,
     FieldRule("paused", "demand", "named", "whether it is paused", (True, False)),
+    FieldRule("paused_scale_out", "demand", "named", "whether anything new starts", (True, False)),
+    FieldRule("paused_scale_in", "money", "named", "whether what nobody needs is kept", (False, True)),
+    FieldRule("force_activation", "demand", "named", "whether it counts as active by force", (False, True)),
     FieldRule("priority", "demand", "", "its rank among policies"),
     FieldRule("when", "demand", "given", "the condition"),
     FieldRule("windows", "demand", "any", "when it is in force"),

@@ -61,6 +61,24 @@ def explain_policy(
 def _paused(policy: Policy) -> Iterator[str]:
     if policy.paused:
         yield "It is paused: nothing new starts until the annotation burster.dev/paused is removed."
+    elif policy.paused_scale_out:
+        yield "It is paused outward: nothing new starts until the annotation burster.dev/paused-scale-out is removed."
+    if policy.paused or policy.paused_scale_in:
+        annotation = "paused" if policy.paused else "paused-scale-in"
+        yield (
+            f"Nothing comes home for want of demand until the annotation burster.dev/{annotation} is removed; leases, money and people "
+            "still end what runs."
+        )
+    if policy.force_activation:
+        yield _forced(policy)
+
+
+def _forced(policy: Policy) -> str:
+    annotation = "by the annotation burster.dev/force-activation"
+    if policy.numeric:
+        least = max(1, policy.scaling.min_replicas)
+        return f"It counts as active {annotation}: at least {least} is wanted, whatever the triggers say."
+    return f"It counts as active {annotation}: pending pods burst from the first on, whatever minCount says."
 
 
 def _strategy(policy: Policy) -> str:

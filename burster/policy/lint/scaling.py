@@ -87,8 +87,27 @@ def _restore(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
+def _by_hand(policy: Policy, known: Known) -> Iterator[Hit]:
+    del known
+    annotations = ("metadata", "annotations")
+    if policy.force_activation and policy.numeric:
+        least = max(1, policy.scaling.min_replicas)
+        yield Hit(
+            annotations,
+            f"burster.dev/force-activation keeps {least} running and paid for, whatever the triggers say",
+            "remove the annotation when you are done",
+        )
+    if policy.paused_scale_in and not policy.paused:
+        yield Hit(
+            annotations,
+            "burster.dev/paused-scale-in keeps what nobody needs, and pays for it lease by lease",
+            "remove the annotation when you are done",
+        )
+
+
 RULES: Final = (
     PolicyRule("always-some", "cloud replicas that run without any demand", _always_some),
+    PolicyRule("left-by-hand", "annotations that keep cloud pods running without any demand", _by_hand),
     PolicyRule("max-above-bursts", "more replicas than maxBursts allows", _max_above_bursts),
     PolicyRule("fallback-buys", "a fallback that buys the maximum, or at the first failure", _fallback),
     PolicyRule("one-way", "scaling in one direction only", _never_down),

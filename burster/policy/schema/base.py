@@ -15,6 +15,9 @@ GROUP: Final = "burster.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 PAUSED_ANNOTATION: Final = f"{GROUP}/paused"
+SCALE_IN_ANNOTATION: Final = f"{GROUP}/paused-scale-in"
+SCALE_OUT_ANNOTATION: Final = f"{GROUP}/paused-scale-out"
+FORCE_ANNOTATION: Final = f"{GROUP}/force-activation"
 RULES: Final = "x-kubernetes-validations"
 
 
@@ -50,7 +53,11 @@ class Metadata(Strict):
         default=None, description="The namespace the policy is for; default where it is left out."
     )
     labels: dict[str, str] = Field(default={}, description="Labels of the object; they decide nothing.")
-    annotations: dict[str, str] = Field(default={}, description=f"Annotations; {PAUSED_ANNOTATION} pauses a policy.")
+    annotations: dict[str, str] = Field(
+        default={},
+        description=f"Annotations; {PAUSED_ANNOTATION}, {SCALE_IN_ANNOTATION} and {SCALE_OUT_ANNOTATION} pause a policy, "
+        f"{FORCE_ANNOTATION} takes it for active.",
+    )
     uid: str = Field(default="", description="Given by the API server.")
     generation: int = Field(default=0, description="Given by the API server.")
     generate_name: Any = None
@@ -66,5 +73,14 @@ class Metadata(Strict):
     @property
     def paused(self) -> bool:
         """Whether the annotation pauses the policy. As in KEDA a value that is no boolean pauses too: that is the safe side."""
-        value = self.annotations.get(PAUSED_ANNOTATION)
+        return self.is_set(PAUSED_ANNOTATION)
+
+    def is_set(self, annotation: str) -> bool:
+        """Say whether an annotation is there and not false; as in KEDA a value that is no boolean counts as true."""
+        value = self.annotations.get(annotation)
         return value is not None and value.lower() not in {"false", "f", "0"}
+
+    @property
+    def forced(self) -> bool:
+        """Whether the policy counts as active; only a plain true does, since what is no boolean must not buy anything."""
+        return self.annotations.get(FORCE_ANNOTATION, "").lower() in {"true", "t", "1"}
