@@ -88,7 +88,7 @@ class Lab:
         self.arm_url = json.loads(record.read_text())["arm_url"]
 
     def controller(
-        self, *flags: str, listen: str = "127.0.0.1:0", run_dir: Path | None = None
+        self, *flags: str, listen: str = "127.0.0.1:0", run_dir: Path | None = None, **variables: str
     ) -> "subprocess.Popen[str]":
         process = self.world.start(
             *("controller", "--kubeconfig", self.kubeconfig, "--listen", listen, *flags),
@@ -99,6 +99,7 @@ class Lab:
             # as often as makes sense where a VM lives for seconds
             BURSTER_TICKS__EVALUATE_MS="1000",
             BURSTER_TICKS__GC_MS="5000",
+            **variables,
         )
         self.started.append(process)
         return process

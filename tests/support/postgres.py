@@ -14,7 +14,7 @@ import psycopg
 
 UNPRIVILEGED = "nobody"
 MISSING = (
-    "the ledger was not tried on PostgreSQL, which was not found: install the Debian package postgresql-15 "
+    "the ledger was not tried on PostgreSQL, which was not found: install the Debian package postgresql "
     "(its service need not run) and run `make test` again"
 )
 

@@ -2,6 +2,7 @@
 
 from tools.reference.commands import commands_page
 from tools.reference.language import lint_page
+from tools.reference.measures import metrics_page
 from tools.reference.reasons import reasons_page
 from tools.reference.variables import settings_page
 
@@ -11,6 +12,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/reference/cli.md": commands_page(),
         "docs/reference/lint.md": lint_page(),
+        "docs/reference/metrics.md": metrics_page(),
         "docs/reference/settings.md": settings_page(),
         "docs/reference/reasons.md": reasons_page(),
     }

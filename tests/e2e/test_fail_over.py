@@ -1,0 +1,300 @@
+"""Two real controllers, a lab and a real PostgreSQL: who leads is killed, stopped, frozen, cut off; the other goes on in time."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from burster.ledger import Ledger, PostgresAddress
+from tests.e2e.processes import kubectl, until
+from tests.e2e.real_lab import Lab, a_lab, a_task
+from tests.support.postgres import MISSING, Postgres, find_server
+
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+AFTER_A_KILL_S = 20.0
+AFTER_A_CLEAN_EXIT_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    programs = find_server()
+    if programs is None:
+        pytest.skip(MISSING)
+    server = Postgres(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """The lab with a full node: every further task must burst."""
+    with a_lab(tmp_path) as lab:
+        kubectl(lab.kubeconfig, "apply", "-f", "-", stdin=a_task(901, 3_600) + a_task(902, 3_600))
+        until("the node is full", lambda: set(lab.each("pods").values()) == {"Running"}, timeout_s=30)
+        yield lab
+
+
+@dataclass
+class Replica:
+    """One controller process and its probes."""
+
+    process: "subprocess.Popen[str]"
+    port: int
+
+    def ask(self, path: str) -> tuple[int, str]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+    @property
+    def leads(self) -> bool:
+        return self.ask("/readyz") == (200, "ok\n")
+
+    @property
+    def stands_by(self) -> bool:
+        status, text = self.ask("/readyz")
+        return status == 200 and text.startswith("ok, standing by: ") and "nobody yet" not in text
+
+    def ends(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, said
+        assert "Traceback" not in said
+        return said
+
+
+class Pair:
+    """Two replicas over one database."""
+
+    def __init__(self, lab: Lab, server: Postgres, name: str) -> None:
+        self.lab = lab
+        self.address = PostgresAddress(url=server.url, schema=name)
+        self.replicas = [self.another(), self.another()]
+        until("one leads and one stands by", lambda: self.leader() and self.other().stands_by, timeout_s=40)
+
+    def another(self) -> Replica:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        process = self.lab.controller(
+            listen=f"127.0.0.1:{port}",
+            BURSTER_REPLICAS="2",
+            BURSTER_LEDGER__POSTGRES=self.address.url,
+            BURSTER_LEDGER__POSTGRES_SCHEMA=self.address.schema,
+            BURSTER_LOG__LEVEL="info",
+        )
+        return Replica(process, port)
+
+    def leader(self) -> Replica | None:
+        leading = [replica for replica in self.replicas if replica.leads]
+        assert len(leading) < 2, "two lead"
+        return leading[0] if leading else None
+
+    def other(self) -> Replica:
+        return next(replica for replica in self.replicas if not replica.leads)
+
+    def epochs(self, what: str = "bursts") -> dict[str, str]:
+        return self.lab.each(what, ".metadata.annotations.burster\\.dev/epoch")
+
+    def ledger(self) -> Ledger:
+        return Ledger.read_from(self.address)
+
+
+@pytest.fixture
+def pair(lab: Lab, server: Postgres, request: pytest.FixtureRequest) -> Pair:
+    return Pair(lab, server, f"t{abs(hash(request.node.name)) % 10**9}")
+
+
+def burst_for(lab: Lab, number: int, *, timeout_s: float = 30) -> None:
+    """Have a task come that finds no room, and wait until its Burst is on record."""
+    before = len(lab.each("bursts"))
+    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin=a_task(number, 600))
+    until("another Burst is written", lambda: len(lab.each("bursts")) > before, timeout_s=timeout_s)
+
+
+def followed(other: Replica, since: float, *, within_s: float) -> float:
+    until("the other leads", lambda: other.leads, timeout_s=within_s + 15, poll_s=0.02)
+    took_s = time.monotonic() - since
+    assert took_s <= within_s, f"{took_s:.2f}s"
+    return took_s
+
+
+def test_after_a_kill_and_after_a_clean_exit(pair: Pair) -> None:
+    lab = pair.lab
+    burst_for(lab, 1)
+    first = set(lab.each("bursts"))
+    leader, other = pair.leader(), pair.other()
+    leader.process.kill()
+    killed_s = followed(other, time.monotonic(), within_s=AFTER_A_KILL_S)
+    leader.process.communicate(timeout=10)
+    burst_for(lab, 2)
+    assert first < set(lab.each("bursts")), "what the first had begun is gone on with"
+
+    pair.replicas = [other, pair.another()]
+    until("another stands by", lambda: pair.other().stands_by, timeout_s=30)
+    third = pair.other()
+    asked = ended = time.monotonic()
+    other.process.send_signal(signal.SIGTERM)
+    while not third.leads:
+        if other.process.poll() is None:
+            ended = time.monotonic()
+        assert time.monotonic() - ended <= AFTER_A_CLEAN_EXIT_S, "a clean exit is followed at once"
+        assert time.monotonic() - asked <= AFTER_A_KILL_S
+        time.sleep(0.02)
+    clean_s = time.monotonic() - asked
+    _, said = other.process.communicate(timeout=30)
+    assert other.process.returncode == 0, said
+    # shown by `pytest -s`
+    sys.stderr.write(f"\nfail-over: {killed_s:.2f}s after a kill, {clean_s:.2f}s after SIGTERM\n")
+    burst_for(lab, 3)
+    assert sorted(set(pair.epochs().values()), key=int) == ["1", "2", "3"]
+    third.ends()
+    with pair.ledger() as ledger:
+        assert ledger.integrity() == ()
+        assert {step.run for step in ledger.steps()} == {1, 2, 3}
+        assert ledger.meta()["epoch"] == "3"
+
+
+def test_a_process_that_was_frozen_past_its_lease_writes_nothing_when_it_goes_on(pair: Pair) -> None:
+    lab = pair.lab
+    burst_for(lab, 1)
+    frozen, other = pair.leader(), pair.other()
+    frozen.process.send_signal(signal.SIGSTOP)
+    followed(other, time.monotonic(), within_s=AFTER_A_KILL_S)
+    # what it would do first: pods that came while it was frozen
+    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin="".join(a_task(number, 600) for number in (2, 3, 4)))
+    frozen.process.send_signal(signal.SIGCONT)
+    until("it stands by", lambda: frozen.stands_by, timeout_s=20)
+    burst_for(lab, 5)
+    time.sleep(3)
+    assert other.leads
+    written = pair.epochs()
+    mine = {name for name, epoch in written.items() if epoch == "1"}
+    assert len(mine) <= 2, "only what it had written before"
+    assert set(written.values()) == {"1", "2"}
+    said = frozen.ends()
+    assert "leadership.lost" in said
+    with pair.ledger() as ledger:
+        assert ledger.integrity() == ()
+        runs = [step.run for step in ledger.steps()]
+        assert runs == sorted(runs), "no step of the old run after the new one has begun"
+    other.ends()
+
+
+def test_an_api_server_that_does_not_answer_ends_the_lead_and_one_leads_again(pair: Pair) -> None:
+    lab = pair.lab
+    burst_for(lab, 1)
+    os.kill(lab.process.pid, signal.SIGSTOP)
+    try:
+        until("nobody leads", lambda: not any(one.leads for one in pair.replicas), timeout_s=20)
+        for replica in pair.replicas:
+            status, text = replica.ask("/readyz")
+            assert (status, "no answer in time" in text) == (503, True), text
+            assert replica.ask("/livez")[0] == 200, "a restart would not help"
+    finally:
+        os.kill(lab.process.pid, signal.SIGCONT)
+    until("one leads again", pair.leader, timeout_s=45)
+    burst_for(lab, 2)
+    assert all(replica.process.poll() is None for replica in pair.replicas)
+    with pair.ledger() as ledger:
+        assert ledger.integrity() == ()
+
+
+def test_a_restart_of_postgres_holds_new_bursts_back_and_keeps_those_that_run(pair: Pair, server: Postgres) -> None:
+    lab = pair.lab
+    burst_for(lab, 1)
+    until("it serves", lambda: "Serving" in lab.each("bursts").values(), timeout_s=40)
+    there, leader = lab.each("pods", ".metadata.uid"), pair.leader()
+    server.stop()
+    try:
+        kubectl(lab.kubeconfig, "apply", "-f", "-", stdin=a_task(2, 600))
+        until("it says so", lambda: "the ledger can't be written" in leader.ask("/readyz")[1], timeout_s=20)
+        bursts = len(lab.each("bursts"))
+        time.sleep(4)
+        assert len(lab.each("bursts")) == bursts
+        assert there.items() <= lab.each("pods", ".metadata.uid").items()
+        assert leader.ask("/livez")[0] == 200
+    finally:
+        server.start()
+    until("it begins again", lambda: len(lab.each("bursts")) > bursts, timeout_s=30)
+    assert leader.leads
+    with pair.ledger() as ledger:
+        assert ledger.integrity() == ()
+        assert sum(bool(step.after) for step in ledger.steps()) == 1, "what is missing is bridged by a snapshot"
+
+
+def test_a_disk_that_is_full_holds_new_bursts_back_and_keeps_those_that_run(lab: Lab) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    only = Replica(lab.controller(listen=f"127.0.0.1:{port}"), port)
+    until("it leads", lambda: only.leads, timeout_s=30)
+    burst_for(lab, 1)
+    until("it serves", lambda: "Serving" in lab.each("bursts").values(), timeout_s=40)
+    there = lab.each("pods", ".metadata.uid")
+    full = (lab.run_dir / "ledger.sqlite-wal").stat().st_size
+    resource.prlimit(only.process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin="".join(a_task(number, 600) for number in (2, 3, 4)))
+    until("it says so", lambda: "the ledger can't be written" in only.ask("/readyz")[1], timeout_s=20)
+    bursts = len(lab.each("bursts"))
+    time.sleep(4)
+    assert len(lab.each("bursts")) == bursts
+    assert there.items() <= lab.each("pods", ".metadata.uid").items()
+    resource.prlimit(only.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    until("it begins again", lambda: len(lab.each("bursts")) > bursts, timeout_s=30)
+
+    only.process.send_signal(signal.SIGUSR2)
+    until("the state is dumped", lambda: list((lab.run_dir / "dumps").glob("state-*.json")), timeout_s=10)
+    (dumped,) = (lab.run_dir / "dumps").glob("state-*.json")
+    assert dumped.stat().st_mode & 0o777 == 0o600
+    assert json.loads(dumped.read_bytes())["version"] == 1
+    only.ends()
+    verified = lab.world.run("history", "--verify", "--run", lab.run_dir)
+    assert verified.code == 0, verified.err
+    assert "could not be compared" in verified.out
+
+
+def test_two_by_mistake_on_one_file_do_not_both_act(lab: Lab) -> None:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], two.getsockname()[1]
+    pair = [Replica(lab.controller(listen=f"127.0.0.1:{port}"), port) for port in ports]
+    until(
+        "one leads, one stands by",
+        lambda: sum(r.leads for r in pair) == 1 == sum(r.stands_by for r in pair),
+        timeout_s=40,
+    )
+    burst_for(lab, 1)
+    once = lab.controller("--once")
+    _, said = once.communicate(timeout=60)
+    assert once.returncode != 0
+    assert "leads here: two must not act at once" in said
+    for replica in pair:
+        replica.ends()
+    with Ledger.read(lab.run_dir / "ledger.sqlite") as ledger:
+        assert ledger.integrity() == ()
+
+
+def test_more_than_one_replica_on_a_file_is_refused(lab: Lab) -> None:
+    process = lab.controller(BURSTER_REPLICAS="2")
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "set BURSTER_LEDGER__POSTGRES" in said
