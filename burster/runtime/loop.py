@@ -65,6 +65,11 @@ class Loop:
         self.steps_total = 0
         self.step_seconds = 0.0  #: how long the engine took over the latest step
 
+    @property
+    def unwritten(self) -> tuple[Spend, ...]:
+        """What is settled and could not be written to the ledger yet."""
+        return tuple(self._unwritten)
+
     def listen(self, listener: StepListener) -> None:
         """Show every later step to somebody."""
         self._listeners = (*self._listeners, listener)

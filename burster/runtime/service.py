@@ -23,6 +23,7 @@ from burster.runtime.dumps import StateDumps
 from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.logs import configure_logs
 from burster.runtime.metering import Meter
+from burster.runtime.questions import Desk
 from burster.runtime.replica import Replica, own_identity
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.settings import Settings
@@ -75,6 +76,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
             )
             metrics.signals = lambda: controller.signals
             controller.listen(Meter(metrics, controller, clock))
+            controller.listen(desk)
             return controller
 
         replica = Replica(
@@ -86,7 +88,8 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
             title=title,
         )
         metrics.view = replica.view
-        app = make_app(replica.view, metrics, ailing=replica.ailing)
+        desk = Desk(lambda: replica.controller, replica.view, settings.ledger_place, clock)
+        app = make_app(replica.view, metrics, ailing=replica.ailing, questions=desk)
         await stack.enter_async_context(HttpSurface(app, settings.http.host, settings.http.port))
         with _signals(replica) as stop:
             await replica.run(stop, once=once)

@@ -20,7 +20,7 @@ from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.clients.metric_http import MetricHttp
-from burster.engine import ACTIVE, StepResult
+from burster.engine import ACTIVE, State, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
 from burster.model.limits import Limits
@@ -36,7 +36,7 @@ from burster.runtime.metric_poller import MetricPoller
 from burster.runtime.ticks import TickKind, start_ticks
 from burster.runtime.views import Viewer
 from burster.runtime.workload_facts import WorkloadPoller
-from burster.sources import bursts, cloud_pods, events, namespaces, nodes, pods, policies
+from burster.sources import bursts, cloud_pods, cluster_stop, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.metrics import MetricReader
 from burster.sources.reflector import Stats
@@ -128,6 +128,16 @@ class Controller:
         """Show every later step to somebody."""
         self.loop.listen(listener)
 
+    @property
+    def state(self) -> State:
+        """The engine's state as it is now, to be looked at only."""
+        return self.loop.state
+
+    @property
+    def unwritten(self) -> tuple[s.Spend, ...]:
+        """What is settled and could not be written to the ledger yet."""
+        return self.loop.unwritten
+
     def view(self) -> StatusView:
         """Return what people are shown."""
         return self.viewer.view(self.loop.state, self._clock.now_ms())
@@ -185,8 +195,12 @@ class Controller:
         """Watch, decide and act until cancelled."""
         oldest_ms = self._clock.now_ms() - _BUDGET_MEMORY_MS
         spends = tuple(spend for spend in self._ledger.spend() if spend.at_ms >= oldest_ms)
-        self.post(s.LedgerRestored(entries=spends))
+        began_ms, ended_ms = self._ledger.span_ms()
+        since_ms = max(began_ms, oldest_ms) if ended_ms else self._clock.now_ms()
+        decided = self._ledger.decided_bursts(since_ms)
+        self.post(s.LedgerRestored(entries=spends, decided=decided, since_ms=since_ms))
         self.post(s.ClusterLimitsSeen(limits=self._options.limits))
+        self.post(cluster_stop.NOT_READ)
         ticks = start_ticks(self._clock, self.post, self._options.intervals_ms)
         try:
             async with asyncio.TaskGroup() as group:
@@ -205,7 +219,7 @@ class Controller:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
         plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
-        self.source_stats = {name: Stats() for name in (*plain, "cloud-pods", "events")}
+        self.source_stats = {name: Stats() for name in (*plain, "cloud-pods", "events", "cluster-stop")}
         stats = self.source_stats
         running = {
             name: source.run(self._kube, self.post, self._clock, self._chance(name), stats=stats[name])
@@ -215,6 +229,9 @@ class Controller:
             name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index, stats=stats[name])
             for name, source in {"cloud-pods": cloud_pods, "events": events}.items()
         }
+        name = "cluster-stop"
+        chance, home = self._chance(name), self._options.home
+        running[name] = cluster_stop.run(self._kube, self.post, self._clock, chance, home=home, stats=stats[name])
         return running
 
     def _chance(self, name: str) -> random.Random:

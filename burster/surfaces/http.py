@@ -2,7 +2,7 @@
 
 The runtime gives a callable for the current StatusView and keeps the server for its own lifetime (`async with`). Read-only: there is
 nothing here to change the controller by, and nothing that needs a login is shown. Never blocks the loop: everything is answered from
-what is in memory.
+what is in memory, or on a thread of its own (``questions_http``).
 """
 
 import errno
@@ -14,9 +14,11 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from burster.model.errors import InputError
+from burster.surfaces.answers import Questions
 from burster.surfaces.html import content_security_policy
 from burster.surfaces.metrics import Metrics
 from burster.surfaces.page import status_page
+from burster.surfaces.questions_http import routes
 from burster.surfaces.view import StatusView
 
 
@@ -32,8 +34,17 @@ _HEADERS: Final = {
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(view: Callable[[], StatusView], metrics: Metrics, *, ailing: Callable[[], str] = str) -> web.Application:
-    """Return the application. ``ailing`` says in a sentence why the process should be restarted; empty while all is well."""
+def make_app(
+    view: Callable[[], StatusView],
+    metrics: Metrics,
+    *,
+    ailing: Callable[[], str] = str,
+    questions: Questions | None = None,
+) -> web.Application:
+    """Return the application. ``ailing`` says in a sentence why the process should be restarted; empty while all is well.
+
+    ``questions``: who answers `burster why` and its siblings, under /v1.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         complaint = ailing()
@@ -66,6 +77,8 @@ def make_app(view: Callable[[], StatusView], metrics: Metrics, *, ailing: Callab
             web.get("/", page),
         ]
     )
+    if questions is not None:
+        app.add_routes(routes(questions))
     return app
 
 
