@@ -33,14 +33,16 @@ class StateDumps:
             _log.warning("state.not_dumped", why=f"it is larger than {BYTES_MAX} bytes", bytes=len(data), **counts)
             return None
         path = self._folder / f"state-{now_ms}.json"
+        part = path.with_suffix(".part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)
+            part.replace(path)
         except OSError as error:
             _log.warning("state.not_dumped", why=str(error), bytes=len(data), **counts)
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)
             return None
         for old in sorted(self._folder.glob("state-*.json"))[:-FILES_MAX]:
             with contextlib.suppress(OSError):

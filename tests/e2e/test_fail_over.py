@@ -4,26 +4,22 @@ import json
 import os
 import resource
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from burster.engine import snapshot
 from burster.ledger import Ledger, PostgresAddress
 from tests.e2e.processes import kubectl, until
 from tests.e2e.real_lab import Lab, a_lab, a_task
+from tests.e2e.replicas import AFTER_A_KILL_S, Replica, a_free_port, followed, followed_after_sigterm
 from tests.support.postgres import MISSING, Postgres, find_server
 
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
-AFTER_A_KILL_S = 20.0
-AFTER_A_CLEAN_EXIT_S = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +41,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-@dataclass
-class Replica:
-    """One controller process and its probes."""
-
-    process: "subprocess.Popen[str]"
-    port: int
-
-    def ask(self, path: str) -> tuple[int, str]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
-
-    @property
-    def leads(self) -> bool:
-        return self.ask("/readyz") == (200, "ok\n")
-
-    @property
-    def stands_by(self) -> bool:
-        status, text = self.ask("/readyz")
-        return status == 200 and text.startswith("ok, standing by: ") and "nobody yet" not in text
-
-    def ends(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0, said
-        assert "Traceback" not in said
-        return said
-
-
 class Pair:
     """Two replicas over one database."""
 
@@ -90,9 +51,7 @@ class Pair:
         until("one leads and one stands by", lambda: self.leader() and self.other().stands_by, timeout_s=40)
 
     def another(self) -> Replica:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
+        port = a_free_port()
         process = self.lab.controller(
             listen=f"127.0.0.1:{port}",
             BURSTER_REPLICAS="2",
@@ -122,27 +81,25 @@ def pair(lab: Lab, server: Postgres, request: pytest.FixtureRequest) -> Pair:
     return Pair(lab, server, f"t{abs(hash(request.node.name)) % 10**9}")
 
 
-def burst_for(lab: Lab, number: int, *, timeout_s: float = 30) -> None:
+def burst_for(lab: Lab, number: int, *, seconds: int = 600, timeout_s: float = 30) -> None:
     """Have a task come that finds no room, and wait until its Burst is on record."""
     before = len(lab.each("bursts"))
-    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin=a_task(number, 600))
+    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin=a_task(number, seconds))
     until("another Burst is written", lambda: len(lab.each("bursts")) > before, timeout_s=timeout_s)
-
-
-def followed(other: Replica, since: float, *, within_s: float) -> float:
-    until("the other leads", lambda: other.leads, timeout_s=within_s + 15, poll_s=0.02)
-    took_s = time.monotonic() - since
-    assert took_s <= within_s, f"{took_s:.2f}s"
-    return took_s
 
 
 def test_after_a_kill_and_after_a_clean_exit(pair: Pair) -> None:
     lab = pair.lab
-    burst_for(lab, 1)
+    burst_for(lab, 1, seconds=3)
+    until("its cost is settled", lambda: "Released" in lab.each("bursts").values(), timeout_s=90)
+    burst_for(lab, 4)
     first = set(lab.each("bursts"))
     leader, other = pair.leader(), pair.other()
+    spent = json.loads(leader.ask("/status")[1])["spent_micro_usd"]
     leader.process.kill()
     killed_s = followed(other, time.monotonic(), within_s=AFTER_A_KILL_S)
+    assert spent > 0
+    assert json.loads(other.ask("/status")[1])["spent_micro_usd"] == spent, "what was spent is known to the next"
     leader.process.communicate(timeout=10)
     burst_for(lab, 2)
     assert first < set(lab.each("bursts")), "what the first had begun is gone on with"
@@ -150,17 +107,7 @@ def test_after_a_kill_and_after_a_clean_exit(pair: Pair) -> None:
     pair.replicas = [other, pair.another()]
     until("another stands by", lambda: pair.other().stands_by, timeout_s=30)
     third = pair.other()
-    asked = ended = time.monotonic()
-    other.process.send_signal(signal.SIGTERM)
-    while not third.leads:
-        if other.process.poll() is None:
-            ended = time.monotonic()
-        assert time.monotonic() - ended <= AFTER_A_CLEAN_EXIT_S, "a clean exit is followed at once"
-        assert time.monotonic() - asked <= AFTER_A_KILL_S
-        time.sleep(0.02)
-    clean_s = time.monotonic() - asked
-    _, said = other.process.communicate(timeout=30)
-    assert other.process.returncode == 0, said
+    clean_s = followed_after_sigterm(other, third)
     # shown by `pytest -s`
     sys.stderr.write(f"\nfail-over: {killed_s:.2f}s after a kill, {clean_s:.2f}s after SIGTERM\n")
     burst_for(lab, 3)
@@ -241,9 +188,7 @@ def test_a_restart_of_postgres_holds_new_bursts_back_and_keeps_those_that_run(pa
 
 
 def test_a_disk_that_is_full_holds_new_bursts_back_and_keeps_those_that_run(lab: Lab) -> None:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = a_free_port()
     only = Replica(lab.controller(listen=f"127.0.0.1:{port}"), port)
     until("it leads", lambda: only.leads, timeout_s=30)
     burst_for(lab, 1)
@@ -264,7 +209,7 @@ def test_a_disk_that_is_full_holds_new_bursts_back_and_keeps_those_that_run(lab:
     until("the state is dumped", lambda: list((lab.run_dir / "dumps").glob("state-*.json")), timeout_s=10)
     (dumped,) = (lab.run_dir / "dumps").glob("state-*.json")
     assert dumped.stat().st_mode & 0o777 == 0o600
-    assert json.loads(dumped.read_bytes())["version"] == 1
+    assert len(snapshot.restore(dumped.read_bytes()).bursts) > bursts
     only.ends()
     verified = lab.world.run("history", "--verify", "--run", lab.run_dir)
     assert verified.code == 0, verified.err
@@ -272,10 +217,7 @@ def test_a_disk_that_is_full_holds_new_bursts_back_and_keeps_those_that_run(lab:
 
 
 def test_two_by_mistake_on_one_file_do_not_both_act(lab: Lab) -> None:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], two.getsockname()[1]
+    ports = a_free_port(), a_free_port()
     pair = [Replica(lab.controller(listen=f"127.0.0.1:{port}"), port) for port in ports]
     until(
         "one leads, one stands by",
