@@ -1,13 +1,12 @@
 """docs/known-limits.md, held true: each of these is a limit. Where one of these tests fails, something got better: take it off the page."""
 
-import re
-
 import msgspec
 import orjson
 import pytest
 
 from burster.adaptors.azure_vms import TargetBook
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
+from burster.clients.metric_errors import MetricError
 from burster.engine.bursts.vms import vm_stem
 from burster.model import stimuli as s
 from burster.model.bursts import BurstSpec
@@ -15,13 +14,16 @@ from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
 from burster.model.limits import Budget
 from burster.model.pods import Resources
+from burster.model.triggers import AuthRef, ExternalTrigger, HttpAccess, MetricsApiTrigger, PrometheusTrigger
 from burster.policy.convert import convert_text
+from burster.runtime.metric_queries import read_triggers
 from burster.runtime.wiring import PROVIDERS
 from burster.sources.policies import RuleSink, _compiled_target, _target_gone, _target_refused
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
 from tests.docs.rights import ROOT, Rights
 from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy, cloud
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
+from tests.support.metrics import FakeKube, a_reader
 
 
 PAGE = (ROOT / "docs" / "known-limits.md").read_text("utf-8")
@@ -186,12 +188,32 @@ def test_a_signal_has_no_external_scaler():
     assert "no gRPC external scaler" in PAGE
 
 
-def test_no_source_reads_the_values_of_triggers():
-    assert "**Metrics in a cluster.** The controller does not read triggers' values yet." in PAGE
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        PrometheusTrigger(name="a", server_address="http://127.0.0.1:9", query="up", aws_region="eu-west-1"),
+        MetricsApiTrigger(
+            name="a", url="http://127.0.0.1:9", value_location="a", aggregate_from_kube_service_endpoints=True
+        ),
+        PrometheusTrigger(
+            name="a", server_address="http://127.0.0.1:9", query="up", access=HttpAccess(auth=AuthRef(name="thanos"))
+        ),
+    ],
+)
+async def test_what_of_metrics_is_not_read(trigger):
+    assert "**Metrics.** Not read are: Amazon Managed Prometheus (`awsRegion`)" in PAGE
+    identity = {"spec": {"podIdentity": {"provider": "azure-workload"}}}
+    kube = FakeKube({"/apis/keda.sh/v1alpha1/namespaces/bank/triggerauthentications/thanos": identity})
+    async with a_reader(kube) as reader:
+        with pytest.raises(MetricError) as caught:
+            await reader.read("bank", trigger, 0.0)
+    assert caught.value.fault == "unsupported"
+
+
+def test_a_number_that_others_push_is_not_read():
     assert "**External scalers.**" in PAGE
-    running = [path for room in ("sources", "adaptors", "runtime") for path in (ROOT / "burster" / room).glob("*.py")]
-    made = re.compile(r"\b(MetricRead|ResourceRead|MetricFailed)\((?!\))")
-    assert [path.name for path in running if made.search(path.read_text("utf-8"))] == []
+    scaler = ExternalTrigger(name="a", scaler_address="scaler:9000", metadata={"metricName": "x"})
+    assert list(read_triggers(a_policy(triggers=(scaler, ExternalTrigger(name="b"))))) == []
 
 
 def test_two_policies_for_one_pod_are_told_apart_by_name():

@@ -14,6 +14,8 @@ from aiohttp import web
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.monitoring.server import Fault, MonitoringServer
 from burster.lab.site import Site
+from burster.runtime.metering import Meter
+from burster.surfaces.metrics import Metrics
 from tests.support.certificates import Authority
 from tests.support.classic import Classic, Page, a_classic, a_prometheus, a_rule, a_target
 from tests.support.metrics import a_secret
@@ -241,3 +243,20 @@ def test_a_wrong_ca_and_the_right_one(tmp_path: Path) -> None:
     assert b"not trusted" in written
     for secret in (token, base64.b64encode(token.encode()).decode()):
         assert secret.encode() not in written
+
+
+def test_reads_are_counted(tmp_path: Path) -> None:
+    async def story(classic: Classic, page: Page, prometheus: MonitoringServer) -> None:
+        metrics = Metrics()
+        Meter(metrics, classic.controller, classic.clock)
+        await classic.clock.sleep(100)
+        prometheus.fault = silence
+        await classic.clock.sleep(100)
+        text = metrics.exposition().decode()
+        source = prometheus.url
+        assert f'burster_metric_reads_total{{outcome="ok",source="{source}"}}' in text
+        assert f'burster_metric_reads_total{{outcome="timeout",source="{source}"}}' in text
+        assert "burster_metric_queries 1.0" in text
+        assert "burster_metric_queries_failing 1.0" in text
+
+    play(tmp_path, story)
