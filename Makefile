@@ -7,10 +7,10 @@ ARGS ?=
 PYTEST := $(VENV)/python -m pytest -n auto --dist worksteal
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test test-long perf lint types imports format reference lock clean runtime dev
+.PHONY: help demo test test-long control-plane perf lint types imports format reference lock clean runtime dev
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: runtime ## the whole system on this machine, about a minute; ARGS="--seed 9" and the like
 	@$(VENV)/burster demo $(ARGS)
@@ -21,6 +21,9 @@ test: dev ## the tests; ARGS="-k ledger" and the like
 # a test that says nothing else has ten minutes here: what waits for a busy machine is not what hangs
 test-long: dev ## properties at full depth, many seeds, real kills
 	@$(PYTEST) --timeout 600 -m "long and not perf" $(ARGS)
+
+control-plane: ## build a real Kubernetes control plane once, for the tests that want one; KUBEBUILDER_ASSETS=DIR: use that one
+	@tools/control-plane
 
 perf: dev ## the measured figures, one at a time
 	@$(VENV)/python -m pytest -m perf $(ARGS)

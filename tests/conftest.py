@@ -1,12 +1,50 @@
-"""What every test shares: quiet logs."""
+"""What every test shares: quiet logs, and a real API server where there is one."""
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
+
+from tests.support.control_plane import NoControlPlaneError, find_binaries
+from tests.support.shared_plane import SharedPlane, join
+
+
+_NOT_RUN = "not run"
 
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> None:
     """Logs are for tests that ask for them; the others would drown in decisions."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a real control plane where there is none; the summary says so in one line."""
+    if item.get_closest_marker("plane") is not None:
+        try:
+            find_binaries()
+        except NoControlPlaneError as why:
+            pytest.skip(f"{_NOT_RUN}: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line what was not run for want of a control plane, and how to have it run."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    left_out = [each for each in skipped if f"{_NOT_RUN}: " in str(each.longrepr)]
+    if left_out:
+        terminalreporter.stats["skipped"] = [each for each in skipped if each not in left_out]
+        terminalreporter.stats[_NOT_RUN] = left_out
+        assert isinstance(left_out[0].longrepr, tuple)
+        why = left_out[0].longrepr[2].partition(f"{_NOT_RUN}: ")[2]
+        terminalreporter.write_line(f"{len(left_out)} tests on a real control plane were not run: {why}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def shared_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[SharedPlane]:
+    """The API server of this run, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    with join((base if worker_id == "master" else base.parent) / "control-plane") as plane:
+        yield plane

@@ -149,6 +149,16 @@ def _job(obj: Json) -> list[FieldError]:
     return errors
 
 
+def _lease(obj: Json) -> list[FieldError]:
+    spec = section(obj, "spec")
+    least = {"leaseDurationSeconds": (1, "must be greater than 0"), "leaseTransitions": (0, "must not be negative")}
+    return [
+        bad_value(f"spec.{field}", spec[field], why)
+        for field, (lowest, why) in least.items()
+        if isinstance(spec.get(field), int) and spec[field] < lowest
+    ]
+
+
 _RULES: Final[dict[str, Callable[[Json], list[FieldError]]]] = {
     "pods": _pod,
     "deployments.apps": _workload,
@@ -156,6 +166,7 @@ _RULES: Final[dict[str, Callable[[Json], list[FieldError]]]] = {
     "statefulsets.apps": _workload,
     "daemonsets.apps": _workload,
     "jobs.batch": _job,
+    "leases.coordination.k8s.io": _lease,
 }
 
 

@@ -1,12 +1,17 @@
-"""What a Kubernetes API server must do for burster, asked over the wire; today of the lab's, the same of any real one (1.20 to 1.36)."""
+"""What a Kubernetes API server must do for burster, asked over the wire, of the lab's and of a real one (1.20 to 1.36).
+
+Both must answer alike. Where an old one differs, what the modern ones do counts, and the test says by the version what is not asked of it.
+"""
 
 import asyncio
 import dataclasses
 import itertools
 import os
+import ssl
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +21,13 @@ import pytest
 
 from burster.lab.apiserver.server import TOKEN, ApiServer
 from burster.lab.apiserver.store import Store
+from tests.support.control_plane import ADMIN
+from tests.support.shared_plane import SharedPlane
 
 
 Json = dict[str, Any]
 KUBECTL = Path(sys.executable).parent / "kubectl"
+NEWEST = (1, 36)
 _numbers = itertools.count(1)
 
 
@@ -32,17 +40,65 @@ class Endpoint:
     kubeconfig: Path
     namespace: str
     has_controllers: bool  # garbage collection and namespace deletion happen
+    version: tuple[int, int]  # what it does: the lab does as the newest
+    forget: Callable[[], object]  # lets it lose its history
+    certificate: Path | None = None  # who vouches for it
+
+    @property
+    def connector(self) -> aiohttp.TCPConnector:
+        trust = True if self.certificate is None else ssl.create_default_context(cafile=self.certificate)
+        return aiohttp.TCPConnector(ssl=trust)
 
 
-@pytest.fixture
-async def kube_endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
+@pytest.fixture(params=["lab", pytest.param("real", marks=pytest.mark.plane)])
+async def kube_endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Endpoint]:
+    if request.param == "lab":
+        async with lab_endpoint(tmp_path) as endpoint:
+            yield endpoint
+    else:
+        async with real_endpoint(request.getfixturevalue("shared_plane")) as endpoint:
+            yield endpoint
+
+
+@asynccontextmanager
+async def lab_endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
     store = Store(lambda: time.time_ns() // 1_000_000)
     async with ApiServer(store) as server:
         path = tmp_path / "kubeconfig"
         path.write_text(server.kubeconfig())
         namespace = f"contract-{next(_numbers)}"
         store.create("namespaces", "", {"metadata": {"name": namespace}})
-        yield Endpoint(url=server.url, token=TOKEN, kubeconfig=path, namespace=namespace, has_controllers=True)
+        yield Endpoint(
+            url=server.url,
+            token=TOKEN,
+            kubeconfig=path,
+            namespace=namespace,
+            has_controllers=True,
+            version=NEWEST,
+            forget=store.compact,
+        )
+
+
+@asynccontextmanager
+async def real_endpoint(shared_plane: SharedPlane) -> AsyncIterator[Endpoint]:
+    # workers share the server: the process makes the name its own
+    namespace = f"contract-{os.getpid()}-{next(_numbers)}"
+    endpoint = Endpoint(
+        url=shared_plane.url,
+        token=ADMIN,
+        kubeconfig=Path(shared_plane.kubeconfig),
+        namespace=namespace,
+        has_controllers=shared_plane.has_controllers,
+        version=shared_plane.version,
+        forget=shared_plane.forget,
+        certificate=Path(shared_plane.certificate),
+    )
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with aiohttp.ClientSession(endpoint.url, headers=headers, connector=endpoint.connector) as session:
+        api = Api(endpoint, session)
+        await api.create("/namespaces", {"metadata": {"name": namespace}})
+        yield endpoint
+        await api.ok("DELETE", api.path("/namespaces", namespace))
 
 
 class Api:
@@ -97,7 +153,7 @@ class Api:
 @pytest.fixture
 async def api(kube_endpoint: Endpoint) -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {kube_endpoint.token}"}
-    async with aiohttp.ClientSession(kube_endpoint.url, headers=headers) as session:
+    async with aiohttp.ClientSession(kube_endpoint.url, headers=headers, connector=kube_endpoint.connector) as session:
         yield Api(kube_endpoint, session)
 
 
@@ -191,7 +247,15 @@ _SPEC = {
 }
 
 
-def widget_definition() -> Json:
+#: Before, a field that is int or string makes a server forget what the lists of its kind are merged by.
+INT_OR_STRING_SINCE = (1, 22)
+
+
+def widget_definition(version: tuple[int, int] = NEWEST) -> Json:
+    fields = {
+        key: each for key, each in _SPEC["properties"].items() if key != "limit" or version >= INT_OR_STRING_SINCE
+    }
+    spec = {**_SPEC, "properties": fields}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -211,7 +275,7 @@ def widget_definition() -> Json:
                     "name": "v1",
                     "served": True,
                     "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": _SPEC, "status": _STATUS}}},
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": _STATUS}}},
                     "subresources": {
                         "status": {},
                         "scale": {
@@ -244,11 +308,11 @@ def a_widget(name: str, **spec: Any) -> Json:
 async def widgets(api: Api) -> Api:
     """The API with a custom kind Widget, established."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    status, _ = await api.call("POST", path, widget_definition())
+    status, _ = await api.call("POST", path, widget_definition(api.endpoint.version))
     assert status in (201, 409)
     for _ in range(100):
         found = await api.ok("GET", f"{path}/widgets.contract.example.dev")
-        conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}
+        conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions") or ()}
         listed, _ = await api.call("GET", api.path(WIDGETS))
         if conditions.get("Established") == "True" and listed == 200:
             return api

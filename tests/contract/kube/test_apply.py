@@ -109,6 +109,8 @@ async def test_a_status_is_applied_apart_from_the_spec(widgets: Api):
         **a_widget("one", size="large"),
         "status": {"phase": "Ready", "conditions": [{"type": "Ok", "status": "True"}]},
     }
+    if widgets.endpoint.version < (1, 22):
+        del wanted["spec"]  # an old one sees a conflict in a field that it would not write
     status, new = await widgets.apply(WIDGETS, "one", wanted, "first", sub="status")
     assert (status, new["status"]["phase"], new["spec"]["size"]) == (200, "Ready", "small")
     assert new["metadata"]["generation"] == 1

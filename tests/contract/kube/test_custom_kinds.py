@@ -1,6 +1,6 @@
 import pytest
 
-from .conftest import WIDGETS, Api, a_widget
+from .conftest import INT_OR_STRING_SINCE, WIDGETS, Api, a_widget
 
 
 async def test_defaults_are_filled_in_and_unknown_fields_left_out(widgets: Api):
@@ -25,8 +25,12 @@ async def test_defaults_are_filled_in_and_unknown_fields_left_out(widgets: Api):
     ],
 )
 async def test_what_the_schema_forbids_is_refused_naming_the_field(widgets: Api, spec: dict, want_path: str):
+    if "limit" in spec and widgets.endpoint.version < INT_OR_STRING_SINCE:
+        pytest.skip("this server can't have such a field")
     status, answer = await widgets.call("POST", widgets.path(WIDGETS), a_widget("one", **spec))
     assert (status, answer["reason"]) == (422, "Invalid")
+    if widgets.endpoint.version < (1, 25) and want_path == "spec.rules[0].name":
+        want_path = "spec.rules.name"  # an old one does not say which element
     assert want_path in [cause["field"] for cause in answer["details"]["causes"]]
     assert answer["message"].startswith('Widget.contract.example.dev "one" is invalid: ')
 
