@@ -18,6 +18,7 @@ from burster.model.stimuli import (
     BurstRecorded,
     PodDeleted,
     PodReturned,
+    PolicyReleased,
     PolicyStatusWritten,
     RecordDeleted,
     ScaleSet,
@@ -38,7 +39,7 @@ class DryRunAdaptor:
     def __init__(self, still_pending: Callable[[str, str], bool]) -> None:
         self._still_pending = still_pending
 
-    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911 - one line per kind
+    async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Return the outcome that keeps the engine's account right without touching anything."""
         await asyncio.sleep(0)
         _log.info("dry_run.would", instruction=type(instruction).__name__, key=instruction.key)
@@ -68,6 +69,8 @@ class DryRunAdaptor:
                 return ScaleSet(policy=policy, replicas=replicas)
             case i.PublishSignal(policy=policy, replicas=replicas):
                 return SignalPublished(policy=policy, replicas=replicas)
+            case i.ReleasePolicy(policy=policy):
+                return PolicyReleased(policy=policy)
             case i.WritePolicyStatus(policy=policy):
                 return PolicyStatusWritten(policy=policy)
             case i.ListCloud() | i.DeleteVm() | i.EmitEvent():

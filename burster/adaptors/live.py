@@ -6,6 +6,7 @@ from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.cluster_events import emit_event
 from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
+from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.policy_status import write_policy_status
 from burster.adaptors.records import forget_burst, record_burst, write_status
 from burster.adaptors.scales import set_scale
@@ -27,11 +28,13 @@ class LiveAdaptor:
         self._signals = signals
         self._now_ms = now_ms
         self._home = home
+        self.guard = PolicyGuard(api)
 
     async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Do it and return its outcome. Raises RemoteError."""
         match instruction:
-            case i.RecordBurst():
+            case i.RecordBurst(burst=burst):
+                await self.guard.keep(burst.policy_key)
                 return await record_burst(self._api, instruction, home=self._home)
             case i.PlacePod():
                 return await place_pod(self._api, instruction, home=self._home)
@@ -51,10 +54,14 @@ class LiveAdaptor:
                 return await self._vms.list_cloud(instruction)
             case i.DeleteVm():
                 return await self._vms.delete(instruction)
-            case i.SetScale():
+            case i.SetScale(policy=policy):
+                if not instruction.restores:
+                    await self.guard.keep(policy)
                 return await set_scale(self._api, instruction)
             case i.PublishSignal():
                 return self._signals.publish(instruction)
+            case i.ReleasePolicy():
+                return await self.guard.release(instruction)
             case i.WritePolicyStatus():
                 return await write_policy_status(self._api, instruction)
             case i.EmitEvent():

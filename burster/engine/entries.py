@@ -108,6 +108,7 @@ class PolicyEntry:
     scaler: Scaler | None = None  #: where demand is a number: how it came to be what it is
     surplus: Surplus | None = None  #: where demand is a number: how many bursts are too many
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
+    guarded: bool = False  #: burster's finalizer is on its object
     looked: Looked = field(default_factory=Looked)  #: what came of its condition last
 
     @property
@@ -132,6 +133,17 @@ class PolicyEntry:
             self.places[place] = count
         else:
             self.places.pop(place, None)
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A policy that is being deleted; kept by ``leaving``."""
+
+    uid: str
+    guarded: bool  #: burster's finalizer is on it
+    failures: int = 0
+    again_at_ms: int = 0  #: the finalizer is not asked to be taken off before
+    told_owned: bool = False  #: that somebody else owns its workload's number
 
 
 @dataclass(slots=True)

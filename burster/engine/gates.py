@@ -25,6 +25,7 @@ from burster.engine.demand import countable, is_enough
 from burster.engine.offers.offerings import Choice, ranked, still_has_room, targets_in_order
 from burster.engine.offers.placement import choose_strategy, why_strategy
 from burster.engine.pauses import cluster_gate
+from burster.engine.releasing.leaving import leaving_gate
 from burster.engine.releasing.wait import wait_gate
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.bursts import BurstStrategy
@@ -108,7 +109,7 @@ def _policy_gates(state: State, policy: PolicyEntry) -> Refusal | None:
     if state.draining:
         reason = Reason(code="ComingHome", sentence="Everything is coming home; nothing new is started.")
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
-    refusal = cluster_gate(state) or eligibility.policy_gate(state, policy)
+    refusal = _halted(state, policy) or eligibility.policy_gate(state, policy)
     if refusal is not None:
         return refusal
     if policy.tripped is not None:
@@ -116,6 +117,10 @@ def _policy_gates(state: State, policy: PolicyEntry) -> Refusal | None:
     if not is_enough(state, policy):
         return _too_few(state, policy)
     return room.for_one_more(policy.scope, state.now_ms)
+
+
+def _halted(state: State, policy: PolicyEntry) -> Refusal | None:
+    return cluster_gate(state) or leaving_gate(state, policy.policy.key)
 
 
 def _too_few(state: State, policy: PolicyEntry) -> Refusal:

@@ -3,6 +3,7 @@
 Called by ``step`` for each such fact. Notes it, and has looked again who may be concerned; decides nothing.
 """
 
+from burster.engine.releasing import leaving
 from burster.engine.state import State
 from burster.model.stimuli import NamespaceGone, NamespaceSeen, PolicyRefused, TrusteeHealth
 
@@ -12,6 +13,10 @@ def policy_refused(state: State, stimulus: PolicyRefused) -> None:
     if state.refused.get(stimulus.key) == stimulus:
         return
     state.refused[stimulus.key] = stimulus
+    if stimulus.deleting:
+        leaving.heard(state, stimulus.key, stimulus.uid, guarded=stimulus.guarded)
+    else:
+        state.leaving.pop(stimulus.key, None)
     _reopen(state, stimulus.key)
 
 

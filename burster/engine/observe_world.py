@@ -12,7 +12,8 @@ from burster.engine.numbers import replica_signals
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import join_offerings, quota_keys
-from burster.engine.releasing import releases, wait
+from burster.engine.policy_events import tell_policy
+from burster.engine.releasing import leaving, releases, wait
 from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
@@ -54,10 +55,12 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     policy = stimulus.policy
     policy_accepted(state, policy.key)
     entry = state.policies.get(policy.key)
+    _note_object(state, stimulus, entry)
     if entry is not None and entry.policy == policy:
         return
     if entry is None:
         entry = PolicyEntry(policy=policy, scope=budgets.scope_of(state, "Policy", policy.key))
+        entry.guarded = stimulus.guarded
         state.policies[policy.key] = entry
         for burst in state.bursts.values():
             spec = burst.burst.spec
@@ -76,10 +79,29 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     demand.reassign(state, policy.namespace)
 
 
+def _note_object(state: State, stimulus: PolicySeen, entry: PolicyEntry | None) -> None:
+    """Note what is said of a policy's object: that it is being deleted, that it is kept until its bursts are home."""
+    key, uid = stimulus.policy.key, stimulus.policy.uid
+    if stimulus.deleting:
+        leaving.heard(state, key, uid, guarded=stimulus.guarded)
+        return
+    state.leaving.pop(key, None)
+    was = entry is not None and entry.guarded
+    if entry is not None:
+        entry.guarded = stimulus.guarded
+        if was and not stimulus.guarded and entry.policy.uid == uid and entry.active:
+            sentence = (
+                "Somebody has taken off the finalizer burster.dev/drain: if the policy is deleted now, all its bursts come home at once. "
+                "The next burst puts it on again."
+            )
+            tell_policy(state, key, uid, "DrainFinalizerRemoved", sentence, warning=True)
+
+
 def policy_gone(state: State, stimulus: PolicyGone) -> None:
     """Bring a deleted policy's bursts home; its account is kept."""
     refused = stimulus.key in state.refused
     policy_accepted(state, stimulus.key)
+    state.leaving.pop(stimulus.key, None)
     entry = state.policies.pop(stimulus.key, None)
     if entry is None and not refused:
         return

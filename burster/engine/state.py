@@ -11,6 +11,7 @@ from burster.engine.entries import (
     BurstEntry,
     FailingWorkload,
     Learned,
+    Leaving,
     PodEntry,
     PolicyEntry,
     StatusBook,
@@ -49,6 +50,7 @@ class State:
     policies: dict[str, PolicyEntry] = field(default_factory=dict[str, PolicyEntry])
     #: policies whose latest version is not valid, whether or not an earlier one is in force
     refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
+    leaving: dict[str, Leaving] = field(default_factory=dict[str, Leaving])  #: policies that are being deleted
     turn: int = 0  #: how many steps there have been
     deciding: bool = False  #: a step is deciding; else whoever asks only looks, and nothing is remembered of it
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels

@@ -30,6 +30,7 @@ from burster.engine.bursts import observe_pods as cloud_pods
 from burster.engine.bursts import outcomes, sweeping
 from burster.engine.bursts.adoption import restore_breaker, resume
 from burster.engine.numbers import metrics, replicas
+from burster.engine.releasing import leaving
 from burster.engine.releasing.releases import release
 from burster.engine.state import State
 from burster.engine.timers import fire_due
@@ -94,6 +95,7 @@ def _decide(state: State) -> None:
     queues.serve(state)  # 3 to 7
     replicas.serve(state)  # 3 to 7, where demand is a number
     release(state)  # 8
+    leaving.serve(state)
     fire_due(state)  # what the decisions above made due at once
     demand.say_unmatched(state)  # 9
     demand.say_ambiguous(state)
@@ -182,6 +184,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.StatusWritten: outcomes.status_written,
     s.RecordDeleted: outcomes.record_deleted,
     s.PolicyStatusWritten: policy_status.written,
+    s.PolicyReleased: leaving.released,
     s.WorkloadSeen: metrics.workload_seen,
     s.WorkloadGone: metrics.workload_gone,
     s.MetricRead: metrics.metric_read,

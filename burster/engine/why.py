@@ -17,6 +17,7 @@ from burster.engine.gates import judge, target_gates
 from burster.engine.numbers import metrics
 from burster.engine.offers.offerings import ranked, targets_in_order
 from burster.engine.pauses import cluster_gate
+from burster.engine.releasing.leaving import leaving_gate
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
@@ -109,7 +110,12 @@ def _of_the_rules(state: State, policy: PolicyEntry) -> list[Link]:
         drain = Refusal(verdict="Deny", reason=Reason(code="ComingHome", sentence="Everything is coming home."))
     return [
         _link("Ledger", key, ledger, "The ledger can be written."),
-        _link("Drain", key, drain or cluster_gate(state), "Nobody has asked for everything to come home."),
+        _link(
+            "Drain",
+            key,
+            drain or cluster_gate(state) or leaving_gate(state, key),
+            "Nobody has asked for everything to come home.",
+        ),
         _link(
             "InForce", key, eligibility.policy_gate(state, policy), f"Generation {rules.generation} is in force now."
         ),

@@ -95,6 +95,7 @@ class SetScale(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
     policy: str  #: the policy's key, whose namespace is the workload's
     workload: WorkloadRef
     replicas: int
+    restores: bool = False  #: the policy is going or gone: the workload is left as it is to be without it
 
 
 class PublishSignal(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +105,13 @@ class PublishSignal(_Instruction, frozen=True, kw_only=True, omit_defaults=True)
     replicas: int
     active: bool
     withdrawn: bool = False  #: nobody keeps it up to date any more: it is taken down
+
+
+class ReleasePolicy(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Take burster's finalizer off a policy that is being deleted: nothing of it is left. Ends in PolicyReleased."""
+
+    policy: str
+    uid: str = ""
 
 
 class PolicyCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -154,6 +162,7 @@ Instruction = (
     | DeleteVm
     | SetScale
     | PublishSignal
+    | ReleasePolicy
     | WritePolicyStatus
     | EmitEvent
 )

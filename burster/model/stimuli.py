@@ -33,6 +33,8 @@ class PolicySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """A valid policy exists, new or changed."""
 
     policy: Policy
+    deleting: bool = False  #: somebody deleted it: its bursts come home, then its finalizer goes
+    guarded: bool = False  #: burster's finalizer is on it
 
 
 class PolicyGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,6 +50,8 @@ class PolicyRefused(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     uid: str = ""
     generation: int = 0
     message: str
+    deleting: bool = False
+    guarded: bool = False
 
 
 class TargetSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -321,6 +325,12 @@ class SignalPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     replicas: int
 
 
+class PolicyReleased(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """ReleasePolicy succeeded: nothing of burster's keeps the policy any more."""
+
+    policy: str
+
+
 class PolicyStatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """WritePolicyStatus succeeded."""
 
@@ -397,6 +407,7 @@ Stimulus = (
     | ScaleSet
     | SignalPublished
     | PolicyStatusWritten
+    | PolicyReleased
     | TargetSeen
     | TargetGone
     | OfferingsSeen

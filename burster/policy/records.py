@@ -24,6 +24,7 @@ from burster.policy.schema import API_VERSION, GROUP
 
 BURST_LABEL: Final = f"{GROUP}/burst"
 POLICY_LABEL: Final = f"{GROUP}/policy"
+DRAIN_FINALIZER: Final = f"{GROUP}/drain"  #: on a policy of which something is left
 MESSAGE_MAX: Final = 1_024
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

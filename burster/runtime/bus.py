@@ -23,6 +23,7 @@ _ORDER: Final[dict[type, int]] = {
             s.LedgerHealth,
             s.LedgerRestored,
             s.ClusterLimitsSeen,
+            s.ClusterStop,
             s.NamespaceSeen,
             s.NamespaceGone,
             s.PolicySeen,
@@ -51,6 +52,7 @@ _ORDER: Final[dict[type, int]] = {
             s.ScaleSet,
             s.SignalPublished,
             s.PolicyStatusWritten,
+            s.PolicyReleased,
             s.InstructionFailed,
             s.CapacitySeen,
             s.WorkloadSeen,
@@ -101,7 +103,7 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
         case s.MetricFailed():
             # A trigger is read once in a while: two answers at once are the same read, told twice, or the later one counts.
             return ("metric", stimulus.policy, stimulus.trigger)
-        case s.ScaleSet() | s.SignalPublished() | s.PolicyStatusWritten():
+        case s.ScaleSet() | s.SignalPublished() | s.PolicyStatusWritten() | s.PolicyReleased():
             return (type(stimulus).__name__, stimulus.policy)
         case s.TargetSeen(target=target):
             return ("target", target.name)

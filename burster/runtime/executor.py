@@ -35,6 +35,7 @@ _URGENCY: Final[dict[type, int]] = {
     i.ListCloud: 4,
     i.WriteStatus: 5,
     i.ForgetBurst: 6,
+    i.ReleasePolicy: 6,
     i.WritePolicyStatus: 6,
     i.EmitEvent: 7,
 }
@@ -182,7 +183,7 @@ def _subject(instruction: Instruction) -> str:
     match instruction:
         case i.ListCloud() | i.DeleteVm():
             return instruction.target
-        case i.SetScale() | i.PublishSignal() | i.WritePolicyStatus():
+        case i.SetScale() | i.PublishSignal() | i.ReleasePolicy() | i.WritePolicyStatus():
             return instruction.policy
         case i.EmitEvent():
             return f"{instruction.namespace}/{instruction.name}"

@@ -17,6 +17,7 @@ from burster.adaptors.cluster_api import HOME
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.clients.metric_http import MetricHttp
@@ -100,13 +101,15 @@ class Controller:
         self.source_stats: dict[str, Stats] = {}  #: what each source has been through, once ``run`` has begun
         self.viewer = Viewer(dry_run=options.dry_run, title=options.title)
         self.signals = SignalBoard()  #: the numbers that policies publish
+        self._guard: PolicyGuard | None = None
         adaptor: Adaptor
         if options.dry_run:
             adaptor = DryRunAdaptor(self._still_pending)
         else:
             api = kube if authority is None else FencedApi(kube, authority)
             vms = AzureVms(cloud if authority is None else FencedVms(cloud, authority), api, self._book, clock.now_ms)
-            adaptor = LiveAdaptor(api, vms, self.signals, clock.now_ms, home=options.home)
+            adaptor = live = LiveAdaptor(api, vms, self.signals, clock.now_ms, home=options.home)
+            self._guard = live.guard
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
             self.bus,
@@ -160,35 +163,30 @@ class Controller:
         match stimulus:
             case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
                 self._poller.forget(target.name)
-                self.metrics.forget_target(target.name)
                 stimulus = _refused(target)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
-                self.metrics.target(target)
             case s.TargetGone(name=name):
                 self._poller.forget(name)
-                self.metrics.forget_target(name)
             case s.PolicySeen(policy=policy):
                 self._workloads.policy(policy)
-                self.metrics.policy(policy)
+                if self._guard is not None and not stimulus.guarded:
+                    self._guard.forget(policy.key)
             case s.PolicyGone(key=key):
                 self._workloads.forget(key)
-                self.metrics.forget(key)
                 self.signals.withdraw(key)
-            case s.NamespaceSeen(name=name, labels=labels):
-                self.metrics.namespace(name, labels)
-            case s.NamespaceGone(name=name):
-                self.metrics.namespace(name, None)
+                if self._guard is not None:
+                    self._guard.forget(key)
             case s.Tick(kind="evaluate"):
                 self._workloads.wish()
-                self.metrics.review()
             case s.Tick(kind="offerings"):
                 self._poller.wish_all("offerings")
             case s.Tick(kind="quota"):
                 self._poller.wish_all("quota")
             case _:
                 pass
+        self.metrics.hear(stimulus)
         self.bus.post(stimulus)
 
     async def run(self) -> None:

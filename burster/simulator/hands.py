@@ -85,6 +85,7 @@ class Hands:
             i.DeleteVm: (latency.arm_ms, self._delete_vm),
             i.SetScale: (latency.api_ms, self.numbers.set_scale),
             i.PublishSignal: (0, self.numbers.publish),
+            i.ReleasePolicy: (latency.api_ms, self._release_policy),
             i.WritePolicyStatus: (latency.api_ms, self._policy_status),
         }
 
@@ -294,6 +295,9 @@ class Hands:
 
     def _policy_status(self, instruction: i.WritePolicyStatus) -> None:
         self._tell(s.PolicyStatusWritten(policy=instruction.policy))
+
+    def _release_policy(self, instruction: i.ReleasePolicy) -> None:
+        self._tell(s.PolicyReleased(policy=instruction.policy))
 
     def _start_jobs(self) -> None:
         jobs = [("gc", self.latency.gc_ms)]

@@ -26,6 +26,7 @@ from burster.model.stimuli import (
     TargetSeen,
 )
 from burster.policy.compile import compile_policy, compile_target
+from burster.policy.records import DRAIN_FINALIZER
 from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
 
 
@@ -38,7 +39,17 @@ _log: Final = structlog.get_logger("burster.sources")
 
 
 def _compiled_policy(obj: dict[str, Any]) -> Stimulus:
-    return PolicySeen(policy=compile_policy(obj))
+    policy, metadata = compile_policy(obj), cast("dict[str, Any]", obj["metadata"])
+    return PolicySeen(policy=policy, deleting=_is_deleting(metadata), guarded=_is_guarded(metadata))
+
+
+def _is_deleting(metadata: dict[str, Any]) -> bool:
+    return bool(metadata.get("deletionTimestamp"))
+
+
+def _is_guarded(metadata: dict[str, Any]) -> bool:
+    finalizers: object = metadata.get("finalizers")
+    return isinstance(finalizers, list) and DRAIN_FINALIZER in finalizers
 
 
 def _compiled_target(obj: dict[str, Any]) -> Stimulus:
@@ -52,6 +63,8 @@ def _policy_refused(key: str, metadata: dict[str, Any], message: str) -> Stimulu
         uid=str(metadata.get("uid") or ""),
         generation=generation if isinstance(generation, int) else 0,
         message=message[:_MESSAGE_MAX],
+        deleting=_is_deleting(metadata),
+        guarded=_is_guarded(metadata),
     )
 
 

@@ -58,6 +58,7 @@ _CHANGES: Final = {
     "LedgerNotWritable": "A ledger that can be written again: free space, permissions, the disk.",
     "ComingHome": "Somebody who cancels the drain.",
     "ClusterStopped": "Somebody who lifts the stop: deletes the ConfigMap burster-stop in burster's namespace.",
+    "PolicyLeaving": "Another policy: this one is being deleted.",
     "Paused": "Removing the annotation burster.dev/paused from the policy.",
     "PausedScaleOut": "Removing the annotation burster.dev/paused-scale-out from the policy.",
     "PolicyRefused": "Correcting the policy: its latest version is not valid.",

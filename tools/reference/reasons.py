@@ -71,7 +71,7 @@ _REFUSALS_HEAD: Final = (
 _REFUSALS: Final = (
     "NoPolicy", "NotByPods", "FilteredOut", "CountedForReplicas", "NoBurstsOfItsOwn",
     "TooYoung", "TooFew", "BackingOff", "ReadAnew", "WorkloadFailing", "RoomOnPrem",
-    "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "ClusterStopped",
+    "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "ClusterStopped", "PolicyLeaving",
     "PolicyRefused", "Paused", "PausedScaleOut", "StrategyNotAvailable", "Blackout", "OutsideWindows",
     "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "PolicyLaunchRate", "CloneWouldRunTwice",
     "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
@@ -95,8 +95,8 @@ _DENIED: Final = frozenset(
         "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
         "TrusteeMissing",
         "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
-        "LedgerNotWritable", "ComingHome", "ClusterStopped", "Paused", "PausedScaleOut", "CloneWouldRunTwice", "MoveNeedsWebhook",
-        "AlreadyPeerPod", "TargetMissing", "BreakerOpen",
+        "LedgerNotWritable", "ComingHome", "ClusterStopped", "PolicyLeaving", "Paused", "PausedScaleOut",
+        "CloneWouldRunTwice", "MoveNeedsWebhook", "AlreadyPeerPod", "TargetMissing", "BreakerOpen",
         "TargetEvacuated", "NamespaceNotAllowed", "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted",
         "PriceUnknown",
     }

@@ -11,7 +11,7 @@ from burster.engine.bursts.lifecycle import ACTIVE, ENDING
 from burster.engine.bursts.observe_pods import FINAL, follow_pod, pod_vanished, storm
 from burster.engine.bursts.vms import find_mismatch
 from burster.engine.numbers import replicas
-from burster.engine.releasing import wait
+from burster.engine.releasing import leaving, wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.errors import RemoteKind
@@ -206,6 +206,9 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
         return
     if stimulus.instruction == "WritePolicyStatus":
         policy_status.failed(state, stimulus)
+        return
+    if stimulus.instruction == "ReleasePolicy":
+        leaving.failed(state, stimulus)
         return
     if stimulus.instruction in {"SetScale", "PublishSignal"}:
         replicas.failed(state, stimulus)

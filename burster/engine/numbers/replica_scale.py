@@ -117,13 +117,15 @@ def _set(
         _ask(state, book, granted)
 
 
-def _ask(state: State, book: ScaleBook, replicas: int) -> None:
+def _ask(state: State, book: ScaleBook, replicas: int, *, restores: bool = False) -> None:
     seen = _seen(state, book.policy.partition("/")[0], book.workload)
     if seen is not None and seen.owner:
         return  # whatever the reason: a number that an HPA or KEDA owns is never touched
     book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
     state.instructions.append(
-        SetScale(key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas)
+        SetScale(
+            key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas, restores=restores
+        )
     )
     state.at(state.now_ms + _ANSWERED_BY_MS, "scaling", book.policy)
 
@@ -233,7 +235,7 @@ def look_after(state: State) -> None:
     for key in sorted(state.scale_books):
         book = state.scale_books[key]
         entry = state.policies.get(key)
-        if entry is None or entry.policy.placement.strategy != "Scale":
+        if entry is None or key in state.leaving or entry.policy.placement.strategy != "Scale":
             _bring_home(state, book)
             continue
         reason = replica_money.renew(state, book)
@@ -271,7 +273,7 @@ def _bring_home(state: State, book: ScaleBook) -> None:
             replica_money.close(state, book)
             del state.scale_books[book.policy]
     elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
-        _ask(state, book, book.leaving)
+        _ask(state, book, book.leaving, restores=True)
 
 
 def confirmed(state: State, stimulus: ScaleSet) -> None:

@@ -32,6 +32,8 @@ def serve(state: State) -> None:
     """Look at every policy whose demand is a number, as far as something is due or has changed."""
     for key in sorted(state.policies):
         entry = state.policies[key]
+        if key in state.leaving:
+            continue
         if entry.policy.numeric:
             _serve(state, entry)
         elif entry.scaler is not None and entry.scaler.strategy:

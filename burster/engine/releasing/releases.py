@@ -50,7 +50,7 @@ def release(state: State) -> None:
     state.releases_open.clear()
     for key in opened:
         policy = state.policies.get(key)
-        if policy is None:
+        if policy is None or key in state.leaving:
             continue
         if keeps_what_runs(policy.policy):
             _keep(state, policy)

@@ -112,6 +112,8 @@ class ObligingWorld:
                 self._scale(instruction)
             case i.PublishSignal(policy=policy, replicas=replicas):
                 self.tell(s.SignalPublished(policy=policy, replicas=replicas))
+            case i.ReleasePolicy(policy=policy):
+                self.tell(s.PolicyReleased(policy=policy))
             case i.WritePolicyStatus(policy=policy):
                 self.tell(s.PolicyStatusWritten(policy=policy))
             case i.EmitEvent():
