@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, timedelta
 from typing import Any, NamedTuple
 
 import structlog
@@ -87,10 +87,30 @@ class MetricPoller:
         self._of_namespace: Counter[str] = Counter()
         self._changed: set[str] = set()  #: policies whose triggers are to be arranged anew
         self._wake = asyncio.Event()
-        self._scheduler: Any = None
+        self._scheduler: Any = None  # APScheduler ships no types
         self._group: asyncio.TaskGroup | None = None
 
     # -- rules on their way ---------------------------------------------------------------------------------------------
+
+    def hear(self, stimulus: s.Stimulus) -> None:
+        """Take what concerns metrics out of a fact on its way to the engine."""
+        match stimulus:
+            case s.PolicySeen(policy=policy):
+                self.policy(policy)
+            case s.PolicyGone(key=key):
+                self.forget(key)
+            case s.TargetSeen(target=target):
+                self.target(target)
+            case s.TargetGone(name=name):
+                self.forget_target(name)
+            case s.NamespaceSeen(name=name, labels=labels):
+                self.namespace(name, labels)
+            case s.NamespaceGone(name=name):
+                self.namespace(name, None)
+            case s.Tick(kind="evaluate"):
+                self.review()
+            case _:
+                pass
 
     def policy(self, policy: Policy) -> None:
         """Note a policy as it is now."""
@@ -246,7 +266,7 @@ class MetricPoller:
         wait_s = interval_s * self._chance.uniform(0.5, 1.0)
         if poll.latest.asked_s is not None:
             wait_s = max(0.0, poll.latest.asked_s + interval_s - now_s)
-        first = datetime.fromtimestamp(self._clock.now_ms() / 1000 + wait_s, UTC)
+        first = self._scheduler.now() + timedelta(seconds=wait_s)
 
         async def tick() -> None:
             self._due(poll)

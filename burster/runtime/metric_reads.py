@@ -94,7 +94,9 @@ class MetricReads:
         """Ask, and note the answer."""
         server = self._servers.setdefault(query.server, _Server())
         async with server.slots:
-            answered.asked_s, answered.at_ms = self._clock.monotonic(), self._clock.now_ms()
+            answered.asked_s = self._clock.monotonic()
+            # a wall clock that is set back must not make news look older than what was heard before
+            answered.at_ms = max(answered.at_ms + 1, self._clock.now_ms())
             if answered.asked_s < server.pause.until_s:
                 result = MetricError(server.error.fault, f"not asked again yet, as {server.error.message}")
             else:

@@ -1,7 +1,8 @@
 """Recurring ticks by APScheduler: each job posts one stimulus and does nothing else.
 
 APScheduler 3 reads the system's time itself; ``ClockScheduler`` gives it the runtime's clock instead, so that under the lab's virtual time
-the ticks come when the virtual time says so. Rules with a time of their own (windows, leases, deadlines) are the engine's, never jobs.
+the ticks come when the virtual time says so, and a wall clock that is set holds none of them up. Rules with a time of their own (windows,
+leases, deadlines) are the engine's, never jobs.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ _STORE: Final = "default"
 
 
 class ClockScheduler(AsyncIOScheduler):
-    """An AsyncIOScheduler whose "now" is a Clock's.
+    """An AsyncIOScheduler whose "now" is a Clock's: the wall time of its start and what has passed since, however that clock is set.
 
     Jobs must be added with ``next_run_time`` and run with no misfire limit: those two are the other places where APScheduler 3.11 reads
     the system's time.
@@ -31,10 +32,12 @@ class ClockScheduler(AsyncIOScheduler):
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._clock = clock
+        self._started = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        self._started_s = clock.monotonic()
 
     def now(self) -> datetime:
-        """Return the clock's time."""
-        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        """Return the scheduler's own idea of the time."""
+        return self._started + timedelta(seconds=self._clock.monotonic() - self._started_s)
 
     def _process_jobs(self) -> float | None:
         """Submit what is due and return the seconds to the next job; None where there is none."""

@@ -470,6 +470,22 @@ def test_a_policy_that_goes_while_it_is_asked_for_is_not_told() -> None:
     assert (world.told, world.times()) == ([], [0.0])
 
 
+def test_a_wall_clock_that_is_set_back_makes_no_value_old(monkeypatch) -> None:
+    real = LabClock.now_ms
+    back_ms = [0]
+    monkeypatch.setattr(LabClock, "now_ms", lambda clock: real(clock) - back_ms[0])
+
+    async def story(world: World) -> None:
+        world.poller.policy(a_policy(polling_s=5))
+        await asyncio.sleep(12)
+        back_ms[0] = 3_600_000
+        await asyncio.sleep(30)
+
+    told = [each.at_ms for each in play(story).told if isinstance(each, s.MetricRead)]
+    assert len(told) > 6
+    assert all(after > before for before, after in pairwise(told))
+
+
 def test_what_is_seen_of_it() -> None:
     async def story(world: World) -> None:
         world.answers["bad"] = MetricError("client_error", "no")

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.model.stimuli import Stimulus, Tick
 from burster.runtime.ticks import start_ticks
@@ -40,3 +42,21 @@ def test_a_long_pause_is_made_up_for_by_one_tick_not_by_many() -> None:
 
     run_lockstep(main)
     assert 2 <= len(posted) <= 4
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_wall_clock_that_is_set_changes_no_interval(jump_ms, monkeypatch) -> None:
+    posted: list[float] = []
+    real, jumped_ms = LabClock.now_ms, [0]
+    monkeypatch.setattr(LabClock, "now_ms", lambda clock: real(clock) + jumped_ms[0])
+
+    async def main(clock: LabClock) -> None:
+        begin = clock.monotonic()
+        ticks = start_ticks(clock, lambda _: posted.append(clock.monotonic() - begin), {"evaluate": 10_000})
+        await asyncio.sleep(25)
+        jumped_ms[0] = jump_ms
+        await asyncio.sleep(40)
+        ticks.shutdown(wait=False)
+
+    run_lockstep(main)
+    assert [round(at) for at in posted] == [10, 20, 30, 40, 50, 60]

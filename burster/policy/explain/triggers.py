@@ -127,9 +127,15 @@ def _metric(policy: Policy, trigger: Trigger) -> Iterator[str]:
     elif isinstance(trigger, KubernetesWorkloadTrigger):
         yield f"Trigger {trigger.name} counts the pods of namespace {policy.namespace} that match {trigger.pod_selector}."
     elif isinstance(trigger, ExternalTrigger):
-        whence = f"the external scaler at {trigger.scaler_address} gives" if trigger.scaler_address else "others push"
-        yield f"Trigger {trigger.name} is a number that {whence}."
+        yield f"Trigger {trigger.name} is {_external(trigger, policy.namespace)}."
     yield from _arithmetic(trigger)
+
+
+def _external(trigger: ExternalTrigger, namespace: str) -> str:
+    if trigger.scaler_address:
+        return f"a number that the external scaler at {trigger.scaler_address} gives"
+    metric = trigger.metadata.get("metricName")
+    return f"the external metric {metric} of namespace {namespace}" if metric else "a number that others push"
 
 
 def _arithmetic(trigger: Trigger) -> Iterator[str]:
