@@ -163,3 +163,35 @@ def test_a_wrong_limit_of_the_cluster_is_never_silent(monkeypatch, name, value, 
     monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=sentence):
         load_settings()
+
+
+def test_more_than_one_replica_needs_a_ledger_that_all_of_them_reach(monkeypatch):
+    monkeypatch.setenv("BURSTER_REPLICAS", "2")
+    with pytest.raises(InputError, match=r"BURSTER_REPLICAS is 2, .* set BURSTER_LEDGER__POSTGRES"):
+        load_settings()
+    monkeypatch.setenv("BURSTER_LEDGER__POSTGRES", "postgresql://db.bank.example/burster?sslmode=verify-full")
+    place = load_settings().ledger_place
+    assert place.shared
+    assert (place.address.schema, place.rotation.keep_segments) == ("burster", 15)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"LEDGER__POSTGRES": "postgresql://b:hunter2@db/burster"},
+            "BURSTER_LEDGER: an address must not carry a password",
+        ),
+        ({"LEDGER__POSTGRES": "postgresql://db.bank.example/b"}, "nothing says how the connection is protected"),
+        ({"LEDGER__POSTGRES": "postgresql:///b", "LEDGER__POSTGRES_SCHEMA": "a-b"}, "no name for a schema"),
+        ({"LEDGER__KEEP_DAYS": "-1"}, "BURSTER_LEDGER__KEEP_DAYS"),
+        ({"ELECTION__LEASE_MS": "11000"}, "a leader has to stop before anybody follows"),
+        ({"ELECTION__RETRY_MS": "6000", "ELECTION__LEASE_MS": "20000"}, "one lost request must not end a lead"),
+    ],
+)
+def test_what_would_not_do_for_ledger_and_election_is_refused(monkeypatch, variables, sentence):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"BURSTER_{name}", value)
+    with pytest.raises(InputError, match=sentence) as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)

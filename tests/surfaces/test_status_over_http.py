@@ -67,7 +67,17 @@ async def test_probes_answer_for_different_things(site):
     assert (await site.get("/readyz"))[:2] == (503, "pods have not been listed yet\n")
     assert (await site.get("/healthz"))[0] == 200
     site.complaint = "the loop has not moved for 60s"
-    assert (await site.get("/healthz"))[:2] == (503, "the loop has not moved for 60s\n")
+    for path in ("/healthz", "/livez"):
+        assert (await site.get(path))[:2] == (503, "the loop has not moved for 60s\n")
+
+
+async def test_a_replica_that_stands_by_is_ready_and_says_who_leads(site):
+    site.view = StatusView(at_ms=0, leader=False, led_by="burster-<0>")
+    assert (await site.get("/readyz"))[:2] == (200, "ok, standing by: burster-<0> leads\n")
+    assert (await site.get("/livez"))[:2] == (200, "ok\n")
+    assert "standing by: burster-&lt;0&gt; acts" in (await site.get("/"))[1]
+    site.view = StatusView(at_ms=0, leader=False, ready=False, not_ready_because="the lease can't be read")
+    assert (await site.get("/readyz"))[:2] == (503, "the lease can't be read\n")
 
 
 async def test_status_is_the_view_as_json(site):
