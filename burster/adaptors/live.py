@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME, KubeApi
-from burster.adaptors.cluster_events import emit_event
+from burster.adaptors.cluster_events import EventRecorder
 from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
 from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.policy_status import write_policy_status
@@ -26,7 +26,7 @@ class LiveAdaptor:
         self._api = api
         self._vms = vms
         self._signals = signals
-        self._now_ms = now_ms
+        self._events = EventRecorder(api, now_ms)
         self._home = home
         self.guard = PolicyGuard(api)
 
@@ -65,5 +65,5 @@ class LiveAdaptor:
             case i.WritePolicyStatus():
                 return await write_policy_status(self._api, instruction)
             case i.EmitEvent():
-                await emit_event(self._api, instruction, self._now_ms())
+                await self._events.emit(instruction)
                 return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from burster.engine import pauses
+from burster.engine.policy_events import tell_turn
 from burster.engine.state import PolicyEntry, State, StatusBook
 from burster.model.instructions import PolicyCondition, WritePolicyStatus
 from burster.model.policies import Policy
@@ -97,7 +98,11 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
     entry, refused = state.policies.get(key), state.refused.get(key)
     generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
     book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
+    before = {kind: status for kind, (status, _) in book.since.items()}
     conditions = tuple(_since(state, book, told) for told in _conditions(state, entry, refused))
+    uid = refused.uid if refused is not None else entry.policy.uid if entry is not None else ""
+    for condition in conditions:
+        tell_turn(state, key, uid, before.get(condition.type), condition)
     written_key = f"policy-status/{key}"
     if entry is None:
         state.instructions.append(

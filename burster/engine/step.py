@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import demand, eligibility, pauses, policy_status, queues
+from burster.engine import demand, eligibility, pauses, policy_events, policy_status, queues
 from burster.engine import observe_rules as rules
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
@@ -100,6 +100,7 @@ def _decide(state: State) -> None:
     demand.say_unmatched(state)  # 9
     demand.say_ambiguous(state)
     policy_status.explain(state)
+    policy_events.tell_decided(state)
     state.deciding = False
     state.seen.clear()
 

@@ -79,7 +79,7 @@ def test_a_warning_names_scope_window_and_numbers_and_is_an_event_on_the_policy(
     assert reason.code == "BudgetWarning"
     assert reason.sentence == "$0.1300 of $0.2600 per day are spent or reserved for policy tasks."
     assert reason.numbers == {"used_micro_usd": WORST, "limit_micro_usd": 2 * WORST, "warn_percent": 50}
-    (event,) = [one for one in engine.asked("EmitEvent") if one.kind == "BurstPolicy"]
+    (event,) = [one for one in engine.asked("EmitEvent") if one.kind == "BurstPolicy" and one.severity == "Warning"]
     assert (event.namespace, event.name, event.uid) == ("bank", "tasks", "p-uid")
     assert (event.severity, event.reason, event.message) == ("Warning", "BudgetWarning", reason.sentence)
     assert event.key == f"event/BurstPolicy/bank/tasks/BudgetWarning/day/{T0}"
@@ -95,7 +95,7 @@ def test_other_scopes_warn_as_well(scope: str, called: str) -> None:
     (warning,) = warnings(engine)
     assert (warning.policy, warning.subject) == ("", called)
     assert warning.reasons[0].sentence.endswith(f"are spent or reserved for {called}.")
-    assert not [one for one in engine.asked("EmitEvent") if one.kind == "BurstPolicy"]
+    assert not [one for one in engine.asked("EmitEvent") if one.kind == "BurstPolicy" and one.severity == "Warning"]
 
 
 def test_each_window_warns_once_and_the_next_one_warns_anew() -> None:

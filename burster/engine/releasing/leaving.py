@@ -2,9 +2,9 @@
 
 A policy is kept by burster's finalizer from its first burst on. Called by ``observe_world`` and ``observe_rules`` (one is being deleted)
 and by ``step`` once in each step. What does not serve yet is ended at once; what serves goes by the policy's release order, no more at a
-time than its ``disruption_percent``, tasks included: nobody pays for them any more once the policy is gone. Numbers go back as ``replica_scale``
-has it. Records that are done with are removed without waiting for their retention. Last of all the finalizer goes. Where somebody has taken
-it off by hand, ``policy_gone`` ends everything at once, and nothing is left behind either.
+time than its ``disruption_percent``, tasks included: nobody pays for them any more once the policy is gone. Numbers go back as
+``replica_scale`` has it. Records that are done with are removed without waiting for their retention. Last of all the finalizer goes.
+Where somebody has taken it off by hand, ``policy_gone`` ends everything at once, and nothing is left behind either.
 """
 
 from typing import Final
