@@ -50,6 +50,7 @@ class Rotator:
         """Say whether the newest segment is full, or old."""
         if self._began_ms is None:
             self._began_ms = self._first_ms(now_ms)
+        self._began_ms = min(self._began_ms, now_ms)  # a clock that was ahead is no reason to wait until it is so late again
         if self._bounds.segment_ms and now_ms - self._began_ms >= self._bounds.segment_ms:
             return True
         self._asked += 1
@@ -77,14 +78,17 @@ class Rotator:
         self._began_ms, self._asked, self._owed = now_ms, 0, False
 
     def prune(self, now_ms: int) -> tuple[int, ...]:
-        """Remove sealed segments that are too old or too many; return their numbers."""
+        """Remove sealed segments that are too many, and one that is too old; return their numbers.
+
+        One at a time: a clock that jumps ahead must not cost the whole past.
+        """
         removed: list[int] = []
         sealed = list(self._backend.segments()[:-1])
         for position, segment in enumerate(sealed):
             too_many = self._bounds.keep_segments and len(sealed) - position > self._bounds.keep_segments
             rows = segment.rows("SELECT at_ms FROM seal")
             too_old = self._bounds.keep_ms and bool(rows) and now_ms - rows[0][0] > self._bounds.keep_ms
-            if not (too_many or too_old):
+            if not (too_many or (too_old and not removed)):
                 break  # a gap in the middle would break the chain
             self._backend.drop(segment.number)
             removed.append(segment.number)

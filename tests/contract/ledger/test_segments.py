@@ -131,6 +131,24 @@ def test_a_segment_is_kept_for_so_long_and_no_longer(place):
         assert ledger.rotate(6_001, b"state") == (4, (1,))
 
 
+def test_a_clock_that_jumps_costs_no_more_than_one_segment_and_no_money(place):
+    with place.open(rotation=Rotation(keep_segments=0, keep_ms=400 * DAY_MS)) as ledger:
+        for number in range(1, 5):
+            fill(ledger, number, number)
+            ledger.rotate(number, b"state")
+        years = 3_000 * DAY_MS
+        assert ledger.rotation_due(years)
+        assert ledger.rotate(years, b"state") == (6, (1,))
+        ledger.append_step(years, [], [], [a_spend(uid="in the future", at_ms=years)])
+        # and back
+        ledger.append_step(10, [], [], [a_spend(uid="u-5", at_ms=10)])
+        assert not ledger.rotation_due(11)
+        assert ledger.rotation_due(11 + 30 * DAY_MS)
+        ledger.rotate(12, b"state")
+        assert {"u-2", "u-3", "u-4", "u-5", "in the future"} <= {one.uid for one in ledger.spend()}
+        assert ledger.integrity() == ()
+
+
 def test_a_rotation_is_due_by_age_and_by_size(place):
     with place.open(rotation=Rotation(segment_ms=1_000, segment_bytes=0)) as ledger:
         fill(ledger, 1, 1)
