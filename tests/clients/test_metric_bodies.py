@@ -1,6 +1,10 @@
 """Where KEDA's valueLocation points at, in every format, and what is said where that is no number."""
 
+import math
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from burster.clients import gjson
 from burster.clients.metric_bodies import YAML_MAX_BYTES, number_in
@@ -203,3 +207,43 @@ def test_text_that_is_no_quantity(text):
 def test_a_path_is_found_in_plain_values_too():
     assert gjson.find([1, 2, 3], "2") == 3
     assert gjson.find(7, "a") is gjson.NOTHING
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=20,
+)
+paths = st.text(st.sampled_from('ab.#()|*?\\0123456789=!<>%"[]{}@~ \n'), min_size=1, max_size=30)
+
+
+@settings(max_examples=500, deadline=None)
+@given(anything, paths)
+def test_whatever_the_path_it_finds_something_or_nothing_or_says_why(document, path):
+    said = "found"
+    try:
+        gjson.find(document, path)
+    except gjson.PathError as error:
+        said = str(error)
+    assert said
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["json", "yaml", "xml", "prometheus"]), paths)
+def test_whatever_the_answer_it_is_a_finite_number_or_says_why(body, form, location):
+    value, said = 0.0, "found"
+    try:
+        value = number_in(body, form, location)
+    except MetricError as error:
+        said = str(error)
+    assert math.isfinite(value)
+    assert said
+
+
+@settings(max_examples=300, deadline=None)
+@given(anything, st.dictionaries(st.text("ab", min_size=1, max_size=3), anything, min_size=1), st.data())
+def test_what_is_there_under_plain_names_is_found(leaf, outer, data):
+    name = data.draw(st.sampled_from(sorted(outer)))
+    document = outer | {name: {"inner": [leaf]}}
+    assert gjson.find(document, f"{name}.inner.0") == leaf
+    assert gjson.find(document, f"{name}.inner.#") == 1

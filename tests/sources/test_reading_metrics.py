@@ -3,13 +3,16 @@
 import pytest
 from aiohttp import web
 
+from burster.clients.kube import Kube, KubeSettings
 from burster.clients.metric_errors import MetricError
+from burster.clients.metric_http import MetricHttp
 from burster.lab.monitoring.server import MonitoringServer
 from burster.model.errors import RemoteError
 from burster.model.stimuli import PodUse
 from burster.model.triggers import ExternalTrigger, KubernetesWorkloadTrigger, ResourceTrigger, WorkloadRef
-from burster.sources.metrics import Number
+from burster.sources.metrics import MetricReader, Number
 from burster.sources.pod_use import Use
+from burster.sources.trigger_auth import TriggerAuth
 from tests.support.metrics import FakeKube, a_page, a_query, a_reader, access, credentials
 
 
@@ -63,6 +66,28 @@ async def test_the_credentials_go_with_the_query_and_everything_else_that_was_sa
         expected = (("query", "sum(jobs)"), ("namespace", "tenant"), ("dedup", "false"), ("a b", "&="))
         assert asked.query == expected
         assert asked.headers["X-Scope-OrgID"] == "bank"
+
+
+async def test_bursters_own_token_goes_to_the_api_server_and_nowhere_else(tmp_path):
+    config = tmp_path / "kubeconfig"
+    async with a_server() as api, a_server() as server, MetricHttp() as http:
+        config.write_text(
+            f"""{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}],
+            clusters: [{{name: c, cluster: {{server: "{api.url}"}}}}], users: [{{name: u, user: {{token: {SECRET}}}}}]}}"""
+        )
+        async with await Kube.connect(KubeSettings(kubeconfig=str(config))) as kube:
+            reader = MetricReader(http, kube, TriggerAuth(kube, "burster-system"))
+            await reader.read("bank", a_query(server.url, "sum(jobs)"), 0.0)
+            await reader.read("bank", a_page(f"{server.url}/metrics", "jobs", format="prometheus"), 0.0)
+            # also not where the API server itself is asked for its metrics
+            await reader.read("bank", a_page(f"{api.url}/metrics", "jobs", format="prometheus"), 0.0)
+            with pytest.raises(MetricError):
+                await reader.read("bank", a_query(server.url, access=access("bearer")), 0.0)
+        assert [asked.path for asked in server.asked] == ["/api/v1/query", "/metrics"]
+        assert SECRET not in repr(server.asked)
+        shown = {asked.path: asked.headers.get("Authorization") for asked in api.asked}
+        auth = "/apis/keda.sh/v1alpha1/namespaces/bank/triggerauthentications/thanos"
+        assert shown == {"/metrics": None, auth: f"Bearer {SECRET}"}
 
 
 async def test_a_server_that_says_the_token_back_does_not_bring_it_into_a_message():
