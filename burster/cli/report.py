@@ -10,7 +10,6 @@ import msgspec
 
 from burster.cli.charts import Curve, chart
 from burster.cli.run_dir import LEDGER, SUMMARY
-from burster.cli.spend import by_policy
 from burster.lab.demo_result import DemoResult, demo_document
 from burster.ledger import Ledger
 from burster.ledger.store import canonical_json
@@ -18,6 +17,7 @@ from burster.ledger.story import burst_stories
 from burster.model.decisions import Decision
 from burster.model.quantities import MICRO_USD_PER_USD, format_duration_ms, format_micro_usd
 from burster.surfaces import html, words
+from burster.surfaces.spending import SpendQuery, spend_report
 from burster.surfaces.timeline import Sample
 
 
@@ -111,9 +111,16 @@ def _curves(samples: tuple[Sample, ...]) -> tuple[str, ...]:
 
 
 def _money(ledger: Ledger) -> str:
+    report = spend_report(ledger.spend(), [], SpendQuery(), now_ms=ledger.span_ms()[1], source="")
     rows = [
-        (row.policy, row.target, row.bursts, format_micro_usd(row.micro_usd), format_micro_usd(row.dearest_micro_usd))
-        for row in by_policy(ledger.spend())
+        (
+            row.policy,
+            row.target,
+            row.bursts,
+            format_micro_usd(row.settled_micro_usd),
+            format_micro_usd(row.dearest_micro_usd),
+        )
+        for row in report.rows
     ]
     return "<h2>Settled</h2>" + html.table(("policy", "target", "bursts#", "cost#", "dearest#"), rows, empty="nothing")
 

@@ -1,6 +1,5 @@
 """A finished demo's or simulation's run directory, as the commands with ``--run DIR`` read it."""
 
-import difflib
 import shutil
 import sys
 from collections.abc import Generator
@@ -14,7 +13,6 @@ import typer
 from burster.ledger import Ledger
 from burster.ledger.story import burst_stories, capacity_at_end, pending_at_end
 from burster.model.errors import InputError
-from burster.model.quantities import parse_duration_ms
 from burster.surfaces.view import DECISIONS_MAX, BurstView, OnPremView, PendingView, StatusView, bounded
 
 
@@ -27,17 +25,11 @@ SUMMARY: Final = "summary.json"
 _OVER: Final = frozenset({"Released"})
 
 
-class NotFoundError(InputError):
-    """The run was read, and what was asked for is not in it."""
-
-    exit_code = 1
-
-
 @contextmanager
 def open_run(run: Path | None, command: str) -> Generator[Ledger]:
     """Open a run directory's ledger. Raises InputError where none is named or there is none."""
     if run is None:
-        raise InputError(f"burster {command} reads a finished run so far: name its directory with --run DIR")
+        raise InputError(f"burster {command} reads a finished run: name its directory with --run DIR")
     if not run.is_dir():
         raise InputError(f"{run} is no directory: --run takes the run directory that a demo or simulation printed")
     with Ledger.read(run / LEDGER) as ledger:
@@ -53,27 +45,6 @@ def read_summary(run: Path) -> dict[str, Any]:
         return {}
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(f"{path} can't be read as a summary: {error}") from error
-
-
-def resolve(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys that NAME or NAMESPACE/NAME can mean. Raises NotFoundError with near matches."""
-    if name in known:
-        return (name,)
-    found = tuple(key for key in known if key.partition("/")[2] == name)
-    if found:
-        return found
-    by_name = {key.partition("/")[2] or key: key for key in known}
-    near = [
-        *difflib.get_close_matches(name, known, n=3, cutoff=0.6),
-        *(by_name[match] for match in difflib.get_close_matches(name, list(by_name), n=3, cutoff=0.6)),
-    ]
-    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "burster history lists what was decided"
-    raise NotFoundError(f"nothing was decided about {name!r} in this run: {hint}")
-
-
-def parse_since(text: str | None, ledger: Ledger) -> int | None:
-    """Return the moment that is so long (``10m``) before the ledger's end. Raises QuantityError."""
-    return None if text is None else ledger.span_ms()[1] - parse_duration_ms(text)
 
 
 def status_of_run(ledger: Ledger, title: str) -> StatusView:

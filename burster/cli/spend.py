@@ -1,74 +1,201 @@
-"""`burster spend`: what bursting has cost, by policy and target."""
+"""`burster spend`: what bursting costs, by policy, namespace, target and day; a sheet of it for those who charge it back."""
 
-from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Annotated, Final, get_args
 
-import msgspec
+import typer
 
-from burster.cli.output import Output, line, print_json, print_table
-from burster.cli.run_dir import RunOption, open_run
-from burster.ledger.story import burst_stories
-from burster.model.quantities import format_micro_usd
-from burster.model.stimuli import Spend
+from burster.cli.asking import (
+    ContextOption,
+    HomeOption,
+    KubeconfigOption,
+    NamespaceOption,
+    RunOption,
+    ServerOption,
+    WatchFlag,
+    note,
+    whom,
+)
+from burster.cli.output import SheetForm, SheetOutput, line, print_csv, print_table
+from burster.cli.watching import show
+from burster.model.errors import InputError
+from burster.model.quantities import MICRO_USD_PER_USD, format_micro_usd, parse_duration_ms
+from burster.surfaces.spending import (
+    BUDGET_ZONES,
+    DEFAULT_BY,
+    GROUPINGS,
+    ROWS_MAX,
+    Amounts,
+    Grouping,
+    SpendQuery,
+    SpendReport,
+    SpendRow,
+)
 
 
-class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What one policy has settled at one target."""
-
-    policy: str
-    target: str
-    bursts: int
-    micro_usd: int
-    dearest_micro_usd: int
-    dearest: str  #: the burst that cost most
+#: of a sheet or a document nothing may be missing that a table leaves out
+_TABLE_ROWS: Final = 200
+_LEFT_OUT: Final = "(left out)"
 
 
-def spend(run: RunOption = None, output: Output = "table") -> None:
-    """Say what bursting has cost, by policy and target."""
-    with open_run(run, "spend") as ledger:
-        entries = ledger.spend()
-        settled = {entry.burst for entry in entries}
-        open_ones = [story for story in burst_stories(ledger) if story.burst not in settled]
-    rows = by_policy(entries)
-    total = sum(entry.micro_usd for entry in entries)
-    if output == "json":
-        print_json({"total_micro_usd": total, "by_policy": rows, "bursts": entries, "unsettled": len(open_ones)})
+def spend(  # noqa: PLR0913 - its options, each by name
+    *,
+    run: RunOption = None,
+    server: ServerOption = "",
+    kubeconfig: KubeconfigOption = "",
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+    controller_namespace: HomeOption = "burster-system",
+    by: Annotated[
+        str, typer.Option("--by", metavar="LIST", help=f"Group by any of {', '.join(GROUPINGS)}, with commas between.")
+    ] = ",".join(DEFAULT_BY),
+    timezone: Annotated[
+        str,
+        typer.Option(
+            "--timezone", metavar="ZONE", help=f"Whose days: UTC, Europe/Berlin, or {BUDGET_ZONES}: each policy's own."
+        ),
+    ] = "UTC",
+    policy: Annotated[str, typer.Option("--policy", help="Only this policy: NAME or NAMESPACE/NAME.")] = "",
+    since: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Only what was settled in the last so much time: 24h.")
+    ] = None,
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="From this day on: 2026-11-01.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="Up to this day, and with it.")] = "",
+    limit: Annotated[
+        int, typer.Option(min=0, max=ROWS_MAX, help=f"At most so many rows; 0: {_TABLE_ROWS} in a table, else all.")
+    ] = 0,
+    watch: WatchFlag = False,
+    output: SheetOutput = "table",
+) -> None:
+    """Say what bursting costs: settled, reserved, and running so far."""
+    if watch and output == "csv":
+        raise InputError("a sheet has one heading: leave --watch out, or choose -o json")
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked("spend", watch=watch) as source:
+        query = SpendQuery(
+            by=_groupings(by),
+            timezone=timezone,
+            policy=policy,
+            since_ms=None if since is None else source.now_ms() - parse_duration_ms(since),
+            first_day=first,
+            last_day=last,
+            limit=limit or (_TABLE_ROWS if output == "table" else ROWS_MAX),
+        )
+        show(
+            source,
+            lambda: source.spend(query),
+            lambda report: _tell(report, output),
+            output=output,
+            watch=watch,
+            document=_document,
+        )
+
+
+def _groupings(text: str) -> tuple[Grouping, ...]:
+    known: dict[str, Grouping] = {name: name for name in get_args(Grouping)}
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for name in names:
+        if name not in known:
+            raise InputError(f"can't group by {name!r}: known are {', '.join(GROUPINGS)}")
+    return tuple(known[name] for name in names)
+
+
+def _document(report: SpendReport) -> dict[str, object]:
+    return {
+        "source": report.source,
+        "at_ms": report.at_ms,
+        "dry_run": report.dry_run,
+        "by": report.by,
+        "timezone": report.timezone,
+        "total_micro_usd": report.total.settled_micro_usd,
+        "unsettled": report.total.open,
+        "total": report.total,
+        "rows": report.rows,
+        "rows_total": report.rows_total,
+        "left_out": report.left_out,
+    }
+
+
+def _tell(report: SpendReport, output: SheetForm) -> None:
+    if output == "csv":
+        _print_sheet(report)
         return
+    has_days = "day" in report.by
     print_table(
-        ("policy", "target", "bursts#", "settled#", "mean#", "dearest#", "which"),
+        (*_headings(report), "settled#", "bursts#", "mean#", "dearest#", "which", "reserved#", "running#", "open#"),
         [
             (
-                row.policy,
-                row.target,
+                *_names(row, report),
+                format_micro_usd(row.settled_micro_usd),
                 row.bursts,
-                format_micro_usd(row.micro_usd),
-                format_micro_usd(row.micro_usd // row.bursts),
-                format_micro_usd(row.dearest_micro_usd),
+                format_micro_usd(row.settled_micro_usd // row.bursts) if row.bursts else "",
+                format_micro_usd(row.dearest_micro_usd) if row.bursts else "",
                 row.dearest,
+                format_micro_usd(row.reserved_micro_usd),
+                format_micro_usd(row.running_micro_usd),
+                row.open,
             )
-            for row in rows
+            for row in report.rows
         ],
         empty="Nothing was spent.",
     )
-    waiting = f"; {len(open_ones)} not settled" if open_ones else ""
-    line(f"{format_micro_usd(total)} for {len(entries)} bursts{waiting}")
+    if report.left_out != Amounts():
+        out = report.left_out
+        line(
+            f"{len(report.rows)} of {report.rows_total} rows; in the others {format_micro_usd(out.settled_micro_usd)} settled, "
+            f"{format_micro_usd(out.reserved_micro_usd)} reserved"
+        )
+    total = report.total
+    waiting = f"; {total.open} not settled" if total.open else ""
+    line(f"{format_micro_usd(total.settled_micro_usd)} for {total.bursts} bursts{waiting}")
+    if total.open:
+        line(
+            f"{format_micro_usd(total.reserved_micro_usd)} reserved for what is not settled; "
+            f"it has cost {format_micro_usd(total.running_micro_usd)} of that so far"
+        )
+    if has_days:
+        zone = "of each policy's budget" if report.timezone == BUDGET_ZONES else report.timezone
+        line(f"USD; days in the time zone {zone}, a burst on the day on which it was settled")
+    if report.dry_run:
+        line("A dry run: nothing of it was really spent.")
 
 
-def by_policy(entries: Iterable[Spend]) -> tuple[SpendRow, ...]:
-    """Return the entries added up, the dearest policy first."""
-    groups: dict[tuple[str, str], list[Spend]] = {}
-    for entry in entries:
-        groups.setdefault((entry.policy, entry.target), []).append(entry)
-    rows = [_row(policy, target, group) for (policy, target), group in groups.items()]
-    return tuple(sorted(rows, key=lambda row: (-row.micro_usd, row.policy, row.target)))
+def _headings(report: SpendReport) -> tuple[str, ...]:
+    return tuple(name for name in GROUPINGS if name in report.by)
 
 
-def _row(policy: str, target: str, group: Sequence[Spend]) -> SpendRow:
-    dearest = max(group, key=lambda entry: entry.micro_usd)
-    return SpendRow(
-        policy=policy,
-        target=target,
-        bursts=len(group),
-        micro_usd=sum(entry.micro_usd for entry in group),
-        dearest_micro_usd=dearest.micro_usd,
-        dearest=dearest.burst,
+def _names(row: SpendRow, report: SpendReport) -> list[str]:
+    values = {"day": row.day, "namespace": row.namespace, "policy": row.policy, "target": row.target}
+    zone = f" {row.timezone}" if report.timezone == BUDGET_ZONES else ""
+    return [f"{values[name]}{zone}" if name == "day" else values[name] for name in report.by]
+
+
+def _print_sheet(report: SpendReport) -> None:
+    """Print a sheet whose rows add up to the total: what is beyond the limit is a row, too."""
+    columns = (
+        *("day", "timezone", "namespace", "policy", "target"),
+        *("settled_bursts", "settled_usd", "open_bursts", "reserved_usd", "running_usd"),
     )
+    rows: list[tuple[object, ...]] = [
+        (row.day, row.timezone, row.namespace, row.policy, row.target, *_amounts(row)) for row in report.rows
+    ]
+    if report.left_out != Amounts():
+        rows.append((_LEFT_OUT, "", _LEFT_OUT, _LEFT_OUT, _LEFT_OUT, *_amounts(report.left_out)))
+        note(f"the sheet has {len(report.rows)} of {report.rows_total} rows, the others are its last one: see --limit")
+    print_csv(columns, rows)
+    if report.dry_run:
+        note("a dry run: nothing of it was really spent")
+
+
+def _amounts(sums: Amounts) -> tuple[object, ...]:
+    return (
+        sums.bursts,
+        _usd(sums.settled_micro_usd),
+        sums.open,
+        _usd(sums.reserved_micro_usd),
+        _usd(sums.running_micro_usd),
+    )
+
+
+def _usd(micro_usd: int) -> str:
+    """Return an amount with all six digits: what is rounded does not add up."""
+    return f"{Decimal(micro_usd) / MICRO_USD_PER_USD:.6f}"

@@ -1,113 +1,98 @@
 """`burster why`: every decision about one pod (or by one policy), with all reasons and numbers, and the life of its bursts."""
 
-from collections import Counter
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from burster.cli.output import Output, line, print_json, print_table
-from burster.cli.replayed import replayed
-from burster.cli.run_dir import RunOption, open_run, resolve
-from burster.engine import State
-from burster.engine.why import why_policy
-from burster.ledger import Ledger
-from burster.ledger.story import BurstStory, Event, burst_stories, life_of_burst, pod_events
+from burster.cli.asking import (
+    ContextOption,
+    HomeOption,
+    KubeconfigOption,
+    NamespaceOption,
+    RunOption,
+    ServerOption,
+    WatchFlag,
+    whom,
+)
+from burster.cli.output import Output, line, print_table
+from burster.cli.watching import show
 from burster.model.decisions import Decision
 from burster.model.quantities import format_duration_ms, format_micro_usd
 from burster.surfaces import words
+from burster.surfaces.answers import BurstTold, Condition, PolicyAnswer, SubjectAnswer, WhyAnswer
 
 
-_POLICY_DECISIONS_MAX = 20
 _HOLDS = {(True, False): "yes", (True, True): "yes", (False, True): "not now", (False, False): "no"}
 
 
-def why(
+def why(  # noqa: PLR0913 - its options, each by name
     name: Annotated[
         str, typer.Argument(metavar="POD|POLICY", help="NAME or NAMESPACE/NAME of a pod, policy or burst.")
     ],
+    *,
     run: RunOption = None,
+    server: ServerOption = "",
+    kubeconfig: KubeconfigOption = "",
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+    controller_namespace: HomeOption = "burster-system",
+    watch: WatchFlag = False,
     output: Output = "table",
 ) -> None:
     """Say what was decided about a pod or by a policy, why, and what would change it."""
-    with open_run(run, "why") as ledger:
-        policies = set(ledger.policies())
-        bursts = tuple(story.burst for story in burst_stories(ledger))
-        keys = resolve(name, (*ledger.subjects(), *bursts))
-        answers: list[dict[str, Any]] = []
-        state = replayed(ledger) if policies.intersection(keys) else None
-        for key in dict.fromkeys(keys):
-            if state is not None and key in policies:
-                answers.append(_policy(ledger, key, state))
-            else:
-                answers.append(_subject(ledger, key))
-    if output == "json":
-        print_json(answers[0] if len(answers) == 1 else answers)
-        return
-    for number, answer in enumerate(answers):
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked("why", watch=watch) as source:
+        show(
+            source,
+            lambda: source.why(name),
+            lambda answer: _tell(answer, finished=run is not None),
+            output=output,
+            watch=watch,
+            document=_document,
+        )
+
+
+def _document(answer: WhyAnswer) -> Any:
+    """Return what JSON shows: one answer, or a list where a policy and a pod have the same name."""
+    return answer.parts[0] if len(answer.parts) == 1 else answer.parts
+
+
+def _tell(answer: WhyAnswer, *, finished: bool) -> None:
+    for number, part in enumerate(answer.parts):
         if number:
             line()
-        if "verdicts" in answer:
-            _print_policy(answer)
+        if isinstance(part, PolicyAnswer):
+            _print_policy(part, finished=finished)
         else:
-            _print_subject(answer)
+            _print_subject(part)
 
 
-def _subject(ledger: Ledger, key: str) -> dict[str, Any]:
-    """Gather what is known of a pod, or of a burst or VM that decisions are about."""
-    about = list(ledger.decisions(subject=key))
-    stories: dict[str, BurstStory] = {}
-    for burst in dict.fromkeys([key, *(decision.burst for decision in about if decision.burst)]):
-        for story in burst_stories(ledger, burst=burst):
-            stories[story.burst] = story
-        about += ledger.decisions(burst=burst)
-    unique = {msgspec.msgpack.encode(decision): decision for decision in about}
-    return {
-        "about": key,
-        "seen": pod_events(ledger, key),
-        "decisions": sorted(unique.values(), key=lambda decision: decision.at_ms),
-        "bursts": [
-            {**msgspec.structs.asdict(story), "life": life_of_burst(ledger, story.burst)} for story in stories.values()
-        ],
-    }
-
-
-def _policy(ledger: Ledger, key: str, state: State) -> dict[str, Any]:
-    decisions = ledger.decisions(policy=key)
-    stories = [story for story in burst_stories(ledger) if story.policy == key]
-    counts = Counter((d.verdict, d.reasons[0].code if d.reasons else "") for d in decisions)
-    return {
-        "about": key,
-        "verdicts": [
-            {"verdict": verdict, "code": code, "count": count} for (verdict, code), count in counts.most_common()
-        ],
-        "bursts": len(stories),
-        "settled_micro_usd": sum(story.settled_micro_usd or 0 for story in stories),
-        "chain": why_policy(state, key),
-        "decisions": decisions[-_POLICY_DECISIONS_MAX:],
-    }
-
-
-def _print_subject(answer: dict[str, Any]) -> None:
-    line(answer["about"])
-    seen: tuple[Event, ...] = answer["seen"]
-    decisions: list[Decision] = answer["decisions"]
-    for event in seen:
+def _print_subject(answer: SubjectAnswer) -> None:
+    line(answer.about)
+    for event in answer.seen:
         line(f"  {words.clock_time(event.at_ms)}  {event.what}")
+    _print_conditions(answer.conditions)
     line()
-    for decision in decisions:
+    for decision in answer.decisions:
         print_decision(decision)
-    if not decisions:
+    if not answer.decisions and not answer.conditions:
         line("  nothing was decided: it never waited long enough for a policy to look at it")
-    for burst in answer["bursts"]:
+    if answer.now is not None:
         line()
-        cost = burst["settled_micro_usd"]
-        settled = "not settled" if cost is None else f"cost {format_micro_usd(cost)}"
-        line(f"The burst {burst['burst']} at {burst['offering']}, now {burst['phase']}, {settled}:")
-        life: tuple[Event, ...] = burst["life"]
-        for event in life:
-            after = format_duration_ms(max(0, event.at_ms - burst["decided_at_ms"]))
-            line(f"  {words.clock_time(event.at_ms)}  +{after:<9} {event.what}")
+        line(f"Now: {answer.now.verdict}{f' by {answer.now.policy}' if answer.now.policy else ''}")
+        for reason in answer.now.reasons:
+            line(f"    {reason.code}: {reason.sentence}")
+    for burst in answer.bursts:
+        line()
+        _print_burst(burst)
+
+
+def _print_burst(burst: BurstTold) -> None:
+    cost = burst.settled_micro_usd
+    settled = "not settled" if cost is None else f"cost {format_micro_usd(cost)}"
+    line(f"The burst {burst.burst} at {burst.offering}, now {burst.phase}, {settled}:")
+    for event in burst.life:
+        after = format_duration_ms(max(0, event.at_ms - burst.decided_at_ms))
+        line(f"  {words.clock_time(event.at_ms)}  +{after:<9} {event.what}")
 
 
 def print_decision(decision: Decision) -> None:
@@ -124,30 +109,37 @@ def print_decision(decision: Decision) -> None:
         line(f"    What would change it: {change}")
 
 
-def _print_policy(answer: dict[str, Any]) -> None:
-    line(
-        f"Policy {answer['about']}: {answer['bursts']} bursts, {format_micro_usd(answer['settled_micro_usd'])} settled"
-    )
+def _print_conditions(conditions: tuple[Condition, ...]) -> None:
+    if conditions:
+        print_table(
+            ("condition", "status", "since (UTC)", "reason", "message"),
+            [(one.type, one.status, words.moment(one.since_ms), one.reason, one.message) for one in conditions],
+            empty="",
+        )
+
+
+def _print_policy(answer: PolicyAnswer, *, finished: bool) -> None:
+    line(f"Policy {answer.about}: {answer.bursts} bursts, {format_micro_usd(answer.settled_micro_usd)} settled")
     line()
+    _print_conditions(answer.conditions)
+    if answer.conditions and not answer.decisions:
+        return
     print_table(
         ("verdict", "because", "times#"),
-        [(row["verdict"], row["code"], row["count"]) for row in answer["verdicts"]],
+        [(row.verdict, row.code, row.count) for row in answer.verdicts],
         empty="It has decided nothing.",
     )
     line()
-    if answer["chain"]:
-        line("The whole chain at the end of the run:")
+    if answer.chain:
+        line(f"The whole chain {'at the end of the run' if finished else 'now'}:")
         print_table(
             ("check", "about", "holds", "because"),
-            [
-                (link.check, link.about, _HOLDS[link.holds, link.waits], link.reason.sentence)
-                for link in answer["chain"]
-            ],
+            [(link.check, link.about, _HOLDS[link.holds, link.waits], link.reason.sentence) for link in answer.chain],
             empty="",
         )
         line()
-    line(f"The latest {len(answer['decisions'])} decisions:")
-    for decision in answer["decisions"]:
+    line(f"The latest {len(answer.decisions)} decisions:")
+    for decision in answer.decisions:
         line(
             f"  {words.clock_time(decision.at_ms)}  {decision.verdict:8} {decision.subject}: {words.sentence(decision)}"
         )

@@ -3,18 +3,20 @@
 Called by the command line only; the controller and the lab never block a loop with it. It must never retry a write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
 import kubernetes.client
 import kubernetes.config
 import orjson
+import urllib3
 import urllib3.exceptions
 import yaml
 
 from burster import __version__
 from burster.clients.kube_errors import check_kubeconfig, check_server, credentials_error, remote_error
+from burster.clients.kube_lines import LineSplitter
 from burster.model.errors import RemoteError
 
 
@@ -27,6 +29,8 @@ _PATCH_TYPES: Final = {
 }
 _PAGE: Final = 500
 _PAGES_MAX: Final = 1_000
+_REFUSED: Final = 300
+_CHUNK: Final = 65_536
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -83,6 +87,10 @@ class KubeSync:
 
     def list(self, path: str, params: Params | None = None) -> list[dict[str, Any]]:
         """Return all items of a list, read in pages."""
+        return self.listing(path, params)[0]
+
+    def listing(self, path: str, params: Params | None = None) -> "tuple[list[dict[str, Any]], str]":
+        """Return all items of a list, read in pages, and the resourceVersion to watch from."""
         query: dict[str, str | int] = {**(params or {}), "limit": _PAGE}
         items: list[dict[str, Any]] = []
         for _ in range(_PAGES_MAX):
@@ -91,7 +99,7 @@ class KubeSync:
             metadata: dict[str, Any] = page.get("metadata") or {}
             token = metadata.get("continue")
             if not token:
-                return items
+                return items, str(metadata.get("resourceVersion") or "")
             query["continue"] = token
         raise RemoteError("Protocol", f"GET {path}: more than {_PAGES_MAX * _PAGE} items")
 
@@ -106,9 +114,56 @@ class KubeSync:
         """Change an object and return it."""
         return self._send("PATCH", path, params, body, _PATCH_TYPES[kind])
 
+    def ask(self, path: str, params: Params | None = None, *, timeout_ms: int) -> tuple[int, bytes]:
+        """Return status and body of whatever answers a GET, also where it refuses: somebody behind the API server may say why."""
+        answer = self._open("GET", path, params, timeout_s=timeout_ms / 1000)
+        return answer.status, answer.data
+
+    def watch(self, path: str, params: Params | None = None, *, inactivity_ms: int) -> Generator[dict[str, Any]]:
+        """Yield the events of a watch until the server ends it.
+
+        Raises RemoteError, Timeout too where nothing came for ``inactivity_ms``. Close the iterator to hang up.
+        """
+        what = f"WATCH {path}"
+        splitter = LineSplitter()
+        query = {**(params or {}), "watch": "true"}
+        answer = self._open("GET", path, query, timeout_s=inactivity_ms / 1000, stream=True)
+        try:
+            if answer.status >= _REFUSED:
+                raise remote_error(what, answer.status, answer.data, answer.headers)
+            while chunk := answer.read1(_CHUNK):
+                for line in splitter.feed(chunk):
+                    yield _decoded(what, line)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise RemoteError("Timeout", f"{what}: nothing came in time", code=type(error).__name__) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise RemoteError("Unreachable", f"{what}: {error}", code=type(error).__name__) from error
+        finally:
+            # closed, not given back: what else comes on it is nobody's
+            answer.close()
+            answer.release_conn()
+
     def _send(
         self, method: str, path: str, params: Params | None, body: Any = None, content: str = "application/json"
     ) -> dict[str, Any]:
+        what = f"{method} {path}"
+        answer = self._open(method, path, params, body, content)
+        if answer.status >= _REFUSED:
+            raise remote_error(what, answer.status, answer.data, answer.headers)
+        return _decoded(what, answer.data)
+
+    def _open(  # noqa: PLR0913 - a request's parts
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Any = None,
+        content: str = "application/json",
+        *,
+        timeout_s: float | None = None,
+        stream: bool = False,
+    ) -> Any:
+        """Send a request and return the answer, whatever it says. Raises RemoteError where there is none."""
         what = f"{method} {path}"
         headers: dict[str, str] = {"Accept": "application/json", **self._api.default_headers}
         if body is not None:
@@ -116,14 +171,15 @@ class KubeSync:
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         query = f"?{urlencode(params)}" if params else ""
         try:
-            answer = self._api.rest_client.pool_manager.request(
+            return self._api.rest_client.pool_manager.request(
                 method,
                 f"{self._api.configuration.host}{path}{query}",
                 body=None if body is None else orjson.dumps(body),
                 headers=headers,
-                timeout=self._timeout_s,
+                timeout=urllib3.Timeout(connect=self._timeout_s, read=timeout_s or self._timeout_s),
                 retries=False,
                 redirect=False,
+                preload_content=not stream,
             )
         except urllib3.exceptions.TimeoutError as error:
             kind = "Unreachable" if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else "Timeout"
@@ -133,9 +189,10 @@ class KubeSync:
             raise RemoteError(
                 "Timeout" if unknown else "Unreachable", f"{what}: {error}", code=type(error).__name__
             ) from error
-        if answer.status >= 300:  # noqa: PLR2004 - HTTP
-            raise remote_error(what, answer.status, answer.data, answer.headers)
-        try:
-            return orjson.loads(answer.data)
-        except orjson.JSONDecodeError as error:
-            raise RemoteError("Protocol", f"{what}: the answer is no JSON: {error}") from error
+
+
+def _decoded(what: str, data: bytes) -> dict[str, Any]:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise RemoteError("Protocol", f"{what}: the answer is no JSON: {error}") from error

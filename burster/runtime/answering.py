@@ -15,7 +15,6 @@ from burster.engine import ACTIVE, State
 from burster.engine.accounting.costs import real_cost_micro_usd
 from burster.ledger import Ledger
 from burster.ledger.story import burst_stories, life_of_burst, pod_events
-from burster.model import stimuli
 from burster.model.quantities import cost_micro_usd
 from burster.model.stimuli import Spend
 from burster.surfaces.answers import (
@@ -32,6 +31,7 @@ from burster.surfaces.answers import (
     PolicyAnswer,
     SubjectAnswer,
     VerdictCount,
+    WhyAnswer,
 )
 from burster.surfaces.spending import OpenMoney
 
@@ -105,6 +105,28 @@ def subject_answer(ledger: Ledger, key: str) -> SubjectAnswer | None:
     return SubjectAnswer(about=key, seen=seen, decisions=tuple(decisions), bursts=tuple(told.values()))
 
 
+def why_answer(
+    ledger: Ledger, name: str, *, live: Iterable[str] = (), policies: Iterable[str] = (), where: str = "here"
+) -> WhyAnswer:
+    """Return what is known of NAME or NAMESPACE/NAME, but for what only a state can tell.
+
+    ``live``: what is there beside what the ledger knows, ``policies`` among it. Raises NotFoundError, AmbiguousError.
+    """
+    key = name
+    known = frozenset(live)
+    if name not in known and not is_known(ledger, name):
+        key = resolve(name, (*known, *subjects_of(ledger)), where=where)
+    is_policy = key in frozenset(policies) or bool(ledger.decisions(policy=key, limit=1))
+    policy = policy_answer(ledger, key) if is_policy else None
+    subject = subject_answer(ledger, key)
+    if policy is not None and subject is not None and not subject.bursts and not subject.seen:
+        # what is said of a policy as such (its warnings, its breaker) is among its own decisions
+        subject = None
+    if policy is None and subject is None:
+        subject = SubjectAnswer(about=key)
+    return WhyAnswer(policy=policy, subject=subject)
+
+
 def policy_answer(ledger: Ledger, key: str) -> PolicyAnswer:
     """Return what a policy has decided and what that has cost, to the micro-USD of the ledger; the chain is the state's to tell."""
     decisions = ledger.decisions(policy=key, limit=HISTORY_MAX)
@@ -128,8 +150,19 @@ def history_answer(ledger: Ledger, query: HistoryQuery, *, live_policies: Iterab
         known = ledger.decisions(policy=query.policy, limit=1)
         names = (*ledger.policies(), *live_policies)
         key = query.policy if known else resolve(query.policy, names, what="was decided by policy", where="here")
-    decisions = ledger.decisions(policy=key, since=query.since_ms, limit=query.limit)
-    return HistoryAnswer(decisions=decisions, total=ledger.counts()["decisions"])
+    total = ledger.counts()["decisions"]
+    if not query.namespace:
+        return HistoryAnswer(
+            decisions=ledger.decisions(policy=key, since=query.since_ms, limit=query.limit), total=total
+        )
+    # the ledger has no index of namespaces: among the latest
+    within = f"{query.namespace}/"
+    found = [
+        one
+        for one in ledger.decisions(policy=key, since=query.since_ms, limit=HISTORY_MAX)
+        if any(name.startswith(within) for name in (one.policy, one.subject, one.burst))
+    ]
+    return HistoryAnswer(decisions=tuple(found[-query.limit :]), total=total)
 
 
 def settled_once(*parts: Iterable[Spend]) -> tuple[Spend, ...]:
@@ -184,12 +217,3 @@ def zones_of(state: State) -> Callable[[str], str]:
     zones = {key: entry.policy.limits.budget.timezone for key, entry in state.policies.items()}
     return lambda policy: zones.get(policy, "UTC")
 
-
-def zones_in(ledger: Ledger) -> Callable[[str], str]:
-    """Return the same for a finished run: the policies' latest versions that were seen in it."""
-    zones: dict[str, str] = {}
-    for recorded in ledger.stimuli(kinds=("PolicySeen",)):
-        if isinstance(recorded.stimulus, stimuli.PolicySeen):
-            policy = recorded.stimulus.policy
-            zones[policy.key] = policy.limits.budget.timezone
-    return lambda policy: zones.get(policy, "UTC")

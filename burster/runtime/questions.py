@@ -87,8 +87,8 @@ class Desk:
             raise InputError(f"ask for NAME or NAMESPACE/NAME, of {NAME_MAX} characters at most")
         state = self._leader().state
         live = (*state.pods, *state.policies, *state.bursts)
-        policies = frozenset(state.policies)
-        answer = await self._read(lambda ledger: _why(ledger, name, live, policies))
+        policies = tuple(state.policies)
+        answer = await self._read(lambda ledger: answering.why_answer(ledger, name, live=live, policies=policies))
         state = self._leader().state
         policy, subject = answer.policy, answer.subject
         key = policy.about if policy is not None else subject.about if subject is not None else name
@@ -169,19 +169,3 @@ class Desk:
         place = self._place
         with Ledger.read(place.path) if place.address is None else Ledger.read_from(place.address) as ledger:
             return ask(ledger)
-
-
-def _why(ledger: Ledger, name: str, live: tuple[str, ...], policies: frozenset[str]) -> WhyAnswer:
-    key = name
-    if name not in live and not answering.is_known(ledger, name):
-        names = (*live, *answering.subjects_of(ledger))
-        key = answering.resolve(name, names, what="is known of", where="here")
-    is_policy = key in policies or bool(ledger.decisions(policy=key, limit=1))
-    policy = answering.policy_answer(ledger, key) if is_policy else None
-    subject = answering.subject_answer(ledger, key)
-    if policy is not None and subject is not None and not subject.bursts and not subject.seen:
-        # what is said of a policy as such (its warnings, its breaker) is among its own decisions
-        subject = None
-    if policy is None and subject is None:
-        subject = SubjectAnswer(about=key)
-    return WhyAnswer(policy=policy, subject=subject)

@@ -109,18 +109,29 @@ class WhyAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which decisions. ``policy`` is NAME or NAMESPACE/NAME."""
+    """Which decisions. ``policy`` is NAME or NAMESPACE/NAME; of a namespace are its pods, bursts and policies."""
 
     policy: str = ""
+    namespace: str = ""
     since_ms: int | None = None
     limit: int = 200
 
 
-class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest that match, oldest first, and how many there are in all."""
+class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+    """One of burster's Kubernetes events: all that is told of the past where no controller answers."""
 
-    decisions: tuple[Decision, ...]
-    total: int
+    at_ms: int
+    about: str  #: kind namespace/name
+    reason: str
+    message: str
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The latest that match, oldest first, and how many decisions there are in all."""
+
+    decisions: tuple[Decision, ...] = ()
+    total: int = 0
+    events: tuple[EventTold, ...] = ()  #: in place of decisions
 
 
 class Questions(Protocol):

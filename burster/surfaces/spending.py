@@ -74,6 +74,7 @@ class SpendQuery(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[Grouping, ...] = DEFAULT_BY
     timezone: str = "UTC"  #: an IANA zone, or BUDGET_ZONES
     policy: str = ""  #: a key; empty: all
+    namespace: str = ""  #: empty: all
     since_ms: int | None = None
     first_day: str = ""
     last_day: str = ""
@@ -203,7 +204,8 @@ class _Sheet:
 
     def _group(self, policy: str, target: str, at_ms: int) -> _Group | None:
         query = self._query
-        if query.policy and policy != query.policy:
+        namespace = policy.partition("/")[0]
+        if (query.policy and policy != query.policy) or (query.namespace and namespace != query.namespace):
             return None
         zone = self._zone_of(policy) if query.timezone == BUDGET_ZONES else query.timezone
         needs_day = "day" in query.by or query.first_day or query.last_day
@@ -212,7 +214,7 @@ class _Sheet:
             return None
         values = {
             "day": day,
-            "namespace": policy.partition("/")[0],
+            "namespace": namespace,
             "policy": policy,
             "target": target,
         }

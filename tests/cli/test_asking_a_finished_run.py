@@ -1,7 +1,9 @@
+import csv
 import json
 
 import msgspec
 import pytest
+import yaml
 
 from burster.ledger import Ledger
 from burster.model import stimuli
@@ -119,7 +121,8 @@ def test_spend(burster, run_dir):
     assert "$0.1234 for 1 bursts" in out
     document = json.loads(burster("spend", "--run", run_dir, "-o", "json")[1])
     assert (document["total_micro_usd"], document["unsettled"]) == (123_400, 0)
-    assert document["by_policy"][0]["policy"] == "bank/classic"
+    assert document["rows"][0]["policy"] == "bank/classic"
+    assert document["rows"][0]["settled_micro_usd"] == 123_400
 
 
 def test_status_shows_how_things_stood(burster, run_dir):
@@ -144,11 +147,94 @@ def test_status_shows_how_things_stood(burster, run_dir):
     assert [Decision(**{**one, "reasons": ()}).verdict for one in document["status"]["decisions"]][-1] == "Release"
 
 
-@pytest.mark.parametrize("command", [["why", "x"], ["history"], ["spend"]])
-def test_without_a_run_a_command_says_what_it_reads(burster, command):
+@pytest.mark.parametrize("command", [["why", "x"], ["status"], ["history"], ["spend"]])
+def test_without_a_run_the_cluster_is_asked_and_here_is_none(burster, command, monkeypatch):
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     code, out, err = burster(*command)
     assert (code, out) == (2, "")
-    assert f"burster {command[0]} reads a finished run so far: name its directory with --run DIR" in err
+    assert (
+        err == "burster: there is no kubeconfig at ~/.kube/config: name one with --kubeconfig FILE, or set KUBECONFIG\n"
+    )
+
+
+def test_what_was_decided_can_be_verified_only_of_a_run(burster):
+    code, out, err = burster("history", "--verify")
+    assert (code, out) == (2, "")
+    assert "burster history --verify reads a finished run: name its directory with --run DIR" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["why", "x", "--run", "DIR", "--server", "http://127.0.0.1:1"], "leave --server"),
+        (["status", "--server", "http://127.0.0.1:1", "--context", "c"], "leave --kubeconfig and --context out"),
+        (["status", "--run", "DIR", "--watch"], "does not change any more"),
+        (["spend", "--run", "DIR", "--by", "colour"], "can't group by 'colour'"),
+        (["spend", "--run", "DIR", "--by", ""], "group by one or more"),
+        (["spend", "--run", "DIR", "--timezone", "Mars"], "'Mars' is no time zone"),
+        (["spend", "--run", "DIR", "--from", "yesterday"], "'yesterday' is no day"),
+        (["spend", "--run", "DIR", "--since", "soon"], "soon"),
+        (["spend", "--watch", "-o", "csv"], "one heading"),
+        (["status", "--server", "ftp://x"], "is no address of a controller"),
+        (["status", "--server", "http://me:secret@x:1"], "must not carry a password"),
+    ],
+)
+def test_options_that_make_no_sense_together(burster, run_dir, command, says):
+    code, out, err = burster(*(str(run_dir) if word == "DIR" else word for word in command))
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "secret" not in err
+
+
+def test_spend_by_day_as_a_sheet(burster, run_dir):
+    code, out, _ = burster(
+        "spend", "--run", run_dir, "--by", "day,namespace", "-o", "csv", "--timezone", "Asia/Kathmandu"
+    )
+    assert code == 0
+    assert out.splitlines() == [
+        "day,timezone,namespace,policy,target,settled_bursts,settled_usd,open_bursts,reserved_usd,running_usd",
+        "2027-01-15,Asia/Kathmandu,bank,,,1,0.123400,0,0.000000,0.000000",
+    ]
+
+
+def test_yaml_says_what_json_says(burster, run_dir):
+    for command in (["why", "batch-7"], ["status"], ["history"], ["spend"]):
+        code, out, _ = burster(*command, "--run", run_dir, "-o", "yaml")
+        assert code == 0
+        assert yaml.safe_load(out) == json.loads(burster(*command, "--run", run_dir, "-o", "json")[1])
+
+
+def test_history_as_a_sheet_and_of_one_namespace(burster, run_dir):
+    code, out, _ = burster("history", "--run", run_dir, "-o", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["verdict"] for row in rows] == ["Wait", "Burst", "Deny", "Release"]
+    assert rows[2]["reason"] == "No allowed size has 200 cpu [really]."
+    assert json.loads(burster("history", "--run", run_dir, "-o", "json", "-n", "shop")[1]) == []
+
+
+def test_a_name_in_two_namespaces_has_to_be_said_in_full(burster, tmp_path):
+    directory = tmp_path / "two"
+    directory.mkdir()
+    with Ledger.open(directory / "ledger.sqlite", seed=7, policy_hash="p") as ledger:
+        twins = [a_decision("Deny", f"{where}/batch", "NoSizeFits", "No size.", at_ms=0) for where in ("bank", "shop")]
+        ledger.append_step(START_MS, [], twins, [])
+    code, out, err = burster("why", "batch", "--run", directory)
+    assert (code, out) == (1, "")
+    assert "'batch' is the name of 2 things in this run: bank/batch, shop/batch; say which, as NAMESPACE/NAME" in err
+    assert burster("why", "batch", "-n", "shop", "--run", directory)[0] == 0
+
+
+def test_words_of_others_do_not_move_the_cursor(burster, tmp_path):
+    directory = tmp_path / "hostile"
+    directory.mkdir()
+    with Ledger.open(directory / "ledger.sqlite", seed=7, policy_hash="p") as ledger:
+        nasty = a_decision("Deny", "bank/x", "NoSizeFits", "red \x1b[31mred\x1b]0;title\x07 \u202eback", at_ms=0)
+        ledger.append_step(START_MS, [], [nasty], [])
+    for command in (["why", "bank/x"], ["history"]):
+        out = burster(*command, "--run", directory)[1]
+        assert "red \\x1b[31mred" in out
+        assert not {"\x1b", "\x07", "\u202e"} & set(out)
 
 
 @pytest.mark.parametrize("command", [["why", "x"], ["status"], ["history"], ["spend"]])

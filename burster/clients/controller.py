@@ -1,0 +1,168 @@
+"""The controller's read-only answers (/v1), asked by one-shot commands: through the API server's proxy, or at an address.
+
+By the proxy the cluster's RBAC decides who may ask (get on services/proxy in burster's namespace) and nobody has to forward a port. What
+stands in the way before a controller has said anything is a NoControllerError: callers may then look elsewhere.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import urllib3
+import urllib3.exceptions
+
+from burster import __version__
+from burster.clients.kube_sync import KubeSync, Params
+from burster.model.errors import BursterError, InputError, RemoteError
+
+
+#: a service of this name, and a port of this name, belong to deploy/
+SERVICE: Final = "burster"
+PORT_NAME: Final = "http"
+_GROUP: Final = "burster.dev"
+#: a long ledger takes seconds to read
+TIMEOUT_MS: Final = 60_000
+_CONNECT_S: Final = 10.0
+ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
+_OK: Final = 200
+_WORDS: Final = {
+    401: "the cluster does not know who you are",
+    403: "you may not use its services/proxy there",
+    404: "there is no such service, or it is of another version",
+    502: "nobody behind it answers",
+    503: "nobody behind it answers",
+    504: "nobody behind it answers in time",
+}
+
+Fetch = Callable[[str, Params], tuple[int, bytes]]
+
+
+class NoControllerError(BursterError):
+    """No controller has answered; the message says why, without a subject: "you may not use …"."""
+
+
+class AnswerError(InputError):
+    """The controller has answered, and the answer is no."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class _Details(msgspec.Struct):
+    group: str = ""
+    name: str = ""
+    port: int = 0
+
+
+class _Refusal(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+    details: _Details | None = None
+
+
+class ControllerClient:
+    """Asks one controller. ``leader`` gives another way to ask, for a replica that stands by: by the leader's identity and port."""
+
+    def __init__(self, fetch: Fetch, where: str, leader: Callable[[str, int], Fetch] | None = None) -> None:
+        self._fetch = fetch
+        self._leader = leader
+        self.where = where
+
+    @classmethod
+    def through(cls, kube: KubeSync, namespace: str) -> "ControllerClient":
+        """Ask through the API server: the service, and where that comes to a replica that stands by, the leader's pod."""
+        home = f"/api/v1/namespaces/{quote(namespace, safe='')}"
+
+        def by(path: str) -> Fetch:
+            return lambda question, params: kube.ask(f"{home}/{path}/proxy{question}", params, timeout_ms=TIMEOUT_MS)
+
+        def leader(identity: str, port: int) -> Fetch:
+            # an identity is the pod's name, an underscore, and what tells its processes apart
+            pod = identity.rpartition("_")[0]
+            return by(f"pods/{quote(pod, safe='')}:{port}")
+
+        service = f"services/{SERVICE}:{PORT_NAME}"
+        return cls(by(service), f"the service {SERVICE} in {namespace}", leader)
+
+    @classmethod
+    def at(cls, address: str) -> "ControllerClient":
+        """Ask at an http(s) address. Raises InputError where it is none."""
+        base = _checked(address)
+        pool = urllib3.PoolManager(headers={"User-Agent": f"burster/{__version__}", "Accept": "application/json"})
+
+        def fetch(question: str, params: Params) -> tuple[int, bytes]:
+            url = f"{base}{question}?{urlencode(params)}"
+            try:
+                answer = pool.request(
+                    "GET",
+                    url,
+                    timeout=urllib3.Timeout(connect=_CONNECT_S, read=TIMEOUT_MS / 1000),
+                    retries=False,
+                    redirect=False,
+                )
+            except urllib3.exceptions.TimeoutError as error:
+                raise NoControllerError("no answer in time") from error
+            except urllib3.exceptions.HTTPError as error:
+                raise NoControllerError(f"nobody answers there ({_cause(error)})") from error
+            return answer.status, answer.data
+
+        return cls(fetch, base)
+
+    def get(self, question: str, params: Params, answer: type[Any]) -> Any:
+        """Return an answer. Raises NoControllerError, AnswerError, and InputError where the cluster itself can't be asked."""
+        status, body = self._ask(self._fetch, question, params)
+        refusal = None if status == _OK else _read(status, body)
+        if refusal is not None and refusal.reason == "StandingBy":
+            details = refusal.details or _Details()
+            if self._leader is None or not details.name or not details.port:
+                raise NoControllerError(refusal.message)
+            status, body = self._ask(self._leader(details.name, details.port), question, params)
+            refusal = None if status == _OK else _read(status, body)
+        if refusal is not None:
+            if refusal.reason == "StandingBy":
+                raise NoControllerError(refusal.message)
+            raise AnswerError(refusal.message, exit_code=2 if refusal.reason == "BadQuestion" else 1)
+        if len(body) > ANSWER_BYTES_MAX:
+            raise NoControllerError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
+        try:
+            return msgspec.json.decode(body, type=answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NoControllerError(f"what answers there is no burster of this version ({error})") from error
+
+    @staticmethod
+    def _ask(fetch: Fetch, question: str, params: Params) -> tuple[int, bytes]:
+        try:
+            return fetch(question, params)
+        except RemoteError as error:
+            raise InputError(f"the cluster can't be asked: {error}") from error
+
+
+def _read(status: int, body: bytes) -> _Refusal:
+    """Return the controller's own refusal. Raises NoControllerError where it is somebody else's."""
+    try:
+        refusal = msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        refusal = _Refusal()
+    if refusal.details is None or refusal.details.group != _GROUP or not refusal.reason:
+        raise NoControllerError(_WORDS.get(status, f"HTTP {status}"))
+    return refusal
+
+
+def _checked(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = None
+    if not usable or parts is None or parts.query or parts.fragment:
+        raise InputError(f"--server {address!r} is no address of a controller: expected http(s)://HOST:PORT")
+    if parts.username or parts.password:
+        raise InputError("--server must not carry a password: it would end up in the shell's history")
+    return address.rstrip("/")
+
+
+def _cause(error: Exception) -> str:
+    return " ".join(str(error).split()).rpartition(": ")[2] or type(error).__name__
