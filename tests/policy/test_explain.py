@@ -274,6 +274,20 @@ def test_which_pending_pods_count(trigger, sentences):
             ],
         ),
         (
+            ExternalTrigger(name="e", threshold_milli=0, metadata={"metricName": "s0-prometheus"}),
+            [
+                "Trigger e is the external metric s0-prometheus of namespace bank.",
+                "It is active above 0, not at it.",
+            ],
+        ),
+        (
+            ExternalTrigger(name="e", threshold_milli=0, scaler_address="scaler:9000"),
+            [
+                "Trigger e is a number that the external scaler at scaler:9000 gives.",
+                "It is active above 0, not at it.",
+            ],
+        ),
+        (
             CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1),
             ["Trigger c wants 1 replica from '0 8 * * *' to '0 9 * * *' (cron, UTC), and none otherwise."],
         ),
