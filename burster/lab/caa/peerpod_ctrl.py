@@ -11,10 +11,10 @@ from typing import Final
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items
 from burster.lab.apiserver.shelves import StoreEvent
-from burster.lab.apiserver.store import Store
 from burster.lab.caa.azure import Azure, AzureError
 from burster.lab.caa.config import CaaConfig
 from burster.lab.caa.peerpods import FINALIZER, RESOURCE, release_record
+from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, controller_of, is_terminating, key_of, split_key
 from burster.lab.cluster.work import DirtyKeys, Works
 
@@ -26,7 +26,7 @@ RETRY_MAX_S: Final = 300.0
 class PeerPodController:
     """See the module."""
 
-    def __init__(self, store: Store, works: Works, azure: Azure, config: Callable[[], CaaConfig]) -> None:
+    def __init__(self, store: ObjectApi, works: Works, azure: Azure, config: Callable[[], CaaConfig]) -> None:
         self._store = store
         self._works = works
         self._azure = azure

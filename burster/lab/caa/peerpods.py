@@ -6,7 +6,7 @@ Written by ``adaptor``, read by ``peerpod_ctrl``. One record is one VM; it belon
 from typing import Any, Final
 
 from burster.lab.apiserver.objects import items
-from burster.lab.apiserver.store import Store
+from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, stable_suffix
 
 
@@ -50,7 +50,7 @@ DEFINITION: Final[dict[str, Any]] = {
 }
 
 
-def record_vm(store: Store, pod: Json, sandbox_id: str, instance_id: str) -> str:
+def record_vm(store: ObjectApi, pod: Json, sandbox_id: str, instance_id: str) -> str:
     """Write the record and return its name. Raises ApiError."""
     meta = pod["metadata"]
     name = f"{meta['name']}-resource-{stable_suffix(5, 'peerpod', sandbox_id)}"
@@ -77,7 +77,7 @@ def record_vm(store: Store, pod: Json, sandbox_id: str, instance_id: str) -> str
     return name
 
 
-def release_record(store: Store, namespace: str, name: str) -> None:
+def release_record(store: ObjectApi, namespace: str, name: str) -> None:
     """Take the finalizer off a record: its VM is gone. Raises ApiError where the record is."""
     peer_pod = store.get(RESOURCE, namespace, name)
     meta = peer_pod["metadata"]

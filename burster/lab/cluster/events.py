@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from burster.lab.apiserver.errors import ApiError
-from burster.lab.apiserver.store import Store
+from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, rfc3339, stable_digest
 
 
@@ -27,7 +27,9 @@ class _Written(msgspec.Struct):
 class EventRecorder:
     """Writes Events for one component."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int], component: str, *, limit: int = EVENTS_KEPT) -> None:
+    def __init__(
+        self, store: ObjectApi, now_ms: Callable[[], int], component: str, *, limit: int = EVENTS_KEPT
+    ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._component = component

@@ -14,9 +14,9 @@ import msgspec
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import section
 from burster.lab.apiserver.shelves import StoreEvent
-from burster.lab.apiserver.store import Store
 from burster.lab.cluster import podstatus
 from burster.lab.cluster.events import EventRecorder
+from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, is_finished, is_terminating, key_of, rfc3339, stable_digest, write_status
 from burster.lab.cluster.remote import Patience, RemoteRuntime, SandboxLoop
 from burster.lab.cluster.runs import Outcome, Run, RunLog
@@ -61,7 +61,7 @@ class Kubelets:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectApi,
         now_ms: Callable[[], int],
         works: Works,
         *,
@@ -293,7 +293,7 @@ def _pod_ip(uid: str) -> str:
     return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
-def _renew(store: Store, node: str, now_ms: int) -> None:
+def _renew(store: ObjectApi, node: str, now_ms: int) -> None:
     spec = {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": rfc3339(now_ms)[:-1] + ".000000Z"}
     leases, namespace = "leases.coordination.k8s.io", "kube-node-lease"
     try:

@@ -5,7 +5,7 @@ Called by demos, scenarios and tests. ``make_...`` build JSON and write nothing;
 
 from typing import Any, Final
 
-from burster.lab.apiserver.store import Store
+from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json
 
 
@@ -67,7 +67,7 @@ def make_runtime_class(name: str = KATA_REMOTE, *, overhead: dict[str, str] | No
     }
 
 
-def add_node(store: Store, node: Json) -> Json:
+def add_node(store: ObjectApi, node: Json) -> Json:
     """Register a node: create it, then write its status, which a create leaves out. Raises ApiError where the name is taken."""
     created = store.create("nodes", "", node)
     return store.update(

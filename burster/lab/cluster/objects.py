@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from burster.lab.apiserver.objects import items, section
-from burster.lab.apiserver.store import Store
+from burster.lab.cluster.objectapi import ObjectApi
 
 
 Json = dict[str, Any]
@@ -130,7 +130,7 @@ def is_ready(pod: Json) -> bool:
     return condition is not None and condition["status"] == "True"
 
 
-def write_status(store: Store, resource: str, obj: Json, status: Json) -> Json:
+def write_status(store: ObjectApi, resource: str, obj: Json, status: Json) -> Json:
     """Replace an object's status; a no-op when nothing differs. Raises ApiError 409 when somebody wrote in between."""
     if obj.get("status") == status:
         return obj
@@ -140,7 +140,7 @@ def write_status(store: Store, resource: str, obj: Json, status: Json) -> Json:
     )
 
 
-def without_finalizer(store: Store, resource: str, obj: Json, finalizer: str) -> None:
+def without_finalizer(store: ObjectApi, resource: str, obj: Json, finalizer: str) -> None:
     """Take one finalizer off an object; nothing happens where it isn't there."""
     finalizers: list[str] = items(obj["metadata"], "finalizers")
     if finalizer in finalizers:

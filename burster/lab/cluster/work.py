@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
 from burster.lab.apiserver.errors import ApiError
-from burster.lab.apiserver.store import Store
+from burster.lab.cluster.objectapi import ObjectApi
 
 
 #: How many keys one callback handles before it lets sockets have their turn.
@@ -104,7 +104,7 @@ class Works:
 class Ground(NamedTuple):
     """What every part of the lab's cluster stands on."""
 
-    store: Store
+    store: ObjectApi
     now_ms: Callable[[], int]
     works: Works
     seed: int = 0
