@@ -50,7 +50,8 @@ class Rotator:
         """Say whether the newest segment is full, or old."""
         if self._began_ms is None:
             self._began_ms = self._first_ms(now_ms)
-        self._began_ms = min(self._began_ms, now_ms)  # a clock that was ahead is no reason to wait until it is so late again
+        # a clock that was ahead is no reason to wait until it is so late again
+        self._began_ms = min(self._began_ms, now_ms)
         if self._bounds.segment_ms and now_ms - self._began_ms >= self._bounds.segment_ms:
             return True
         self._asked += 1
