@@ -120,7 +120,8 @@ class MetricPoller:
     def forget(self, key: str) -> None:
         """Read no more for a policy that is gone."""
         self._policies.pop(key, None)
-        self._arrange_later(key)
+        # at once: one of that name that comes next is another policy, and is told anew
+        self._arrange(key)
 
     def target(self, target: Target) -> None:
         """Note what a target allows now."""

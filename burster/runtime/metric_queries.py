@@ -38,8 +38,9 @@ class Asker(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """How an asker wants it."""
+    """How an asker wants it. Terms of a trigger that was changed in anything are others: to the engine it was never read."""
 
+    trigger: Trigger
     polling_ms: int
     sync_ms: (
         int | None
@@ -75,6 +76,7 @@ def terms_of(policy: Policy, trigger: Trigger) -> Terms:
     scaling = policy.scaling
     cached = trigger.use_cached_metrics or not policy.numeric
     return Terms(
+        trigger=trigger,
         polling_ms=scaling.polling_ms,
         sync_ms=None if cached else min(scaling.sync_ms, scaling.polling_ms),
         null_is_zero=isinstance(trigger, PrometheusTrigger) and trigger.ignore_null_values,

@@ -497,3 +497,30 @@ def test_what_is_seen_of_it() -> None:
         assert world.poller.numbers() == PollNumbers(queries=2, askers=2, failing=1, oldest_s=10.0)
 
     play(story)
+
+
+def test_another_threshold_needs_no_new_read_and_is_told_at_once() -> None:
+    """To the engine a trigger that was changed is one that was never read."""
+
+    async def story(world: World) -> None:
+        world.poller.policy(a_policy())
+        await asyncio.sleep(1)
+        world.poller.policy(a_policy("a", prometheus(threshold_milli=5_000)))
+        await settle()
+        world.poller.policy(a_policy("a", prometheus(threshold_milli=5_000)))
+        await settle()
+
+    world = play(story)
+    assert (world.times(), world.values()) == ([0.0], [7_000, 7_000])
+
+
+def test_a_policy_that_is_made_anew_is_told_at_once() -> None:
+    async def story(world: World) -> None:
+        world.poller.policy(a_policy("a"))
+        world.poller.policy(a_policy("b"))
+        await asyncio.sleep(1)
+        world.poller.forget("bank/a")
+        world.poller.policy(a_policy("a"))
+        await settle()
+
+    assert play(story).values() == [7_000, 7_000]
