@@ -14,12 +14,15 @@ from burster.model.instructions import EmitEvent, PolicyCondition
 
 #: Condition -> (event when it turns true, event when it turns false); the names are formed as KEDA's are
 _TURNS: Final = {
+    "Ready": ("PolicyReady", "PolicyNotReady"),
     "Accepted": ("PolicyAccepted", "PolicyRefused"),
     "Fallback": ("FallbackActivated", "FallbackDeactivated"),
     "Paused": ("PolicyPaused", "PolicyUnpaused"),
 }
 #: Which of the two is bad news: it is told also of a policy that is seen for the first time.
-_BAD: Final = {"Accepted": "False", "Fallback": "True", "Paused": "True"}
+_BAD: Final = {"Accepted": "False", "Ready": "False", "Fallback": "True", "Paused": "True"}
+#: Why a policy is not ready that another event says already
+_TOLD_OTHERWISE: Final = frozenset({"Invalid", "PolicyLeaving", "BreakerOpen"})
 _MONEY: Final = ("Budget", "BudgetStop", "BudgetDrain", "RenewalsFirst", "BudgetHeldOff")
 _MESSAGE_MAX: Final = 1_000
 
@@ -48,6 +51,8 @@ def tell_turn(state: State, key: str, uid: str, before: str | None, now: PolicyC
     if now.type not in _TURNS or before == now.status or (before is None and now.status != _BAD[now.type]):
         return
     turned = _TURNS[now.type][now.status != "True"]
+    if now.type == "Ready" and now.reason in _TOLD_OTHERWISE:
+        return
     breaker = now.reason == "BreakerOpen"
     tell_policy(
         state,

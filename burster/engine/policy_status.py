@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from burster.engine import pauses
+from burster.engine.numbers import replica_gates
 from burster.engine.policy_events import tell_turn
 from burster.engine.state import PolicyEntry, State, StatusBook
 from burster.model.instructions import PolicyCondition, WritePolicyStatus
@@ -18,7 +19,7 @@ from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatus
 
 ConditionStatus = Literal["True", "False"]
 #: type, status, reason, message
-_Told = tuple[Literal["Accepted", "Active", "Fallback", "Paused"], ConditionStatus, str, str]
+_Told = tuple[Literal["Accepted", "Ready", "Active", "Fallback", "Paused"], ConditionStatus, str, str]
 APART_MS: Final = 5_000
 _UNANSWERED_MS: Final = 60_000
 _PAUSE_MAX_MS: Final = 900_000
@@ -85,6 +86,7 @@ def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | Non
         entry.policy.paused_scale_out,
         entry.policy.force_activation,
         state.stop,
+        _unready(state, entry),
         entry.tripped,
         scaler and (scaler.number, scaler.active, scaler.fallback),
         len(entry.queued),
@@ -139,6 +141,7 @@ def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
 
 def _conditions(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[_Told]:
     yield _accepted(entry, refused)
+    yield _ready(state, entry, refused)
     yield _active(entry)
     if entry is not None and entry.policy.scaling.fallback is not None:
         yield _fallback(entry)
@@ -152,6 +155,32 @@ def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told
     if entry is not None:
         kept = f"Nothing new starts by it; what runs is kept under generation {entry.policy.generation}."
     return "Accepted", "False", "Invalid", f"{refused.message} {kept}"
+
+
+def _ready(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
+    if entry is None or refused is not None:
+        return "Ready", "False", "Invalid", "Its latest version is not valid."
+    unready = _unready(state, entry)
+    if unready is not None:
+        return "Ready", "False", *unready
+    return "Ready", "True", "Ready", "Its rules and its target let it act."
+
+
+def _unready(state: State, entry: PolicyEntry) -> tuple[str, str] | None:
+    """Return why a policy can't act whatever its demand, as reason and message; None where it can."""
+    rules = entry.policy
+    if rules.key in state.leaving:
+        return "PolicyLeaving", "It is being deleted: what it started comes home first."
+    if entry.tripped is not None:
+        return "BreakerOpen", entry.tripped.sentence
+    if not any(name in state.targets for name in rules.placement.targets):
+        return "TargetMissing", f"There is no valid BurstTarget {' or '.join(rules.placement.targets)}."
+    workload = replica_gates.workload_of(rules) if rules.placement.strategy == "Scale" else None
+    seen = None if workload is None else state.workloads.get(f"{rules.namespace}/{workload.kind}/{workload.name}")
+    if seen is not None and seen.owner:
+        what = f"{seen.owner} sets the number of {seen.kind} {seen.name}: burster does not touch it."
+        return "ScaleTargetOwned", f"{what} Remove that, or let the strategy be Signal."
+    return None
 
 
 def _active(entry: PolicyEntry | None) -> _Told:

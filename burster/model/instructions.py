@@ -117,7 +117,7 @@ class ReleasePolicy(_Instruction, frozen=True, kw_only=True, omit_defaults=True)
 class PolicyCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One of a policy's conditions, as Kubernetes has them."""
 
-    type: Literal["Accepted", "Active", "Fallback", "Paused"]
+    type: Literal["Accepted", "Ready", "Active", "Fallback", "Paused"]
     status: Literal["True", "False", "Unknown"]
     since_ms: int
     reason: str

@@ -229,26 +229,33 @@ def status_to_object(
 
 
 def burst_conditions(burst: Burst, *, observed_generation: int | None = None) -> list[dict[str, Any]]:
-    """Return the conditions Placed, Verified, Serving and Released, with times that come from the record alone."""
+    """Return the conditions Ready, Placed, Verified, Serving and Released, with times that come from the record alone.
+
+    Ready is Serving under the name that Kubernetes' own tools ask for (``kubectl wait --for=condition=Ready``).
+    """
     spec, status = burst.spec, burst.status
     served = status.serving_at_ms
     ended = _first(status.draining_at_ms, status.released_at_ms, served)
     serving = status.phase == "Serving"
     facts = (
+        ("Ready", serving, served if serving else ended, "PodServing"),
         ("Placed", status.placed_at_ms is not None, status.placed_at_ms, "PodPlaced"),
         ("Verified", served is not None, served, "VmVerified"),
         ("Serving", serving, served if serving else ended, "PodServing"),
         ("Released", status.phase == "Released", status.released_at_ms, "VmGone"),
     )
     conditions: list[dict[str, Any]] = []
+    why, message, times = _reason(status), status.message[:MESSAGE_MAX], dict[int, str]()
     for kind, holds, at_ms, reason in facts:
-        since = _first(at_ms, spec.decided_at_ms)
+        since = _first(at_ms, spec.decided_at_ms) or 0
+        if since not in times:
+            times[since] = format_time(since)[:-5] + "Z"
         condition: dict[str, Any] = {
             "type": kind,
             "status": "True" if holds else "False",
-            "reason": reason if holds else _reason(status),
-            "message": "" if holds else status.message[:MESSAGE_MAX],
-            "lastTransitionTime": format_time(since or 0)[:-5] + "Z",
+            "reason": reason if holds else why,
+            "message": "" if holds else message,
+            "lastTransitionTime": times[since],
         }
         if observed_generation is not None:
             condition["observedGeneration"] = observed_generation

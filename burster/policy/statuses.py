@@ -108,7 +108,7 @@ class BurstRecordStatus(Strict):
     vm_started_at: datetime | None = Field(default=None, description="When the VM was created.")
     outcome: str = Field(default="", description="Succeeded or Failed for finite work that ended.")
     observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
-    conditions: Conditions = Field(default=(), description="Placed, Verified, Serving and Released.")
+    conditions: Conditions = Field(default=(), description="Ready, Placed, Verified, Serving and Released.")
     replicas: int = Field(default=0, description="1 while the cloud pod exists.")
     selector: str = Field(default="", description="Selects the cloud pod.")
 
@@ -119,7 +119,8 @@ class PolicyStatus(Strict):
     observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
     conditions: Conditions = Field(
         default=(),
-        description="Accepted: the latest version is valid and counts. Active: there is demand by it now. "
+        description="Accepted: the latest version is valid and counts. Ready: its rules and its target let it act. "
+        "Active: there is demand by it now. "
         "Fallback: a trigger has failed too often. Paused: nothing new starts by it.",
     )
     pending: int = Field(default=0, ge=0, description="Pending pods that count as demand now.")

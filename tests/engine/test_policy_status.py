@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from burster.engine.numbers.scaler import Scaler
 from burster.engine.policy_status import APART_MS
 from burster.model import stimuli as s
@@ -9,6 +11,7 @@ from burster.model.decisions import Reason
 from burster.model.instructions import WritePolicyStatus
 from burster.model.policies import Policy
 from burster.model.scaling import Fallback, Scaling
+from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy, cloud
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 
 
@@ -59,11 +62,13 @@ def test_a_new_policy_is_told_that_it_counts() -> None:
     assert (status.policy, status.key, status.generation) == (KEY, "policy-status/bank/tasks", 3)
     assert told(status) == {
         "Accepted": ("True", "Valid", 0),
+        "Ready": ("True", "Ready", 0),
         "Active": ("False", "NoDemand", 0),
         "Paused": ("False", "NotPaused", 0),
     }
     assert [one.message for one in status.conditions] == [
         "The policy is valid and counts.",
+        "Its rules and its target let it act.",
         "Nothing is asked for by it.",
         "It is not paused.",
     ]
@@ -226,7 +231,7 @@ def test_a_policy_whose_demand_is_a_number_tells_it() -> None:
     status = written(engine)
     assert status.replicas == 3
     assert told(status)["Active"] == ("True", "ReplicasWanted", APART_MS)
-    assert [one.type for one in status.conditions] == ["Accepted", "Active", "Fallback", "Paused"]
+    assert [one.type for one in status.conditions] == ["Accepted", "Ready", "Active", "Fallback", "Paused"]
     scaler.fallback = True
     answer(engine, after_ms=APART_MS)
     assert told(written(engine))["Fallback"] == ("True", "TriggersFail", 2 * APART_MS)
@@ -253,3 +258,36 @@ def test_several_are_told_in_order_of_their_names() -> None:
     engine = Engine()
     engine.sync(*(s.PolicySeen(policy=known(name=name)) for name in ("c", "a", "b")))
     assert [one.policy for one in engine.asked("WritePolicyStatus")] == ["bank/a", "bank/b", "bank/c"]
+
+
+def ready(engine: Engine) -> tuple[str, str, str]:
+    (found,) = [one for one in written(engine).conditions if one.type == "Ready"]
+    return found.status, found.reason, found.message
+
+
+def test_a_policy_without_a_target_is_not_ready() -> None:
+    engine = Engine()
+    engine.sync(s.PolicySeen(policy=known()))
+    assert ready(engine) == ("False", "TargetMissing", "There is no valid BurstTarget azure.")
+
+
+def test_a_policy_that_is_being_deleted_is_not_ready() -> None:
+    engine = an_engine()
+    answer(engine, s.PolicySeen(policy=known(), deleting=True), after_ms=APART_MS)
+    assert ready(engine)[:2] == ("False", "PolicyLeaving")
+
+
+def test_a_number_that_an_hpa_owns_is_said_so_and_is_not_touched() -> None:
+    owned = msgspec.structs.replace(cloud(1), owner="HorizontalPodAutoscaler web")
+    world = Cluster(msgspec.structs.replace(a_scaling_policy(), uid="uid-s"), workload=owned)
+    assert ready(world) == (
+        "False",
+        "ScaleTargetOwned",
+        (
+            "HorizontalPodAutoscaler web sets the number of Deployment cloud-deployment: burster does not touch it. "
+            "Remove that, or let the strategy be Signal."
+        ),
+    )
+    world.reads(4)
+    world.run(60)
+    assert world.history == []

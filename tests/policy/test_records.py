@@ -237,7 +237,7 @@ def test_the_schema_names_exactly_the_fields_of_the_record():
         ({"phase": "Provisioning", "placed_at_ms": 1}, {"Placed"}, "$0.0123", 1),
         (
             {"phase": "Serving", "placed_at_ms": 1, "serving_at_ms": 2, "reserved_micro_usd": 20_000},
-            {"Placed", "Verified", "Serving"},
+            {"Ready", "Placed", "Verified", "Serving"},
             "$0.0200",
             1,
         ),
@@ -301,6 +301,7 @@ def test_each_condition_that_holds_has_its_own_reason():
         )
     }
     assert told == {
+        "Ready": ("True", "PodServing", ""),
         "Placed": ("True", "PodPlaced", ""),
         "Verified": ("True", "VmVerified", ""),
         "Serving": ("True", "PodServing", ""),
