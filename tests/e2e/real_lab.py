@@ -127,9 +127,10 @@ class Lab:
         finally:
             connection.close()
 
-    def each(self, what: str, column: str = ".status.phase") -> dict[str, str]:
+    def each(self, what: str, column: str = ".status.phase", namespace: str = "default") -> dict[str, str]:
         columns = f"NAME:.metadata.name,WHAT:{column}"
-        return dict(lines_of(kubectl(self.kubeconfig, "get", what, "-o", f"custom-columns={columns}")))
+        told = kubectl(self.kubeconfig, "get", what, "-n", namespace, "-o", f"custom-columns={columns}")
+        return dict(lines_of(told))
 
 
 @contextmanager
