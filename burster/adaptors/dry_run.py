@@ -2,6 +2,9 @@
 
 A record is "written" in memory only, and its pod is never placed: the burst waits in Placing until its pod leaves the queue, so each pod
 is decided about once, exactly as live, and the reasons are the same.
+
+Records that are there for real, a live controller's, are not ended, not settled and not removed, not even in memory: what is settled goes
+to the ledger, and a live successor would never charge it.
 """
 
 import asyncio
@@ -29,6 +32,8 @@ from burster.model.stimuli import (
 )
 
 
+#: How the uid of a record begins that a dry run has made: it is in no API server, and shows for what it is wherever it is told.
+MARK: Final = "dry-run-"
 _LOOK_AGAIN_MS: Final = 15_000
 _log = structlog.get_logger("burster.adaptors.dry_run")
 
@@ -42,12 +47,11 @@ class DryRunAdaptor:
     async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Return the outcome that keeps the engine's account right without touching anything."""
         await asyncio.sleep(0)
+        _leave_alone(instruction)
         _log.info("dry_run.would", instruction=type(instruction).__name__, key=instruction.key)
         match instruction:
             case i.RecordBurst(burst=burst):
-                return BurstRecorded(
-                    key=burst.key, uid=f"dry-run-{hashlib.sha256(burst.key.encode()).hexdigest()[:12]}"
-                )
+                return BurstRecorded(key=burst.key, uid=f"{MARK}{hashlib.sha256(burst.key.encode()).hexdigest()[:12]}")
             case i.PlacePod(burst=burst):
                 ref = burst.spec.for_pod
                 if not self._still_pending(f"{burst.namespace}/{ref.name}", ref.uid):
@@ -75,3 +79,16 @@ class DryRunAdaptor:
                 return PolicyStatusWritten(policy=policy)
             case i.ListCloud() | i.DeleteVm() | i.EmitEvent():
                 return None
+
+
+def _leave_alone(instruction: Instruction) -> None:
+    """Raise RemoteError where an instruction would end, settle or remove a record that is there for real."""
+    match instruction:
+        case (
+            i.DeletePod(burst=burst) | i.ReturnPod(burst=burst) | i.ObserveVms(burst=burst) | i.ForgetBurst(burst=burst)
+        ) if burst.uid and not burst.uid.startswith(MARK):
+            raise RemoteError(
+                "Unavailable", "a dry run leaves what is real alone", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS
+            )
+        case _:
+            return
