@@ -58,7 +58,10 @@ def _packed(text: str) -> str:
     else:
         toml = text.encode()
         packed = base64.b64encode(gzip.compress(toml, mtime=0)).decode()
-    content = tomllib.loads(toml.decode())
+    try:
+        content = tomllib.loads(toml.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if content.get("version") != _VERSION or content.get("algorithm") not in _ALGORITHMS:
         raise ValueError(f"it must say version {_VERSION!r} and algorithm sha256, sha384 or sha512")
     if len(packed) > _PACKED_MAX:

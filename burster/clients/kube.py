@@ -6,6 +6,7 @@ elector. It must never know what a path means, retry a write, or hold state abou
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -40,6 +41,8 @@ _UNAUTHORIZED: Final = 401
 _REDIRECT: Final = 300
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 _READ_BUFFER_BYTES: Final = 2**20
+#: no %2f, no ?, no #, no empty segment: every name that Kubernetes allows is made of these
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._:~@=+-]+)+")
 
 
 class KubeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +235,8 @@ class Kube:
         what: str,
     ) -> aiohttp.ClientResponse:
         """Send a request and return its successful answer, unread; renew credentials once where they are refused."""
+        if not _is_plain(path):
+            raise RemoteError("Invalid", f"{what[:200]!r} is no path of one object or list: nothing was asked")
         url = URL(f"{self._host}{path}?{urlencode(params)}" if params else f"{self._host}{path}", encoded=True)
         for renewed in (False, True):
             headers: dict[str, str] = {"Content-Type": content} if data is not None else {}
@@ -245,6 +250,11 @@ class Kube:
                 break
             await _load_credentials(self._settings, self._api.configuration)
         raise remote_error(what, response.status, refusal, response.headers)
+
+
+def _is_plain(path: str) -> bool:
+    """Say whether a path has no segment that leads elsewhere: names in it may come from whoever writes objects in a namespace."""
+    return bool(_PATH.fullmatch(path)) and not {".", ".."} & set(path.split("/"))
 
 
 def delete_options(

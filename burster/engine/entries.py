@@ -75,6 +75,18 @@ class Learned:
 
 
 @dataclass(slots=True)
+class Provenance:
+    """What tells a record that burster wrote from one that somebody else made."""
+
+    #: from when on the ledger knows every burst that was decided; None: it can't tell
+    since_ms: int | None = None
+    #: key of a burst -> (when it was decided or last heard of, uid of its record where that was settled, else "")
+    decided: dict[str, tuple[int, str]] = field(default_factory=dict[str, "tuple[int, str]"])
+    #: key -> uid of records that nobody decided: reported once, and left alone
+    foreign: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(slots=True)
 class Looked:
     """What came of a policy's ``when`` that is the same for every pod: once in a step."""
 

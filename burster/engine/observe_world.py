@@ -4,7 +4,7 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine.accounting import budgets
-from burster.engine.bursts import ending, storms
+from burster.engine.bursts import ending, provenance, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
@@ -352,7 +352,8 @@ def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
 
 
 def ledger_restored(state: State, stimulus: LedgerRestored) -> None:
-    """Book what was spent before a restart: it stays spent."""
+    """Book what was spent before a restart: it stays spent; and note which records are ours."""
+    provenance.restore(state, stimulus)
     for spend in stimulus.entries:
         book_spend(state, spend)
 
@@ -362,6 +363,7 @@ def book_spend(state: State, spend: Spend) -> None:
     if spend.uid in state.settled:
         return
     state.settled[spend.uid] = (spend.at_ms, spend.micro_usd)
+    provenance.settled(state, spend.burst, spend.uid)
     state.settled_total_micro_usd += spend.micro_usd
     namespace = spend.policy.partition("/")[0]
     budgets.settle(state, spend.policy, namespace, spend.target, spend.micro_usd, spend.at_ms)
@@ -412,4 +414,5 @@ def prune(state: State) -> None:
     state.settled = {
         uid: value for uid, value in state.settled.items() if uid in known or value[0] + _SETTLED_KEPT_MS > state.now_ms
     }
+    provenance.forget_old(state, _SETTLED_KEPT_MS)
     budgets.forget_empty(state)

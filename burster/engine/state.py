@@ -14,6 +14,7 @@ from burster.engine.entries import (
     Leaving,
     PodEntry,
     PolicyEntry,
+    Provenance,
     StatusBook,
     TargetEntry,
 )
@@ -61,8 +62,9 @@ class State:
     early_offerings: dict[str, tuple[Offering, ...]] = field(default_factory=dict[str, tuple[Offering, ...]])
     early_quotas: dict[str, tuple[Quota, ...]] = field(default_factory=dict[str, tuple[Quota, ...]])
     bursts: dict[str, BurstEntry] = field(default_factory=dict[str, BurstEntry])
-    #: cloud pods that came before their burst did, by burst key
-    early_pods: dict[str, CloudPodSeen] = field(default_factory=dict[str, CloudPodSeen])
+    #: pods that say they are a burst's, and came before it did: by burst key, then by their own uid, since several may say so
+    early_pods: dict[str, dict[str, CloudPodSeen]] = field(default_factory=dict[str, "dict[str, CloudPodSeen]"])
+    provenance: Provenance = field(default_factory=Provenance)
     #: uid of a pending pod -> key of the latest burst decided for it
     burst_for: dict[str, str] = field(default_factory=dict[str, str])
     #: namespace -> its policies, made when they are first asked for

@@ -268,6 +268,12 @@ class Ledger:
                     found[key] = spend
         return tuple(found.values())
 
+    def decided_bursts(self, since_ms: int) -> tuple[str, ...]:
+        """Return the keys of all bursts that were decided since then, sorted."""
+        query = "SELECT DISTINCT burst FROM decisions WHERE verdict = 'Burst' AND at_ms >= ?"
+        found = {key for segment in self._backend.segments() for (key,) in segment.rows(query, (since_ms,)) if key}
+        return tuple(sorted(found))
+
     def decisions_sha256(self) -> str:
         """Return the hash of all decisions in order, as canonical JSON, a line each: same seed, same hash."""
         digest = hashlib.sha256()

@@ -204,6 +204,7 @@ class BurstSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """A Burst record as it stands in the API: at start (adoption), or changed by somebody else."""
 
     burst: Burst
+    created_at_ms: int = 0  #: by the API server's clock; nobody who writes a record can choose it
 
 
 class BurstGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -226,6 +227,7 @@ class CloudPodSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     runtime_class: str = ""
     node_name: str = ""
     created_at_ms: int = 0
+    name: str = ""  #: the pod's own; label and annotation can be anybody's, a name is one pod's at a time
 
 
 class CloudPodGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -235,6 +237,7 @@ class CloudPodGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     burst_key: str
     pod_uid: str
     phase: str = ""
+    name: str = ""
 
 
 class SandboxFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -350,9 +353,15 @@ class InstructionFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True
 
 
 class LedgerRestored(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """What the ledger knows was spent, at start: settled amounts by burst key and settling time."""
+    """What the ledger knows at start: settled amounts by burst key and settling time, and which bursts were decided.
+
+    ``decided`` are the keys of the bursts decided since ``since_ms``, the time from which on the ledger knows each of them; None: it can't
+    tell, and every record is taken for burster's own.
+    """
 
     entries: tuple["Spend", ...]
+    decided: tuple[str, ...] = ()
+    since_ms: int | None = None
 
 
 class Spend(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from burster.clients.kube import Kube
+from burster.model.errors import InputError
 from burster.model.stimuli import BurstGone, BurstSeen, SourceSynced, Stimulus
-from burster.policy.records import burst_from_object
+from burster.policy.records import burst_from_object, parse_time
 from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
 
 
@@ -24,7 +25,7 @@ class BurstSink:
     def seen(self, obj: dict[str, Any]) -> Key | None:
         """Post BurstSeen."""
         burst = burst_from_object(obj)
-        self._post(BurstSeen(burst=burst))
+        self._post(BurstSeen(burst=burst, created_at_ms=_created_at_ms(obj)))
         return burst.key, burst.uid
 
     def gone(self, key: Key, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
@@ -34,6 +35,15 @@ class BurstSink:
     def synced(self) -> None:
         """Post SourceSynced."""
         self._post(SourceSynced(source="bursts"))
+
+
+def _created_at_ms(obj: dict[str, Any]) -> int:
+    """Return when the API server says that an object was made. Raises InputError."""
+    text: object = obj["metadata"].get("creationTimestamp")
+    try:
+        return parse_time(text) if isinstance(text, str) else 0
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"a creationTimestamp that is none: {error}") from None
 
 
 async def run(

@@ -67,7 +67,7 @@ class CloudPodObject(msgspec.Struct):
     status: _Status = msgspec.field(default_factory=_Status)
 
 
-Key = tuple[str, str, str]  #: burst uid, burst key, pod uid
+Key = tuple[str, str, str, str]  #: burst uid, burst key, pod uid, pod name
 
 CLOUD_POD_CODEC: Final = Codec(CloudPodObject, lambda pod: (pod.metadata.uid, pod.metadata.resource_version))
 
@@ -120,6 +120,7 @@ def cloud_pod_from(obj: CloudPodObject) -> CloudPodSeen:
         runtime_class=obj.spec.runtime_class_name or "",
         node_name=obj.spec.node_name or "",
         created_at_ms=epoch_ms(meta.creation_timestamp),
+        name=meta.name,
     )
 
 
@@ -129,19 +130,26 @@ class CloudPodSink:
     def __init__(self, post: Callable[[Stimulus], None], index: CloudPods) -> None:
         self._post = post
         self._index = index
+        self._keys: Final[dict[str, Key]] = {}
 
     def seen(self, obj: CloudPodObject) -> Key | None:
-        """Post CloudPodSeen."""
+        """Post CloudPodSeen; where somebody has made it another burst's, the former one has lost it."""
         pod = cloud_pod_from(obj)
+        key = (pod.burst_uid, pod.burst_key, pod.pod_uid, pod.name)
+        before = self._keys.get(pod.pod_uid)
+        if before is not None and before != key:
+            self.gone(before, None)
+        self._keys[pod.pod_uid] = key
         self._post(pod)
         self._index.add(pod.pod_uid, pod.burst_key)
-        return pod.burst_uid, pod.burst_key, pod.pod_uid
+        return key
 
     def gone(self, key: Key, last: CloudPodObject | None) -> None:
         """Post CloudPodGone, with how its work had ended if the server's last word says so."""
         self._index.discard(key[2])
+        self._keys.pop(key[2], None)
         phase = (last.status.phase or "") if last is not None else ""
-        self._post(CloudPodGone(burst_uid=key[0], burst_key=key[1], pod_uid=key[2], phase=phase))
+        self._post(CloudPodGone(burst_uid=key[0], burst_key=key[1], pod_uid=key[2], phase=phase, name=key[3]))
 
     def synced(self) -> None:
         """Post SourceSynced."""

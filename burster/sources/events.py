@@ -22,6 +22,10 @@ PATH: Final = "/api/v1/events"
 PARAMS: Final = {"fieldSelector": "involvedObject.kind=Pod,reason=FailedCreatePodSandBox"}
 _WAITING_MAX: Final = 1_000
 _MESSAGE_MAX: Final = 1_024
+#: Different complaints about one pod that are counted; the kubelet has a handful of texts, and repeats are counted in the event.
+_EVENTS_PER_POD_MAX: Final = 64
+#: More failures than this say no more; a pod gives up long before.
+_COUNT_MAX: Final = 10_000
 
 
 class _Involved(msgspec.Struct):
@@ -51,20 +55,24 @@ class EventSink:
     def __init__(self, post: Callable[[Stimulus], None], index: CloudPods) -> None:
         self._post = post
         self._index = index
-        self._counts: Final[OrderedDict[str, dict[str, int]]] = OrderedDict()
-        self._messages: Final[dict[str, str]] = {}
+        #: (namespace, pod uid) -> event uid -> times: an event speaks for pods of its own namespace only, whatever uid it names
+        self._counts: Final[OrderedDict[tuple[str, str], dict[str, int]]] = OrderedDict()
+        self._messages: Final[dict[tuple[str, str], str]] = {}
         index.listen(self._pod_appeared)
 
     def seen(self, obj: EventObject) -> str | None:
         """Post SandboxFailed where the pod is one of burster's."""
-        pod_uid = obj.involved_object.uid
-        if not pod_uid:
+        pod = (obj.metadata.namespace, obj.involved_object.uid)
+        if not pod[1]:
             return None
         times = (obj.series.count if obj.series is not None else None) or obj.count or 1
-        self._counts.setdefault(pod_uid, {})[obj.metadata.uid] = times
-        self._counts.move_to_end(pod_uid)
-        self._messages[pod_uid] = (obj.message or "")[:_MESSAGE_MAX]
-        self._tell(pod_uid)
+        counts = self._counts.setdefault(pod, {})
+        counts[obj.metadata.uid] = max(1, min(times, _COUNT_MAX))
+        if len(counts) > _EVENTS_PER_POD_MAX:
+            del counts[next(iter(counts))]
+        self._counts.move_to_end(pod)
+        self._messages[pod] = (obj.message or "")[:_MESSAGE_MAX]
+        self._tell(pod)
         while len(self._counts) > _WAITING_MAX:
             oldest, _ = self._counts.popitem(last=False)
             self._messages.pop(oldest, None)
@@ -77,20 +85,21 @@ class EventSink:
         """Nothing waits for this source."""
 
     def _pod_appeared(self, pod_uid: str) -> None:
-        if pod_uid in self._counts:
-            self._tell(pod_uid)
+        pod = ((self._index.burst_of(pod_uid) or "").partition("/")[0], pod_uid)
+        if pod in self._counts:
+            self._tell(pod)
 
-    def _tell(self, pod_uid: str) -> None:
-        burst_key = self._index.burst_of(pod_uid)
-        if burst_key is None:
+    def _tell(self, pod: tuple[str, str]) -> None:
+        burst_key = self._index.burst_of(pod[1])
+        if burst_key is None or burst_key.partition("/")[0] != pod[0]:
             return
-        message = self._messages[pod_uid]
+        message = self._messages[pod]
         found = classify_event(message)
-        count = sum(self._counts[pod_uid].values())
+        count = sum(self._counts[pod].values())
         self._post(
             SandboxFailed(
                 burst_key=burst_key,
-                pod_uid=pod_uid,
+                pod_uid=pod[1],
                 count=count,
                 kind=found.kind,
                 code=found.code,

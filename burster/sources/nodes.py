@@ -14,6 +14,7 @@ import msgspec
 
 from burster.clients.kube import Kube
 from burster.model.pods import Resources
+from burster.model.quantities import QUANTITY_MAX
 from burster.model.stimuli import CapacitySeen, Stimulus
 from burster.sources.reflector import Codec, Meta, Pace, Reflector, Sink, Stats, Waiter
 from burster.sources.wire import Container, Quantities, ResourceNeeds, pod_requests, resources_of
@@ -173,5 +174,6 @@ async def run(  # noqa: PLR0913 - the same for every source, and what it may lea
 
 
 def _resources(amount: Amount) -> Resources:
-    cpu, memory, gpus = amount
+    # sums of what anybody may write into a pod: what is kept on record has 64 bits
+    cpu, memory, gpus = (min(part, QUANTITY_MAX) for part in amount)
     return Resources(cpu_millicores=cpu, memory_bytes=memory, gpus=gpus)

@@ -7,6 +7,7 @@ decide whether a pod may burst.
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal
@@ -15,7 +16,7 @@ import msgspec
 import structlog
 
 from burster.clients.kube import Kube
-from burster.model.errors import RemoteError
+from burster.model.errors import InputError, RemoteError
 from burster.model.pods import Owner, Pod, Resources
 from burster.model.stimuli import PodLeft, PodSeen, SourceSynced, Stimulus
 from burster.sources.references import PodContainer, Volume, images_of, secrets_of
@@ -43,6 +44,12 @@ _WAITING_MAX: Final = 100_000
 _READ_DEADLINE_MS: Final = 5_000
 _MESSAGE_MAX: Final = 512
 _DIGITS_MAX: Final = 12
+#: What a pod may have at most to be looked at; Kubernetes bounds only the size of the whole object, and all of this is kept in memory.
+_LABELS_MAX: Final = 256
+_CONTAINERS_MAX: Final = 256
+_VOLUMES_MAX: Final = 1_024
+#: a DNS subdomain, as every kind that controls pods has for a name
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 _log: Final = structlog.get_logger("burster.sources")
 
@@ -99,12 +106,16 @@ POD_CODEC: Final = Codec(PodObject, lambda pod: (pod.metadata.uid, pod.metadata.
 
 
 def pod_from(obj: PodObject) -> Pod:
-    """Return the model's pod. Raises InputError for a quantity that is none."""
+    """Return the model's pod. Raises InputError for a quantity that is none, an owner of no possible name, and endless lists."""
     meta, spec = obj.metadata, obj.spec
     labels = meta.labels or {}
     owner = _shared_owner(controller_of(meta.owner_references))
+    if len(labels) > _LABELS_MAX:
+        raise InputError(f"pod {meta.namespace}/{meta.name} has {len(labels)} labels: no pod that means it has so many")
     since, message = _unschedulable(obj)
     containers = (*(spec.init_containers or ()), *(spec.containers or ()))
+    if len(containers) > _CONTAINERS_MAX or len(spec.volumes or ()) > _VOLUMES_MAX:
+        raise InputError(f"pod {meta.namespace}/{meta.name} has more containers or volumes than any pod that means it")
     return Pod(
         namespace=_shared(meta.namespace),
         name=meta.name,
@@ -155,6 +166,9 @@ def _shared(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _shared_owner(owner: Owner | None) -> Owner | None:
+    """Return one object for all pods of an owner. Raises InputError for a name that no object has: owner references are not checked."""
+    if owner is not None and not _NAME.fullmatch(owner.name):
+        raise InputError(f"an owner named {owner.name[:64]!r}: no object has such a name")
     return owner
 
 

@@ -23,6 +23,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 K = TypeVar("K")
 
 _log: Final = structlog.get_logger("burster.sources")
+#: what the parser raises for bytes that are no object; the last for an object without bottom
+_NO_SENSE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Waiter(Protocol):
@@ -220,7 +222,7 @@ class Reflector(Generic[T, K]):
     def _decode_page(self, body: bytes, present: set[str]) -> tuple[str, list[T]]:
         try:
             page = self._codec.page.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_SENSE:
             return self._decode_page_one_by_one(body, present)
         return page.metadata.resource_version, page.items or []
 
@@ -228,15 +230,15 @@ class Reflector(Generic[T, K]):
         """Decode a page that holds an object which makes no sense, without that object; it is there all the same."""
         try:
             page = _raw_page.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _NO_SENSE as error:
             raise RemoteError("Protocol", f"GET {self._path}: the answer is no list: {error}") from None
         items: list[T] = []
         for raw in page.items or []:
             try:
                 items.append(self._codec.item.decode(raw))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except _NO_SENSE as error:
                 self._skip(raw, error)
-                with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                with suppress(*_NO_SENSE):
                     present.add(_bare.decode(raw).metadata.uid)
         return page.metadata.resource_version, items
 
@@ -265,7 +267,7 @@ class Reflector(Generic[T, K]):
         self.stats.events += 1
         try:
             event = self._codec.event.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_SENSE:
             self._apply_odd(line)
             return
         kind = event.type
@@ -284,13 +286,13 @@ class Reflector(Generic[T, K]):
         """Look at an event whose object could not be decoded as what it should be."""
         try:
             event = _raw_event.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _NO_SENSE as error:
             raise RemoteError("Protocol", f"WATCH {self._path}: a line is no event: {error}") from None
         if event.type == "ERROR":
             self._raise_error(line)
         try:
             meta = _bare.decode(event.object).metadata
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _NO_SENSE as error:
             raise RemoteError("Protocol", f"WATCH {self._path}: an object has no metadata: {error}") from None
         self._version = meta.resource_version or self._version
         if event.type == "DELETED":
@@ -301,7 +303,7 @@ class Reflector(Generic[T, K]):
     def _raise_error(self, line: bytes) -> None:
         try:
             told = _status.decode(_raw_event.decode(line).object)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _NO_SENSE:
             told = Status(message="an ERROR event without a status")
         raise status_error(f"WATCH {self._path}", told.code or 500, told)
 

@@ -11,8 +11,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+from burster.model.errors import InputError, QuantityError
 from burster.model.pods import Owner, Resources
-from burster.model.quantities import parse_count, parse_cpu_millicores, parse_memory_bytes
+from burster.model.quantities import QUANTITY_MAX, parse_count, parse_cpu_millicores, parse_memory_bytes
 
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -20,6 +21,7 @@ Quantities = dict[str, str | int]
 
 BURST_LABEL: Final = "burster.dev/burst"
 GPU: Final = "nvidia.com/gpu"
+_DEVICES_MAX: Final = 64
 _NO_DEVICES: Final = frozenset(
     {"cpu", "memory", GPU, "kata.peerpods.io/vm"}
 )  # the last is a slot on a worker, not in a VM
@@ -111,7 +113,10 @@ def pod_requests(
     if overhead:
         more = resources_of(overhead)
         cpu, memory, gpus = cpu + more[0], memory + more[1], gpus + more[2]
-    return shared_resources(cpu, memory, gpus, _devices(containers or (), init_containers or (), overhead))
+    devices = _devices(containers or (), init_containers or (), overhead)
+    if max(cpu, memory, gpus, *(count for _, count in devices)) > QUANTITY_MAX:
+        raise QuantityError("the containers together ask for more than any one may (2^63-1)")
+    return shared_resources(cpu, memory, gpus, devices)
 
 
 @lru_cache(maxsize=4_096)
@@ -132,6 +137,10 @@ def _devices(
         names.update(name for name in overhead if "/" in name and name not in _NO_DEVICES)
     if not names:
         return ()
+    if len(names) > _DEVICES_MAX:
+        raise InputError(
+            f"{len(names)} kinds of devices are asked for: no pod that means it has more than {_DEVICES_MAX}"
+        )
     counts = ((name, _count(name, containers, init_containers, overhead)) for name in sorted(names))
     return tuple((name, count) for name, count in counts if count)
 

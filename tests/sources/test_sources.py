@@ -135,7 +135,7 @@ def test_cloud_pods_come_and_go_and_are_known_by_uid(play: Play):
             assert index.burst_of("uid-c") == "shop/b"
             api.remove(cloud_pods.PATH, "c")
             await clock.settled()
-            assert posted[2:] == [CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c", phase="Pending")]
+            assert posted[2:] == [CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c", phase="Pending", name="c")]
             assert index.burst_of("uid-c") is None
 
     play(scene)
@@ -147,7 +147,9 @@ def test_failed_sandboxes_are_counted_over_events_and_matched_by_uid_even_if_the
         index.add("p1", "shop/b1")
 
         def complain(name: str, pod_uid: str, message: str, **count: Any) -> None:
-            api.put(events.PATH, name, {"involvedObject": {"uid": pod_uid}, "message": message, **count})
+            # as every API server demands, in the namespace of the pod that it is about
+            about = {"metadata": {"namespace": "shop"}, "involvedObject": {"uid": pod_uid}, "message": message}
+            api.put(events.PATH, name, about | count)
 
         text = 'failed to create sandbox: Code="SkuNotAvailable" Message="not here"'
         complain("e1", "p1", text, count=2)

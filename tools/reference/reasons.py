@@ -165,6 +165,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete`, and the grace has passed."),
     "VmLeftBehind": ("Sweep", "Told once; the burst stays in Releasing, and its money reserved, until the VM is gone."),
     "VmUnclaimed": ("Sweep", "Told once; the VM is left alone."),
+    "RecordForeign": ("Warn", "Told once; the record counts for nothing, and nothing is done about it."),
     # of the chain that `burster why POLICY` shows
     "Holds": ("in a chain only", "This check stands in nothing's way."),
     "Budget": ("in a chain only", "What of a budget is spent and reserved."),

@@ -13,6 +13,7 @@ from burster.engine.bursts import ending, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
 from burster.engine.bursts.observe_pods import follow_pod, pod_vanished
+from burster.engine.bursts.provenance import is_pod_of
 from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Burst
 from burster.model.decisions import Reason
@@ -48,9 +49,8 @@ def take_in(state: State, burst: Burst) -> None:
     actions.count(state, entry, 1)
     actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
     actions.book_again(state, entry)
-    early = state.early_pods.pop(burst.key, None)
-    if early is not None and early.burst_uid in {"", burst.uid}:
-        entry.pod = early
+    early = state.early_pods.pop(burst.key, {})
+    entry.pod = next((pod for pod in early.values() if is_pod_of(pod, burst)), None)
     pod = state.pods.get(f"{burst.namespace}/{burst.spec.for_pod.name}")
     if pod is not None and not pod.burst and pod.pod.uid == burst.spec.for_pod.uid and status.phase in ANSWERING:
         demand.dequeue(state, pod.pod, pod.policy)

@@ -9,7 +9,7 @@ from typing import Final
 
 from burster.engine.accounting import budgets
 from burster.engine.bursts import lifecycle_actions as actions
-from burster.engine.bursts import storms
+from burster.engine.bursts import provenance, storms
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
 from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Phase
@@ -231,6 +231,7 @@ def released(state: State, entry: BurstEntry) -> None:
     burst = entry.burst
     state.settled_total_micro_usd += cost
     state.settled[burst.uid] = (state.now_ms, cost)
+    provenance.settled(state, burst.key, burst.uid)
     state.spends.append(
         Spend(
             burst=burst.key,

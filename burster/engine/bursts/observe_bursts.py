@@ -2,7 +2,7 @@
 
 import msgspec
 
-from burster.engine.bursts import ending
+from burster.engine.bursts import ending, provenance
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.adoption import RECORD_DELETED, take_in
 from burster.engine.bursts.lifecycle import ANSWERING
@@ -13,11 +13,14 @@ from burster.model.stimuli import BurstGone, BurstSeen
 
 
 def burst_seen(state: State, stimulus: BurstSeen) -> None:
-    """Adopt a record that a predecessor wrote; of one's own, only a deletion by somebody else is news."""
+    """Adopt a record that a predecessor wrote, and no other; of one's own, only a deletion by somebody else is news."""
     seen = stimulus.burst
     entry = state.bursts.get(seen.key)
     if entry is None:
-        take_in(state, seen)
+        if provenance.is_foreign(state, seen, stimulus.created_at_ms):
+            provenance.report(state, seen)
+        else:
+            take_in(state, seen)
         return
     if entry.burst.uid not in {"", seen.uid} or not _same_decision(entry.burst, seen):
         return
@@ -36,6 +39,7 @@ def _same_decision(ours: Burst, seen: Burst) -> bool:
 
 def burst_gone(state: State, stimulus: BurstGone) -> None:
     """The record is gone: expected after Released; else somebody forced it, and what exists is still brought home."""
+    provenance.forget_foreign(state, stimulus.key, stimulus.uid)
     entry = state.bursts.get(stimulus.key)
     if entry is None or entry.burst.uid not in {"", stimulus.uid}:
         return

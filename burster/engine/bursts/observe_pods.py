@@ -5,6 +5,7 @@ from typing import Final
 from burster.engine.bursts import ending, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ENDING
+from burster.engine.bursts.provenance import is_pod_of
 from burster.engine.offers import cooling
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
@@ -21,11 +22,9 @@ def cloud_pod_seen(state: State, stimulus: CloudPodSeen) -> None:
     """One of burster's own pods, new or changed."""
     entry = state.bursts.get(stimulus.burst_key)
     if entry is None:
-        state.early_pods[stimulus.burst_key] = stimulus
+        state.early_pods.setdefault(stimulus.burst_key, {})[stimulus.pod_uid] = stimulus
         return
-    if entry.burst.uid and stimulus.burst_uid and entry.burst.uid != stimulus.burst_uid:
-        return
-    if entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+    if not is_pod_of(stimulus, entry.burst):
         return
     entry.pod = stimulus
     if state.ready:
@@ -102,9 +101,13 @@ def _pod_ended(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
 
 def cloud_pod_gone(state: State, stimulus: CloudPodGone) -> None:
     """One of burster's own pods is really gone."""
-    state.early_pods.pop(stimulus.burst_key, None)
+    early = state.early_pods.get(stimulus.burst_key)
+    if early is not None:
+        early.pop(stimulus.pod_uid, None)
+        if not early:
+            del state.early_pods[stimulus.burst_key]
     entry = state.bursts.get(stimulus.burst_key)
-    if entry is None or entry.burst.status.pod_uid not in {"", stimulus.pod_uid}:
+    if entry is None or not is_pod_of(stimulus, entry.burst):
         return
     entry.pod = None
     if not entry.burst.status.pod_uid:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
+from burster.engine.bursts import provenance
 from burster.engine.bursts.lifecycle_actions import ask, count_launch, tell
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
@@ -61,6 +62,7 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant, like: 
         held_micro_usd=reserved,
     )
     state.bursts[key] = entry
+    provenance.decided(state, key)
     if wanted.uid:  # else a number asks for it, and no pod in particular
         state.burst_for[wanted.uid] = key
     pod.burst = key
