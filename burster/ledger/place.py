@@ -37,8 +37,12 @@ class LedgerPlace(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"{self.path}: the ledger can't be written ({error}): {_CURE}") from error
         if not os.access(self.path.parent, os.W_OK):
             raise InputError(f"{self.path}: the ledger can't be written (its folder may not be): {_CURE}")
-        if self.path.exists() and (self.path.is_dir() or self.path.stat().st_size):
+        if not self.path.exists():
+            return
+        if self.path.is_dir() or (self.path.is_file() and self.path.stat().st_size):
             Ledger.read(self.path).close()
+        if not self.path.is_file() or not os.access(self.path, os.W_OK):
+            raise InputError(f"{self.path}: the ledger can't be written (it is no file that may be): {_CURE}")
 
     def open(self, epoch: int | None) -> Ledger:
         """Open for writing. Raises LedgerUnwritableError, StaleEpochError, InputError."""
