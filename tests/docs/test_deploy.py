@@ -68,7 +68,7 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
     kinds = [line.split("/")[0].partition(".")[0] for line in out.splitlines()]
     assert sorted(kinds) == sorted(
         ["customresourcedefinition"] * 3
-        + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment"]
+        + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment", "networkpolicy"]
         + ["clusterrole"] * 2
         + ["clusterrolebinding"]
         + ["role", "rolebinding"] * 2
