@@ -1,13 +1,14 @@
 """What every test shares: quiet logs, and a real API server where there is one."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
 
-from tests.support.control_plane import NoControlPlaneError, find_binaries
+from tests.support.control_plane import NoControlPlaneError, find_binaries, find_whole_plane
 from tests.support.shared_plane import SharedPlane, join
 
 
@@ -23,23 +24,24 @@ def quiet_logs() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a real control plane where there is none; the summary says so in one line."""
-    if item.get_closest_marker("plane") is not None:
+    marker = item.get_closest_marker("plane")
+    if marker is not None:
         try:
-            find_binaries()
+            (find_whole_plane if marker.kwargs.get("whole") else find_binaries)()
         except NoControlPlaneError as why:
             pytest.skip(f"{_NOT_RUN}: {why}")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say in one line what was not run for want of a control plane, and how to have it run."""
+    """Say in one line a reason what was not run for want of a control plane, and how to have it run."""
     skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
     left_out = [each for each in skipped if f"{_NOT_RUN}: " in str(each.longrepr)]
     if left_out:
         terminalreporter.stats["skipped"] = [each for each in skipped if each not in left_out]
         terminalreporter.stats[_NOT_RUN] = left_out
-        assert isinstance(left_out[0].longrepr, tuple)
-        why = left_out[0].longrepr[2].partition(f"{_NOT_RUN}: ")[2]
-        terminalreporter.write_line(f"{len(left_out)} tests on a real control plane were not run: {why}", yellow=True)
+        whys = Counter(str(each.longrepr[2]).partition(f"{_NOT_RUN}: ")[2] for each in left_out)  # type: ignore[index]
+        for why, count in whys.items():
+            terminalreporter.write_line(f"{count} tests on a real control plane were not run: {why}", yellow=True)
 
 
 @pytest.fixture(scope="session")

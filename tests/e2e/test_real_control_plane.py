@@ -14,7 +14,7 @@ from tests.e2e.real_lab import RULES, SERVICE, a_task
 from tests.e2e.real_plane import Place, a_place
 
 
-pytestmark = [pytest.mark.long, pytest.mark.plane, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.plane(whole=True), pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -56,6 +56,15 @@ def find_binaries() -> Path:
     return Path(found.stdout.strip())
 
 
+def find_whole_plane() -> Path:
+    """Return the folder of the binaries where controllers and a scheduler are among them. Raises NoControlPlaneError."""
+    binaries = find_binaries()
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        if not (binaries / name).exists():
+            raise NoControlPlaneError(f"there is no {name} in {binaries}: put it there for the tests that need it")
+    return binaries
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
