@@ -7,7 +7,8 @@ import yaml
 
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.site import Site
-from tests.docs.rights import Rights, documents
+from burster.policy.endpoints import endpoint_of
+from tests.docs.rights import ROOT, Rights, documents
 from tests.support.classic import Classic, Page, a_classic, a_definition, a_prometheus, a_rule, a_target
 from tests.support.metrics import CLASSIC, a_secret
 
@@ -138,3 +139,18 @@ def test_secrets_are_read_one_by_one_and_nowhere_for_the_whole_cluster() -> None
             if "secrets" in rule["resources"]:
                 assert role["kind"] == "Role"
                 assert rule["verbs"] == ["get"]
+
+
+def test_the_network_lets_the_shipped_targets_endpoints_through() -> None:
+    (policy,) = (each for each in documents("network.yaml") if each["kind"] == "NetworkPolicy")
+    open_ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    targets = _shipped_targets()
+    endpoints = {one for target in targets for one in target["spec"].get("allowedMetricEndpoints") or ()}
+    ports = {int(endpoint_of(one).rpartition(":")[2]) for one in endpoints}
+    assert ports
+    assert ports <= open_ports
+
+
+def _shipped_targets() -> list[dict[str, Any]]:
+    files = sorted((ROOT / "policies" / "targets").glob("*.yaml"))
+    return [each for file in files for each in yaml.safe_load_all(file.read_text()) if each["kind"] == "BurstTarget"]
