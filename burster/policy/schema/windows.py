@@ -1,6 +1,6 @@
 """When a policy is in force.
 
-Part of the schema of BurstPolicy; ``compile_windows`` turns days and times into cron.
+Part of the schema of BurstPolicy; ``compile_window`` turns days and times into cron.
 """
 
 from datetime import date
