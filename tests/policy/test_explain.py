@@ -1,6 +1,5 @@
 """A policy in plain sentences: each choice has its words, and every number in them is one that the engine uses."""
 
-import msgspec
 import pytest
 
 from burster.model.limits import Budget, LaunchRate, Limits
@@ -35,10 +34,9 @@ from burster.policy.explain import explain_policy, explain_target
 from burster.policy.explain.times import next_opening
 from burster.policy.explain.words import moment
 from burster.policy.lint.base import Known
+from tests.policy.compiled import AT_MS, USD, replaced
 
 
-AT_MS = 1_799_236_800_000  # 2027-01-06T12:00:00Z, a Wednesday
-USD = 1_000_000
 POLICY = Policy(
     namespace="bank",
     name="web",
@@ -46,10 +44,6 @@ POLICY = Policy(
     placement=Placement(strategy="Clone", targets=("east",)),
 )
 TARGET = Target(name="east", subscription="s", resource_group="g", region="eastus", sizes=("A", "B"))
-
-
-def replaced(value, **changes):
-    return msgspec.structs.replace(value, **changes)
 
 
 def told(policy=POLICY, targets=None, known=None, **changes):

@@ -23,8 +23,7 @@ def amounts(budget: Budget) -> tuple[tuple[str, str, int], ...]:
     return tuple((window, field, amount) for window, field, amount in rows if amount is not None)
 
 
-def _nothing_allowed(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _nothing_allowed(policy: Policy, _known: Known) -> Iterator[Hit]:
     limits = policy.limits
     zeros: tuple[tuple[Path, int | None], ...] = (
         ((*LIMITS, "maxBursts"), limits.max_bursts),
@@ -112,8 +111,7 @@ def _no_budget(policy: Policy, known: Known) -> Iterator[Hit]:
     )
 
 
-def _no_count(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _no_count(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.limits.max_bursts is None and policy.limits.max_vcpus is None and not policy.numeric:
         yield Hit(
             LIMITS,
@@ -122,8 +120,7 @@ def _no_count(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _no_drain(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _no_drain(policy: Policy, _known: Known) -> Iterator[Hit]:
     budget, lease_ms = policy.limits.budget, policy.placement.lease_ms
     if amounts(budget) and budget.drain_percent is None and lease_ms > _LONG_LEASE_MS:
         yield Hit(

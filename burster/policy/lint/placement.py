@@ -146,8 +146,7 @@ def azure_tee(size: str) -> str | None:
     return "None" if re.fullmatch(r"standard_[a-z]+[0-9]+[a-z]*(?:_v[0-9]+)?", size, re.IGNORECASE) else None
 
 
-def _strategy(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _strategy(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy == "Machine":
         yield Hit(
             (*PLACEMENT, "strategy"),
@@ -156,8 +155,7 @@ def _strategy(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _webhook(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _webhook(policy: Policy, _known: Known) -> Iterator[Hit]:
     kind = policy.workload.kind
     if policy.placement.strategy == "Move" and kind and kind not in _MOVED:
         yield Hit(
@@ -168,8 +166,7 @@ def _webhook(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _single_target(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _single_target(policy: Policy, _known: Known) -> Iterator[Hit]:
     targets = policy.placement.targets
     if len(targets) == 1 and policy.placement.strategy not in {"Scale", "Signal"}:
         yield Hit(

@@ -64,8 +64,7 @@ def _past_blackout(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _when_never(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _when_never(policy: Policy, _known: Known) -> Iterator[Hit]:
     if constant(policy.when) is False:
         yield Hit(
             (*SPEC, "when"),
@@ -74,8 +73,7 @@ def _when_never(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _when_always(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _when_always(policy: Policy, _known: Known) -> Iterator[Hit]:
     if constant(policy.when) is True:
         budget = policy.limits.budget
         free = budget.per_hour_micro_usd is budget.per_day_micro_usd is budget.per_month_micro_usd is None
@@ -87,8 +85,7 @@ def _when_always(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _cooldown(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _cooldown(policy: Policy, _known: Known) -> Iterator[Hit]:
     cooldown_ms = policy.scaling.cooldown_ms
     if policy.placement.strategy not in {"Move", "Machine"} and cooldown_ms < _START_MS:
         yield Hit(
@@ -111,8 +108,7 @@ def _lease(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _pending_for_zero(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _pending_for_zero(policy: Policy, _known: Known) -> Iterator[Hit]:
     trigger = policy.pending
     if trigger is None or policy.pending_for_ms > 0 or policy.wait.mode == "BuyOrWait":
         return
@@ -140,8 +136,7 @@ def _pending_for_zero(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _polling(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _polling(policy: Policy, _known: Known) -> Iterator[Hit]:
     polling_ms = policy.scaling.polling_ms
     polled = [one for one in policy.triggers if not isinstance(one, PendingPodsTrigger)]
     if polled and polling_ms < _POLLING_MIN_MS:
@@ -155,8 +150,7 @@ def _polling(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _wait(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _wait(policy: Policy, _known: Known) -> Iterator[Hit]:
     wait = policy.wait
     if wait.mode != "BuyOrWait":
         return
@@ -176,8 +170,7 @@ def _wait(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _launch_rate(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _launch_rate(policy: Policy, _known: Known) -> Iterator[Hit]:
     rate, most = policy.limits.launch_rate, policy.limits.max_bursts
     if rate is not None and most is not None and rate.count > most:
         yield Hit(

@@ -31,8 +31,7 @@ def _metric(policy: Policy) -> Iterator[tuple[int, Trigger]]:
             yield index, trigger
 
 
-def _always_active(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _always_active(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in _metric(policy):
         if trigger.activation_milli < 0:
             yield Hit(
@@ -48,8 +47,7 @@ def _always_active(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _activation(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _activation(policy: Policy, _known: Known) -> Iterator[Hit]:
     most = policy.scaling.max_replicas
     for index, trigger in enumerate(policy.triggers):
         if isinstance(trigger, CronTrigger | ResourceTrigger) or not policy.numeric or trigger.threshold_milli <= 0:
@@ -90,8 +88,7 @@ def _never(trigger: CronTrigger, at_ms: int) -> bool:
         return True
 
 
-def _feeds_itself(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _feeds_itself(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy in {"Move", "Machine"}:
         return
     for index, trigger in enumerate(policy.triggers):
@@ -143,8 +140,7 @@ def _selector_feeds(policy: Policy, index: int, trigger: KubernetesWorkloadTrigg
         )
 
 
-def _measures_itself(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _measures_itself(policy: Policy, _known: Known) -> Iterator[Hit]:
     target = policy.scaling.target
     for index, trigger in enumerate(policy.triggers):
         if isinstance(trigger, ResourceTrigger) and target is not None and trigger.source == target:
@@ -156,8 +152,7 @@ def _measures_itself(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _metrics_unused(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _metrics_unused(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy != "Move":
         return
     for index, trigger in enumerate(policy.triggers):
@@ -178,8 +173,7 @@ def _access(trigger: Trigger) -> tuple[str, str, HttpAccess] | None:
     return None
 
 
-def _unsafe_ssl(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _unsafe_ssl(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         access = _access(trigger)
         if access is not None and access[2].unsafe_ssl:
@@ -190,8 +184,7 @@ def _unsafe_ssl(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _plain_http(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _plain_http(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         access = _access(trigger)
         if access is None or not access[0].lower().startswith("http://"):
@@ -205,8 +198,7 @@ def _plain_http(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _min_count(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _min_count(policy: Policy, _known: Known) -> Iterator[Hit]:
     trigger, most = policy.pending, policy.limits.max_bursts
     if trigger is not None and most is not None and 0 < most < trigger.min_count:
         yield Hit(
