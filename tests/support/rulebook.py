@@ -75,11 +75,9 @@ class Rulebook:
                 self._money(result, scope, tallies[scope].held)
         self._verdicts(result)
         for spend in result.spends:
-            # the world's uids are made from names: a record that never cost anything may come again under its own
             assert spend.uid not in self.settled_uids, f"{spend.burst} is settled twice: {spend}"
             assert spend.micro_usd >= 0
-            if spend.micro_usd:
-                self.settled_uids.add(spend.uid)
+            self.settled_uids.add(spend.uid)
         assert told.now == state.now_ms
 
     # -- new bursts
