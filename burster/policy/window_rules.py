@@ -52,10 +52,12 @@ def check_window(window: Window) -> None:
     for name, text in (("start", window.start), ("end", window.end)):
         if text:
             check_cron(text, name)
+    # the schema refuses other spellings of one time too, with the place; here is what can't be evaluated
     if window.start and plain_cron(window.start).upper() == plain_cron(window.end).upper():
         raise ValueError("start and end are the same time: a window must end at another than it starts.")
     first, last = (
-        _check_day(day, name) for day, name in ((window.first_day, "firstDay"), (window.last_day, "lastDay"))
+        check_day(day, name) if day else None
+        for day, name in ((window.first_day, "firstDay"), (window.last_day, "lastDay"))
     )
     if first is not None and last is not None and last < first:
         raise ValueError(f"lastDay {window.last_day} is before firstDay {window.first_day}.")
@@ -99,9 +101,19 @@ def plain_cron(cron: str) -> str:
     return " ".join(cron.replace("?", "*").split())
 
 
-def _check_day(text: str, name: str) -> date | None:
-    if not text:
-        return None
+def same_times(one: str, other: str) -> bool:
+    """Say whether two valid cron expressions happen at the same times, however they are written: ``7`` and ``SUN`` are one day."""
+    return _times(one) == _times(other)
+
+
+def _times(cron: str) -> tuple[object, ...]:
+    made = CronSim(plain_cron(cron), _SOME_DAY)
+    weekdays = {day % _WEEK if isinstance(day, int) else day for day in made.weekdays}
+    return made.minutes, made.hours, made.days, made.months, weekdays, made.day_and
+
+
+def check_day(text: str, name: str) -> date:
+    """Return a day such as ``2026-11-30``. Raises ValueError where it is none, or beyond what windows can reckon with."""
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import JsonSchemaValue
 
 from burster.policy.endpoints import endpoint_of
-from burster.policy.expressions import check_cron, check_zone
+from burster.policy.expressions import check_cron, check_day, check_zone
 from burster.policy.fields import DnsName, Kind, Matching, shown, unique
 
 
@@ -136,6 +136,7 @@ class IsoDate(Kind):
                 fits = False
             if not fits:
                 raise ValueError(f'{shown(value)} is no day: write year, month and day, for example "2026-11-27"')
+            check_day(value)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from burster.policy.expressions import same_times
 from burster.policy.fields.texts import Cron, Day, Days, TimeOfDay, Zone, days_of
 from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
@@ -38,6 +39,7 @@ class WindowSpec(Strict):
             "firstDay must not be after lastDay",
         ),
         ("!has(self.from) || !has(self.to) || self.from != self.to", "from and to must differ"),
+        ("!has(self.start) || !has(self.end) || self.start != self.end", "start and end of a window must differ"),
     )
 
     name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
@@ -70,6 +72,11 @@ class WindowSpec(Strict):
             elif given is None and missing is not None:
                 wrong.at(one, message=f"is required beside {other}: write when it opens")
         self._check_forms(wrong)
+        if self.start is not None and self.end is not None and same_times(self.start, self.end):
+            wrong.at(
+                "end",
+                message="is the same time as start, so that it never ends: write when it ends, or leave both out where days are enough",
+            )
         if self.first_day and self.last_day and date.fromisoformat(self.first_day) > date.fromisoformat(self.last_day):
             wrong.at("lastDay", message=f"{self.last_day} is before firstDay {self.first_day}: swap or correct them")
         if self.from_ is not None and self.from_ == self.to:
