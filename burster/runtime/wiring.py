@@ -141,9 +141,10 @@ class Controller:
                 self._poller.forget(name)
             case s.PolicySeen(policy=policy):
                 self._workloads.policy(policy)
+                self.signals.policy_seen(policy.key)
             case s.PolicyGone(key=key):
                 self._workloads.forget(key)
-                self.signals.withdraw(key)
+                self.signals.policy_gone(key)
             case s.Tick(kind="evaluate"):
                 self._workloads.wish()
             case s.Tick(kind="offerings"):

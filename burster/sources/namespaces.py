@@ -31,6 +31,8 @@ class NamespaceObject(msgspec.Struct):
     metadata: _Metadata
 
 
+Key = tuple[str, str]  #: name, uid
+
 CODEC: Final = Codec(NamespaceObject, lambda obj: (obj.metadata.uid, obj.metadata.resource_version))
 
 
@@ -40,19 +42,23 @@ class NamespaceSink:
     def __init__(self, post: Callable[[Stimulus], None]) -> None:
         self._post = post
         self._labels: Final[dict[str, dict[str, str]]] = {}
+        self._uids: Final[dict[str, str]] = {}
 
-    def seen(self, obj: NamespaceObject) -> str:
+    def seen(self, obj: NamespaceObject) -> Key:
         """Post NamespaceSeen where it is new or its labels have changed."""
-        name, labels = obj.metadata.name, obj.metadata.labels or {}
+        name, uid, labels = obj.metadata.name, obj.metadata.uid, obj.metadata.labels or {}
+        self._uids[name] = uid
         if self._labels.get(name) != labels:
             self._labels[name] = labels
             self._post(NamespaceSeen(name=name, labels=labels))
-        return name
+        return name, uid
 
-    def gone(self, key: str, last: NamespaceObject | None) -> None:  # noqa: ARG002 - its key says all
-        """Post NamespaceGone."""
-        self._labels.pop(key, None)
-        self._post(NamespaceGone(name=key))
+    def gone(self, key: Key, last: NamespaceObject | None) -> None:  # noqa: ARG002 - its key says all
+        """Post NamespaceGone, unless another of its name is there: a list tells what is new before what is gone."""
+        name, uid = key
+        if self._uids.get(name) == uid:
+            del self._uids[name], self._labels[name]
+            self._post(NamespaceGone(name=name))
 
     def synced(self) -> None:
         """Nobody waits for it."""

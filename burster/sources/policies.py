@@ -32,6 +32,8 @@ from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, met
 POLICIES_PATH: Final = "/apis/burster.dev/v1alpha1/burstpolicies"
 TARGETS_PATH: Final = "/apis/burster.dev/v1alpha1/bursttargets"
 
+Key = tuple[str, str]  #: namespace and name, uid
+
 _MESSAGE_MAX: Final = 1_000
 
 _log: Final = structlog.get_logger("burster.sources")
@@ -83,8 +85,9 @@ class RuleSink:
         self._compiled = compiled
         self._refused = refused
         self._departed = departed
+        self._uids: Final[dict[str, str]] = {}
 
-    def seen(self, obj: dict[str, Any]) -> str | None:
+    def seen(self, obj: dict[str, Any]) -> Key | None:
         """Post that it is valid, or that it is refused, and why in the log."""
         metadata: object = obj.get("metadata")
         if not isinstance(metadata, dict):
@@ -92,17 +95,21 @@ class RuleSink:
         metadata = cast("dict[str, Any]", metadata)
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         key = f"{namespace}/{name}" if namespace else str(name)
+        uid = self._uids[key] = str(metadata.get("uid") or "")
         try:
             stimulus = self._compiled(obj)
         except InputError as error:
             _log.warning("rule refused", source=self._source, key=key, error=str(error))
             stimulus = self._refused(key, metadata, str(error))
         self._post(stimulus)
-        return key
+        return key, uid
 
-    def gone(self, key: str, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
-        """Post that it is gone."""
-        self._post(self._departed(key))
+    def gone(self, key: Key, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
+        """Post that it is gone, unless another of its name is there: a list tells what is new before what is gone."""
+        name, uid = key
+        if self._uids.get(name) == uid:
+            del self._uids[name]
+            self._post(self._departed(name))
 
     def synced(self) -> None:
         """Post SourceSynced."""

@@ -107,7 +107,7 @@ async def observe_workload(
     try:
         obj = _object.decode(body)
         return _seen(namespace, workload, obj, scalers)
-    except (msgspec.DecodeError, InputError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
         raise RemoteError("Protocol", f"GET {path}: {error}") from None
 
 
@@ -140,5 +140,5 @@ async def _list(kube: Reader, path: str) -> list[dict[str, object]]:
         if error.kind == "NotFound":
             return []
         raise
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RemoteError("Protocol", f"GET {path}: the answer is no list: {error}") from None

@@ -127,5 +127,5 @@ def test_a_signal_is_the_latest_of_its_policy_until_it_is_withdrawn() -> None:
         assert told == SignalPublished(policy=policy, replicas=number)
     assert list(board) == [("bank/a", 1, False), ("bank/b", 4, True)]
     board.publish(PublishSignal(key="k", policy="bank/b", replicas=0, active=False, withdrawn=True))
-    board.withdraw("bank/never")
+    board.policy_gone("bank/never")
     assert list(board) == [("bank/a", 1, False)]

@@ -50,6 +50,28 @@ async def test_a_signal_goes_with_its_policy_and_stays_while_it_is_only_refused(
     assert list(controller.signals) == []
 
 
+async def test_a_policy_that_is_made_anew_at_once_keeps_its_number(tmp_path) -> None:
+    """The bus tells the engine only of the new one, which then has no reason to publish the number again."""
+    controller = a_controller(tmp_path)
+    controller.signals.publish(PublishSignal(key="k", policy="bank/tasks", replicas=3, active=True))
+    controller.post(s.PolicyGone(key="bank/tasks"))
+    controller.post(s.PolicySeen(policy=a_policy()))
+    assert controller.bus.take(9) == [s.PolicySeen(policy=a_policy())]
+    assert list(controller.signals) == [("bank/tasks", 3, True)]
+
+
+async def test_a_number_that_the_engine_took_down_stays_down(tmp_path) -> None:
+    controller = a_controller(tmp_path)
+    controller.signals.publish(PublishSignal(key="k", policy="bank/tasks", replicas=3, active=True))
+    controller.post(s.PolicyGone(key="bank/tasks"))
+    down = PublishSignal(key="k", policy="bank/tasks", replicas=0, active=False, withdrawn=True)
+    controller.signals.publish(down)
+    controller.post(s.PolicySeen(policy=a_policy()))
+    assert list(controller.signals) == []
+    controller.signals.publish(PublishSignal(key="k", policy="bank/tasks", replicas=1, active=True))
+    assert list(controller.signals) == [("bank/tasks", 1, True)]
+
+
 async def test_the_limits_of_the_whole_are_told_at_the_start(tmp_path) -> None:
     limits = Limits(max_bursts=5)
     controller = a_controller(tmp_path, limits=limits)
