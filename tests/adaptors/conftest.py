@@ -26,7 +26,7 @@ def cluster() -> FakeCluster:
                 "annotations": {
                     "note": "kept",
                     "io.katacontainers.config.hypervisor.image": "evil",
-                    "io.katacontainers.config_path": "/tmp/evil.toml",
+                    "io.katacontainers.config_path": "/etc/evil.toml",
                 },
                 "ownerReferences": [],
                 "managedFields": [{}],
