@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from burster.model.policies import Confidential, Policy
+from burster.policy.images import read_prefix
 from burster.policy.lint.base import CONFIDENTIAL, Hit, Known, PolicyCheck, PolicyRule
 
 
@@ -65,6 +66,25 @@ def _exec(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
+def _unlikely_image(policy: Policy, _known: Known) -> Iterator[Hit]:
+    for index, text in enumerate(policy.confidential.allowed_images):
+        image = read_prefix(text)
+        path = (*CONFIDENTIAL, "images", "allowed", index)
+        if image is None:
+            yield Hit(
+                path,
+                f"{text!r} is the beginning of no image's name that a container runtime takes: it allows nothing",
+                "write registry/path, for example registry.bank.example/fraud",
+            )
+        elif image.path and "/" not in text:
+            yield Hit(
+                path,
+                f"{text!r} is the one image {image.registry}/{'/'.join(image.path)}, and no registry: a registry's name has a dot"
+                " or a port",
+                "write the registry's whole name, or the image's",
+            )
+
+
 def _nothing_sealed(policy: Policy, _known: Known) -> Iterator[Hit]:
     confidential = policy.confidential
     if confidential.secrets == "Sealed" and not confidential.sealed_secrets:
@@ -85,6 +105,9 @@ RULES: Final = (
     PolicyRule("attestation-vm-only", "pods that work before their VM is verified", _VM_ONLY),
     PolicyRule("exec-not-forbidden", "exec that is allowed, or forbidden by nothing", _exec),
     PolicyRule("images-by-tag", "images by tag for classified data", _IMAGES),
+    PolicyRule(
+        "unlikely-image", "an allowed image that no image can be, or a word that is no registry", _unlikely_image
+    ),
     PolicyRule("secrets-not-sealed", "plain Secrets for classified data", _SECRETS),
     PolicyRule("sealed-names", "sealed Secrets that are not named, or named in vain", _nothing_sealed),
     PolicyRule("secure-boot-off", "VMs that need no secure boot", _SECURE_BOOT),

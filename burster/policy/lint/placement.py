@@ -8,6 +8,7 @@ from typing import Final
 from burster.model.policies import Policy
 from burster.model.targets import Target
 from burster.policy.lint.base import PLACEMENT, SPEC, Hit, Known, PolicyRule, trigger_path
+from burster.policy.problems import closest
 from burster.policy.yaml_nodes import Path
 
 
@@ -182,6 +183,17 @@ def _single_target(policy: Policy, _known: Known) -> Iterator[Hit]:
         )
 
 
+def _unknown_target(policy: Policy, known: Known) -> Iterator[Hit]:
+    """Yield names that are in none of the files, where there are targets in them at all: others may be in the cluster only."""
+    for index, name in enumerate(policy.placement.targets if known.targets else ()):
+        if name not in known.targets:
+            yield Hit(
+                (*PLACEMENT, "targets", index),
+                f"target {name} is in none of these files{closest(name, known.targets)}",
+                "correct the name, or check it together with the target's file",
+            )
+
+
 def _spot(policy: Policy, known: Known) -> Iterator[Hit]:
     placement = policy.placement
     declared = any(offering.spot for target in known.named(policy) for offering in target.catalogue)
@@ -222,6 +234,7 @@ RULES: Final = (
     PolicyRule("strategy-not-available", "a strategy that this version does not have", _strategy),
     PolicyRule("move-needs-webhook", "Move of pods that a controller re-creates", _webhook),
     PolicyRule("fall-back", "one target only, or very many", _single_target),
+    PolicyRule("unknown-target", "a target that is in none of the files checked together", _unknown_target),
     PolicyRule("spot-not-available", "spot, where peer pods have none", _spot),
     PolicyRule("provider-share", "a share of a provider that decides nothing or forbids all", _provider_share),
 )

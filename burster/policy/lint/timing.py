@@ -34,7 +34,7 @@ def _never_open(policy: Policy, known: Known) -> Iterator[Hit]:
         yield Hit(
             (*SPEC, "windows"),
             "none of these windows is open now or ever will be: the policy never starts anything",
-            "check lastDay, and that start and end name days that exist",
+            "check firstDay and lastDay, and that the days between have such times",
         )
     for index, window in enumerate(policy.blackouts):
         if always_open(window, known.at_ms):
@@ -45,13 +45,24 @@ def _never_open(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
+def _always_open(policy: Policy, known: Known) -> Iterator[Hit]:
+    for index, window in enumerate(policy.windows):
+        if always_open(window, known.at_ms):
+            yield Hit(
+                (*SPEC, "windows", index),
+                "this window is open now and always will be: the policy is always in force",
+                "remove it, or say when it ends",
+            )
+
+
 def _opens(window: Window, at_ms: int) -> bool:
     return is_open(window, at_ms) or next_change_ms(window, at_ms) is not None
 
 
 def always_open(window: Window, at_ms: int) -> bool:
-    """Whether a window is open now and never closes."""
-    return is_open(window, at_ms) and next_change_ms(window, at_ms) is None
+    """Whether a window is open now and never closes, as far as is looked (some hundred times of its start or end)."""
+    change_ms = next_change_ms(window, at_ms)
+    return is_open(window, at_ms) and (change_ms is None or is_open(window, change_ms))
 
 
 def _past_blackout(policy: Policy, known: Known) -> Iterator[Hit]:
@@ -182,6 +193,7 @@ def _launch_rate(policy: Policy, _known: Known) -> Iterator[Hit]:
 
 RULES: Final = (
     PolicyRule("never-open", "windows that never open, or a blackout that never ends", _never_open),
+    PolicyRule("window-without-effect", "a window that is always open", _always_open),
     PolicyRule("past-blackout", "a blackout that is over for good", _past_blackout),
     PolicyRule("when-never", "a condition that is constantly false", _when_never),
     PolicyRule("when-always", "a condition that is constantly true", _when_always),

@@ -1,5 +1,6 @@
 """Lint of triggers: what always fires, never fires, feeds itself, or sends a secret in the open."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,44 +16,43 @@ from burster.model.triggers import (
     Trigger,
 )
 from burster.model.windows import Window
+from burster.policy.fields.amounts import MILLI
 from burster.policy.lint.base import Hit, Known, PolicyRule, trigger_path
-from burster.policy.lint.promql import Selector, excludes_bursts, literal_of, selectors_of
-from burster.policy.windows import is_open, next_change_ms
+from burster.policy.lint.promql import Selector, excludes_bursts, literal_of, reads_nothing, selectors_of
+from burster.policy.lint.timing import always_open
 
 
 #: what the names of replicas and of clones end in
 _REPLICA: Final = "-5d4f8c7b9-x2x4q"
 _CLONE_END: Final = "-0a1b2c3d"
-
-
-def _metric(policy: Policy) -> Iterator[tuple[int, Trigger]]:
-    for index, trigger in enumerate(policy.triggers):
-        if not isinstance(trigger, PendingPodsTrigger | CronTrigger | ResourceTrigger):
-            yield index, trigger
+_PLAIN_NUMBER: Final = re.compile(r"\s*(?:vector\s*\(|scalar\s*\()?\s*([0-9]+(?:\.[0-9]+)?)\s*\)?\s*")
 
 
 def _always_active(policy: Policy, _known: Known) -> Iterator[Hit]:
-    for index, trigger in _metric(policy):
-        if trigger.activation_milli < 0:
+    for index, trigger in enumerate(policy.triggers):
+        if isinstance(trigger, PrometheusTrigger) and reads_nothing(trigger.query):
             yield Hit(
-                trigger_path(index, "metadata", "activationThreshold"),
-                f"trigger {trigger.name} is active at 0 too, so it always is: there is always at least one replica to pay for",
-                "set it to 0 or more: active means above it",
+                trigger_path(index, "metadata", "query"),
+                f"the query of trigger {trigger.name} reads no metric, so its value is {_constant(trigger)}",
+                "name the metric that tells of demand; for replicas that are always there use minReplicaCount",
             )
-        if trigger.threshold_milli <= 0:
-            yield Hit(
-                trigger_path(index, "metadata", "threshold"),
-                f"with a threshold of {_milli(trigger.threshold_milli)} any value at all asks for the maximum",
-                "set it to what one replica can take",
-            )
+
+
+def _constant(trigger: PrometheusTrigger) -> str:
+    plain = _PLAIN_NUMBER.fullmatch(trigger.query)
+    if plain is None:
+        return "the same whatever happens: it always fires, or it never does"
+    if float(plain[1]) * MILLI > trigger.activation_milli:
+        return f"always {plain[1]}: it asks for replicas without any demand, and never stops"
+    return f"always {plain[1]}, and it is active only above {_milli(trigger.activation_milli)}: it never fires"
 
 
 def _activation(policy: Policy, _known: Known) -> Iterator[Hit]:
     most = policy.scaling.max_replicas
     for index, trigger in enumerate(policy.triggers):
-        if isinstance(trigger, CronTrigger | ResourceTrigger) or not policy.numeric or trigger.threshold_milli <= 0:
+        if isinstance(trigger, CronTrigger | ResourceTrigger) or not policy.numeric:
             continue
-        if trigger.activation_milli >= trigger.threshold_milli * most > 0:
+        if trigger.activation_milli >= trigger.threshold_milli * most:
             yield Hit(
                 trigger_path(index, "metadata"),
                 f"trigger {trigger.name} becomes active only above {_milli(trigger.activation_milli)}, where"
@@ -65,11 +65,11 @@ def _cron(policy: Policy, known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         if not isinstance(trigger, CronTrigger):
             continue
-        if _never(trigger, known.at_ms):
+        if always_open(Window(timezone=trigger.timezone, start=trigger.start, end=trigger.end), known.at_ms):
             yield Hit(
                 trigger_path(index, "metadata", "start"),
-                f"trigger {trigger.name} is never active: no such day comes",
-                "check the day and month of start and end",
+                f"trigger {trigger.name} is always active: whenever it starts it has just ended, and by KEDA's rule that is no end",
+                "let it end at another time than it starts; for replicas that are always there use minReplicaCount",
             )
         if trigger.desired_replicas <= 0:
             yield Hit(
@@ -77,15 +77,6 @@ def _cron(policy: Policy, known: Known) -> Iterator[Hit]:
                 f"trigger {trigger.name} wants 0 replicas: it decides nothing",
                 "set desiredReplicas to 1 or more, or remove the trigger",
             )
-
-
-def _never(trigger: CronTrigger, at_ms: int) -> bool:
-    window = Window(timezone=trigger.timezone, start=trigger.start, end=trigger.end)
-    try:
-        return not is_open(window, at_ms) and next_change_ms(window, at_ms) is None
-    except ValueError:
-        # KEDA takes a 30th of February, which no window may have
-        return True
 
 
 def _feeds_itself(policy: Policy, _known: Known) -> Iterator[Hit]:
@@ -214,9 +205,11 @@ def _milli(value: int) -> str:
 
 
 RULES: Final = (
-    PolicyRule("always-active", "a metric trigger that is active at 0, or whose threshold is 0", _always_active),
+    PolicyRule(
+        "always-active", "a query that reads no metric, so that its trigger always fires, or never", _always_active
+    ),
     PolicyRule("activation-unreachable", "an activation above what the maximum needs", _activation),
-    PolicyRule("cron-without-effect", "a cron trigger that is never or for nothing active", _cron),
+    PolicyRule("cron-without-effect", "a cron trigger that is active always, or for nothing", _cron),
     PolicyRule("feeds-itself", "a query or selector that counts the pods it causes", _feeds_itself),
     PolicyRule("measures-itself", "cpu or memory of the very workload that is scaled", _measures_itself),
     PolicyRule("metrics-unused", "triggers whose values Move does not use", _metrics_unused),
