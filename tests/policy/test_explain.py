@@ -90,6 +90,22 @@ def test_the_whole_of_a_small_policy():
     ]
 
 
+def test_of_a_policy_that_starts_nothing_no_life_and_no_price_are_told():
+    machine = told(placement=replaced(POLICY.placement, strategy="Machine"), targets={"east": TARGET})
+    text = " ".join(machine)
+    assert "nothing starts by this policy" in text
+    assert not [
+        word for word in ("clone", "replica", "lease", "set aside", "may go", "It acts as soon as") if word in text
+    ]
+
+
+def test_numbers_of_a_machine_are_no_replicas():
+    placement = replaced(POLICY.placement, strategy="Machine")
+    text = " ".join(told(placement=placement, triggers=(prometheus(),)))
+    assert "replicas go home" not in text
+    assert "pods that wait are answered" not in text
+
+
 @pytest.mark.parametrize(
     ("selector", "words"),
     [
@@ -131,7 +147,10 @@ def test_whom_it_is_about(selector, words):
             "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
         ),
         ("Signal", "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself."),
-        ("Machine", "Each burst is a confidential VM of its own; this version can't make them."),
+        (
+            "Machine",
+            "Each burst would be a confidential VM of its own; this version can't make them, so nothing starts by this policy.",
+        ),
     ],
 )
 def test_what_bursting_means(strategy, sentence):
