@@ -4,7 +4,7 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine.accounting import budgets
-from burster.engine.bursts import ending, storms
+from burster.engine.bursts import ending, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
@@ -376,7 +376,7 @@ def drain_cancelled(state: State, _stimulus: DrainCancelled) -> None:
 
 def prune(state: State) -> None:
     """Keep histories bounded."""
-    state.parked = ending.forgiven(state)
+    state.parked = resting.forgiven(state)
     storms.forget_old(state)
     wait.forget_old(state)
     capacity.forget_old(state)

@@ -265,10 +265,14 @@ class PodReturned(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VmsObserved(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """ObserveVms succeeded: every VM there is for this burst now. Empty: a confirmed 404 for each known one and none listed."""
+    """ObserveVms succeeded: every VM there is for this burst now. Empty: a confirmed 404 for each known one and none listed.
+
+    ``gone``: VMs of the burst's pod name that a lagging listing still shows, each with a confirmed 404: they were there.
+    """
 
     key: str
     vms: tuple[Vm, ...]
+    gone: tuple[Vm, ...] = ()
 
 
 class CloudListed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

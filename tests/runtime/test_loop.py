@@ -169,6 +169,9 @@ async def test_what_ends_goes_on_and_its_cost_is_written_later() -> None:
     rig.tell(s.CloudPodGone(burst_uid="b", burst_key=key, pod_uid="p"))
     assert rig.executor.kinds()[-1] == "ObserveVms"
     rig.tell(s.VmsObserved(key=key, vms=()))
+    rig.clock.now += 60_000  # until no listing can hide one any more
+    rig.tell(s.Tick(kind="evaluate"))
+    rig.tell(s.VmsObserved(key=key, vms=()))
     rig.settle()
     assert rig.loop.state.bursts[key].burst.status.phase == "Released"
     assert rig.ledger.spends == []

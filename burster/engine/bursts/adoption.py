@@ -6,6 +6,8 @@ asked for again: every instruction finds its own earlier result.
 
 from typing import Final
 
+import msgspec
+
 from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
@@ -27,6 +29,7 @@ _NO_DEMAND: Final = Reason(code="DemandGone", sentence="The pod that it was deci
 
 def take_in(state: State, burst: Burst) -> None:
     """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
+    burst = _with_what_was_decided(burst)
     entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
     state.bursts[burst.key] = entry
     budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
@@ -39,14 +42,15 @@ def take_in(state: State, burst: Burst) -> None:
     status = burst.status
     if burst.spec.for_pod.uid:
         state.burst_for[burst.spec.for_pod.uid] = burst.key
-    entry.vms = {name: [status.vm_started_at_ms, None] for name in status.vms}
+    started = status.placed_at_ms if status.vm_started_at_ms is None else status.vm_started_at_ms
+    entry.vms = {name: [started, None] for name in status.vms}
     entry.vms_known = bool(entry.vms)
     entry.ran = status.phase in {"Attesting", "Serving"} or status.serving_at_ms is not None
     entry.ended_by_us = status.phase in ENDING
     # The record may be behind: a placing was perhaps asked for that nobody heard the end of.
     entry.maybe_placed = status.phase in {"Reserved", "Placing"}
     actions.count(state, entry, 1)
-    actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
+    actions.hold(state, entry, status.reserved_micro_usd)
     actions.book_again(state, entry)
     early = state.early_pods.pop(burst.key, None)
     if early is not None and early.burst_uid in {"", burst.uid}:
@@ -57,6 +61,25 @@ def take_in(state: State, burst: Burst) -> None:
         pod.burst, entry.covers = burst.key, pod.pod.key
     if state.ready:
         resume(state, entry)
+
+
+def _with_what_was_decided(burst: Burst) -> Burst:
+    """Return a record with all that its decision gave it.
+
+    A record and its status are written one after the other: of one whose writer died in between only the decision is known, and of one
+    whose status somebody has cut, only what is left.
+    """
+    spec, status = burst.spec, burst.status
+    if status.phase == "Released":
+        return burst
+    placed = bool(status.pod_uid) or status.phase in {"Provisioning", "Attesting", "Serving"}
+    status = msgspec.structs.replace(
+        status,
+        reserved_micro_usd=status.reserved_micro_usd or spec.reserved_micro_usd,
+        lease_until_ms=status.lease_until_ms or spec.first_lease_until_ms,
+        placed_at_ms=status.placed_at_ms or (spec.decided_at_ms if placed else None),
+    )
+    return msgspec.structs.replace(burst, status=status)
 
 
 def _take_in_released(state: State, burst: Burst) -> None:
@@ -96,6 +119,7 @@ def resume(state: State, entry: BurstEntry) -> None:
     """Go on with a record found at start, from the phase it says, by asking again for what that phase needs."""
     burst = entry.burst
     phase = burst.status.phase
+    entry.unwatched = entry.pod is None and burst.status.placed_at_ms is not None and not entry.vms
     if phase in {"Reserved", "Placing"}:
         _resume_unplaced(state, entry)
     elif phase == "Releasing":
@@ -142,7 +166,7 @@ def _resume_with_pod(state: State, entry: BurstEntry) -> None:
     burst, status = entry.burst, entry.burst.status
     if status.phase not in ANSWERING:
         return
-    placed_at = status.placed_at_ms or state.now_ms
+    placed_at = status.placed_at_ms or burst.spec.decided_at_ms
     state.at(max(state.now_ms, placed_at + burst.spec.ready_deadline_ms), "deadline", burst.key)
     actions.watch_lease(state, entry)
     if status.phase == "Attesting":

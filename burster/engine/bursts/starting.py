@@ -52,7 +52,7 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant, like: 
         for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
         workload=_workload_of(wanted.workload),
     )
-    status = _first_status(reserved, now_ms + target.launch_deadline_ms + rules.placement.lease_ms)
+    status = _first_status(reserved, spec.first_lease_until_ms)
     burst = Burst(namespace=namespace, name=name, spec=spec, status=status)
     entry = BurstEntry(
         burst=burst,
