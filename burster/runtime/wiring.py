@@ -35,6 +35,7 @@ from burster.runtime.views import Viewer
 from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import bursts, cloud_pods, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.feed import Feed
 from burster.sources.reflector import Stats
 from burster.surfaces.view import StatusView
 
@@ -177,17 +178,16 @@ class Controller:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
         plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
-        self.source_stats = {name: Stats() for name in (*plain, "cloud-pods", "events")}
-        stats = self.source_stats
-        running = {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name), stats=stats[name])
-            for name, source in plain.items()
+        feeds = {
+            name: Feed(self._kube, self.post, self._clock, self._chance(name))
+            for name in (*plain, "cloud-pods", "events")
         }
-        running |= {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index, stats=stats[name])
-            for name, source in {"cloud-pods": cloud_pods, "events": events}.items()
+        self.source_stats = {name: feed.stats for name, feed in feeds.items()}
+        return {
+            **{name: source.run(feeds[name]) for name, source in plain.items()},
+            "cloud-pods": cloud_pods.run(feeds["cloud-pods"], index=index),
+            "events": events.run(feeds["events"], index=index),
         }
-        return running
 
     def _chance(self, name: str) -> random.Random:
         return random.Random(f"{self._options.seed}/{name}")  # noqa: S311 - jitter, not secrets

@@ -1,13 +1,12 @@
 """Burst records: API server to BurstSeen and BurstGone. Called by the runtime; it must never write one."""
 
-import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from burster.clients.kube import Kube
 from burster.model.stimuli import BurstGone, BurstSeen, SourceSynced, Stimulus
 from burster.policy.records import burst_from_object
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, meta_of_dict
 
 
 PATH: Final = "/apis/burster.dev/v1alpha1/bursts"
@@ -36,15 +35,6 @@ class BurstSink:
         self._post(SourceSynced(source="bursts"))
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about Burst records until cancelled."""
-    codec = Codec(dict[str, Any], meta_of_dict)
-    await Reflector(kube, PATH, codec, BurstSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()
+    await feed.reflector(PATH, Codec(dict[str, Any], meta_of_dict), BurstSink(feed.post)).run()

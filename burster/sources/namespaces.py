@@ -4,15 +4,14 @@ Nothing waits for this source: a cluster where namespaces can't be listed works,
 namespace that nobody has seen carries none. Called by the runtime. It must never decide what a label means.
 """
 
-import random
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from burster.clients.kube import Kube
 from burster.model.stimuli import NamespaceGone, NamespaceSeen, Stimulus
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec
 
 
 PATH: Final = "/api/v1/namespaces"
@@ -64,14 +63,6 @@ class NamespaceSink:
         """Nobody waits for it."""
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about namespaces until cancelled."""
-    await Reflector(kube, PATH, CODEC, NamespaceSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()
+    await feed.reflector(PATH, CODEC, NamespaceSink(feed.post)).run()

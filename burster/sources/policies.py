@@ -7,13 +7,11 @@ keep. Called by the runtime. It must never repair or guess.
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
 
-from burster.clients.kube import Kube
 from burster.model.errors import InputError
 from burster.model.stimuli import (
     PolicyGone,
@@ -26,7 +24,8 @@ from burster.model.stimuli import (
     TargetSeen,
 )
 from burster.policy.compile import compile_policy, compile_target
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, meta_of_dict
 
 
 POLICIES_PATH: Final = "/apis/burster.dev/v1alpha1/burstpolicies"
@@ -116,24 +115,14 @@ class RuleSink:
         self._post(SourceSynced(source=self._source))
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about policies and targets until cancelled."""
     codec = Codec(dict[str, Any], meta_of_dict)
     rules = (
-        (POLICIES_PATH, RuleSink(post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
-        (TARGETS_PATH, RuleSink(post, "targets", _compiled_target, _target_refused, _target_gone)),
+        (POLICIES_PATH, RuleSink(feed.post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
+        (TARGETS_PATH, RuleSink(feed.post, "targets", _compiled_target, _target_refused, _target_gone)),
     )
     async with asyncio.TaskGroup() as group:
         for path, sink in rules:
-            # a generator of their own each: who draws first must not matter
-            own = random.Random(rng.getrandbits(64))  # noqa: S311 - jitter, no secret
-            reflector = Reflector(kube, path, codec, sink, clock, own, stats=stats, pace=pace or Pace())
+            reflector = feed.apart().reflector(path, codec, sink)
             group.create_task(reflector.run(), name=f"{path.rsplit('/', 1)[1]}-reflector")

@@ -30,6 +30,7 @@ from burster.model.stimuli import (
 from burster.policy.records import burst_to_object
 from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.feed import Feed
 
 
 Play = Callable[[Any], Any]
@@ -38,7 +39,7 @@ Play = Callable[[Any], Any]
 @asynccontextmanager
 async def running(source: Any, kube: Any, clock: Any, **options: Any) -> AsyncIterator[list[Stimulus]]:
     posted: list[Stimulus] = []
-    task = asyncio.create_task(source.run(kube, posted.append, clock, random.Random(1), **options))
+    task = asyncio.create_task(source.run(Feed(kube, posted.append, clock, random.Random(1)), **options))
     try:
         await clock.settled()
         yield posted
