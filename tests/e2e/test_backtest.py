@@ -108,8 +108,17 @@ def test_where_empty_answers_are_errors_they_are_missing(run, prometheus):
     prometheus.series = [({}, dict.fromkeys(range(10, 20), 2))]
     strict = POLICY.replace('threshold: "1"', 'threshold: "1"\n      ignoreNullValues: "false"')
     found = told(run("-o", "json", text=strict))
-    assert found["totals"]["missing_seconds"] == 51 * 30
-    assert found["spans"][0]["end"] == step_time(61)
+    assert found["totals"]["missing_seconds"] == 50 * 30
+    assert found["spans"][0]["end"] == found["end"] == step_time(60)
+
+
+def test_no_more_can_be_missing_or_asked_for_than_the_range_is_long(run, prometheus):
+    prometheus.down = range(61)
+    assert told(run("-o", "json"))["totals"]["missing_seconds"] == 60 * 30
+    prometheus.down = range(0)
+    prometheus.series = [({}, dict.fromkeys(range(61), 1))]
+    found = told(run("-o", "json"))
+    assert (found["totals"]["active_seconds"], found["totals"]["replica_hours"]) == (60 * 30.0, 0.5)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])

@@ -100,7 +100,7 @@ def test_two_series_at_once_are_refused(run, prometheus):
 
 def test_one_series_may_take_over_from_another(run, prometheus):
     prometheus.load([({"pod": "a"}, dict.fromkeys(range(30), 1)), ({"pod": "b"}, dict.fromkeys(range(30, 61), 1))])
-    assert spans(told(run(prometheus.url, "-o", "json"))) == [(step_time(0), step_time(61), 1.0, 1)]
+    assert spans(told(run(prometheus.url, "-o", "json"))) == [(step_time(0), step_time(60), 1.0, 1)]
 
 
 def test_a_step_of_a_second_and_a_half(run, prometheus):
