@@ -8,13 +8,12 @@ from burster.engine import StepResult
 from burster.ledger import LedgerUnwritableError
 from burster.model import stimuli as s
 from burster.model.instructions import Instruction
-from burster.model.pods import Resources
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.loop import Loop
-from tests.support.builders import T0, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import T0, a_pod, a_policy, a_target, a_workload, an_offering
 
 
 class StillClock:
@@ -91,19 +90,6 @@ class Rig:
 CLOUD = WorkloadRef(name="cloud")
 
 
-def seen(replicas: int) -> s.WorkloadSeen:
-    return s.WorkloadSeen(
-        namespace="bank",
-        kind="Deployment",
-        name="cloud",
-        replicas=replicas,
-        status_replicas=replicas,
-        ready_replicas=replicas,
-        requests=Resources(cpu_millicores=1_000, memory_bytes=1 << 30),
-        runtime_class="kata-remote",
-    )
-
-
 def read(rig: Rig, value_milli: int) -> s.MetricRead:
     return s.MetricRead(policy="bank/scale", trigger="x", at_ms=rig.clock.now, value_milli=value_milli)
 
@@ -142,9 +128,9 @@ async def test_a_number_that_could_not_be_written_down_is_held_back_once_and_one
         triggers=(ExternalTrigger(name="x"),),
         scaling=Scaling(target=CLOUD, restore_to_original=True),
     )
-    rig.tell(s.PolicySeen(policy=scaled), seen(0), read(rig, 2_000))
+    rig.tell(s.PolicySeen(policy=scaled), a_workload(0), read(rig, 2_000))
     assert rig.executor.kinds() == ["SetScale"]
-    rig.tell(s.ScaleSet(policy="bank/scale", replicas=1), seen(1))
+    rig.tell(s.ScaleSet(policy="bank/scale", replicas=1), a_workload(1))
     rig.executor.asked.clear()
     rig.ledger.full = True
     rig.clock.now += 15_000
