@@ -213,7 +213,7 @@ class BurstEntry(msgspec.Struct, eq=False, gc=False):
     )
     looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
     vms_gone: bool = False  #: no VM was left after the pod had gone
-    reported_vms: set[str] = set()  #: left-behind VMs that were told once, where nothing is swept
+    reported_vms: frozenset[str] = frozenset()  #: left-behind VMs that were told once, where nothing is swept
     observations: int = 0
     observing_gone: bool = (
         False  #: the observation under way began after the pod had gone, so that "none" is the last word

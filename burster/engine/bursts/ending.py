@@ -196,7 +196,7 @@ def _sweep_overdue(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None
         if target.target.sweep == "Delete":
             sweep(state, target.target.name, vm, entry)
         elif vm.name not in entry.reported_vms:
-            entry.reported_vms.add(vm.name)
+            entry.reported_vms |= {vm.name}
             sentence = f"VM {vm.name} ({vm.provisioning_state}) outlived its pod; the target only reports, so somebody has to delete it."
             state.decide(
                 "Sweep",

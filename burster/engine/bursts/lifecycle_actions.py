@@ -5,7 +5,7 @@ Their beginning is in ``starting``, their end in ``ending``.
 Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -122,23 +122,36 @@ def change_status(state: State, entry: BurstEntry, **changes: Any) -> None:
 
 
 def tell(state: State, entry: BurstEntry, reason: str, message: str, *, warning: bool = False) -> None:
-    """Write an event on the pod and on the burst, where people look first."""
-    severity = "Warning" if warning else "Normal"
+    """Write an event on the pod and on the burst, where people look first; on what is not there yet, none."""
     burst, ref = entry.burst, entry.burst.spec.for_pod
-    for kind, name, uid in (("Pod", ref.name, ref.uid), ("Burst", burst.name, burst.uid)):
-        if name and (uid or kind == "Pod"):
-            state.instructions.append(
-                EmitEvent(
-                    key=f"event/{kind}/{burst.namespace}/{name}/{reason}/{state.now_ms}",
-                    namespace=burst.namespace,
-                    kind=kind,  # pyright: ignore[reportArgumentType] - the two literals of the loop
-                    name=name,
-                    uid=uid,
-                    severity=severity,
-                    reason=reason,
-                    message=message,
-                )
-            )
+    if ref.name:
+        state.instructions.append(_event(state, "Pod", burst.namespace, ref.name, ref.uid, reason, message, warning))
+    if burst.uid:
+        state.instructions.append(
+            _event(state, "Burst", burst.namespace, burst.name, burst.uid, reason, message, warning)
+        )
+
+
+def _event(  # noqa: PLR0913, PLR0917 - an event's parts, as Kubernetes names them
+    state: State,
+    kind: Literal["Pod", "Burst"],
+    namespace: str,
+    name: str,
+    uid: str,
+    reason: str,
+    message: str,
+    warning: bool,  # noqa: FBT001 - the event's type
+) -> EmitEvent:
+    return EmitEvent(
+        key=f"event/{kind}/{namespace}/{name}/{reason}/{state.now_ms}",
+        namespace=namespace,
+        kind=kind,
+        name=name,
+        uid=uid,
+        severity="Warning" if warning else "Normal",
+        reason=reason,
+        message=message,
+    )
 
 
 def place(state: State, entry: BurstEntry) -> None:
