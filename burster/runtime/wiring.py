@@ -21,6 +21,7 @@ from burster.clients.kube import Kube
 from burster.engine import ACTIVE, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
+from burster.model.errors import BursterError
 from burster.model.limits import Limits
 from burster.model.stimuli import Stimulus
 from burster.model.targets import Target
@@ -157,7 +158,7 @@ class Controller:
         self.bus.post(stimulus)
 
     async def run(self) -> None:
-        """Watch, decide and act until cancelled."""
+        """Watch, decide and act until cancelled. Raises BursterError where it can't go on and a new start helps."""
         oldest_ms = self._clock.now_ms() - _BUDGET_MEMORY_MS
         spends = tuple(spend for spend in self._ledger.spend() if spend.at_ms >= oldest_ms)
         self.post(s.LedgerRestored(entries=spends))
@@ -171,6 +172,8 @@ class Controller:
                 for name, source in self._sources().items():
                     group.create_task(source, name=f"source-{name}")
                 group.create_task(self.loop.run(), name="loop")
+        except BaseExceptionGroup as group:
+            raise _as_itself(group) from None
         finally:
             ticks.shutdown(wait=False)
 
@@ -210,6 +213,15 @@ class Controller:
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""
         return [key for key, entry in self.loop.state.bursts.items() if entry.burst.status.phase in ACTIVE]
+
+
+def _as_itself(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what ended the tasks, where it is one thing that is told to people in a sentence; else all of it."""
+    known, others = group.split(BursterError)
+    first: BaseException | None = known
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return group if others is not None or first is None else first
 
 
 def _refused(target: Target) -> s.TargetGone:

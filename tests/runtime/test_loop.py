@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from burster.engine import StepResult
 from burster.ledger import LedgerUnwritableError
 from burster.model import stimuli as s
@@ -12,7 +14,7 @@ from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
-from burster.runtime.loop import Loop
+from burster.runtime.loop import ClockWentBackError, Loop
 from tests.support.builders import T0, a_pod, a_policy, a_target, a_workload, an_offering
 
 
@@ -85,6 +87,21 @@ class Rig:
                 return steps
             self.loop.step(self.bus.take(1_000))
         raise AssertionError("the loop keeps itself busy")
+
+
+def test_a_clock_that_is_put_far_back_ends_the_controller_and_a_little_is_waited_out() -> None:
+    """For the engine no time passes until the clock is there again: no lease would end meanwhile, whatever it costs."""
+    rig = Rig()
+    rig.clock.now += 3_600_000
+    rig.tell()
+    rig.clock.now -= 60_000
+    rig.tell(s.PodSeen(pod=a_pod()))
+    assert rig.executor.kinds() == ["RecordBurst"]
+    rig.clock.now -= 1
+    with pytest.raises(ClockWentBackError, match=r"put back by 1m0\.001s"):
+        rig.tell()
+    rig.clock.now += 1
+    rig.tell()
 
 
 CLOUD = WorkloadRef(name="cloud")
