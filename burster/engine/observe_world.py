@@ -8,7 +8,7 @@ from burster.engine.bursts import ending, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
-from burster.engine.numbers import replica_signals
+from burster.engine.numbers import replica_money, replica_signals
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import join_offerings, quota_keys
@@ -380,6 +380,7 @@ def prune(state: State) -> None:
     storms.forget_old(state)
     wait.forget_old(state)
     capacity.forget_old(state)
+    replica_money.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
     state.orphans = {key: value for key, value in state.orphans.items() if key[0] in state.targets}

@@ -127,6 +127,7 @@ class WorkloadSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     owner: str = ""  #: who else sets its number (an HPA or ScaledObject by kind/name); empty: nobody
     images: tuple[str, ...] = ()  #: of its template, init containers included; empty: not known
     secrets: tuple[str, ...] = ()  #: names of the Secrets that its template refers to
+    version: int = 0  #: resourceVersion, which rises with each change; 0: not known
 
 
 class WorkloadGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -308,6 +309,7 @@ class ScaleSet(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
     policy: str
     replicas: int
+    version: int = 0  #: resourceVersion of the workload with that number; 0: not known
 
 
 class SignalPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

@@ -75,15 +75,17 @@ class WholeLanguage(RuleBasedStateMachine):
         rules=st.lists(CHOICES, min_size=len(SLOTS), max_size=len(SLOTS)),
         places=st.lists(CHOICES, min_size=2, max_size=2),
         template=st.integers(0, 11),
+        version=st.integers(0, 1),
     )
-    def begin(self, begin: int, rules: list[list[int]], places: list[list[int]], template: int) -> None:
+    def begin(self, begin: int, rules: list[list[int]], places: list[list[int]], template: int, version: int) -> None:
         world = self.world
         world.now = begin
         world.policies = {slot: a_policy(slot, 1, facets) for slot, facets in zip(SLOTS, rules, strict=True)}
         world.targets = {name: a_target(name, 1, facets) for name, facets in zip(TARGETS, places, strict=True)}
         world.variants = dict.fromkeys(TARGETS, 0)
         for namespace, name in (("bank", "cloud-web"), ("labs", "cloud-web"), ("bank", "web"), ("labs", "web")):
-            world.workloads[namespace, name] = Workload(namespace, name, kind=template if name == "cloud-web" else 0)
+            kind = template if name == "cloud-web" else 0
+            world.workloads[namespace, name] = Workload(namespace, name, kind=kind, version=version)
         world.step(*(s.NamespaceSeen(name=name, labels={"burst": "yes"}) for name in NAMESPACES))
         world.relist()
         world.step(*(s.SourceSynced(source=name) for name in SOURCES))
@@ -183,11 +185,11 @@ class WholeLanguage(RuleBasedStateMachine):
     def somebody_touches_a_workload(self, namespace: str, replicas: int, what: str) -> None:
         workload = self.world.workloads[namespace, "cloud-web"]
         if what == "scale":
-            workload.replicas = replicas
+            workload.changes(replicas=replicas)
         elif what in {"own", "disown"}:
             workload.owner = "HorizontalPodAutoscaler/x" if what == "own" else ""
         elif what == "template":
-            workload.kind = replicas
+            workload.changes(kind=replicas)
         else:
             self.world.workloads_follow()
         self.world.tell("workloads", workload.seen())

@@ -61,7 +61,11 @@ def a_deployment(**spec: Any) -> dict[str, Any]:
         },
     }
     status = {"replicas": 3, "readyReplicas": 2}
-    return {"metadata": {"name": "cloud"}, "spec": {"replicas": 4, "template": template, **spec}, "status": status}
+    return {
+        "metadata": {"name": "cloud", "resourceVersion": "4711"},
+        "spec": {"replicas": 4, "template": template, **spec},
+        "status": status,
+    }
 
 
 CLOUD = WorkloadRef(name="cloud")
@@ -81,6 +85,7 @@ async def test_a_workload_is_told_with_its_number_and_what_a_pod_of_it_asks_for(
         size="Standard_DC4es_v6",
         images=("bank/init:1", "bank/web:1"),
         secrets=("certs", "keys"),
+        version=4711,
     )
 
 

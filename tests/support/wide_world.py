@@ -55,6 +55,13 @@ class Workload:
     running: int = 0
     owner: str = ""
     kind: int = 0
+    version: int = 1  #: 0: its API tells none
+
+    def changes(self, **values: Any) -> None:
+        """Change its fields; whatever is written of it has a version of its own."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.version += bool(self.version)
 
     def seen(self) -> s.WorkloadSeen:
         return s.WorkloadSeen(
@@ -69,6 +76,7 @@ class Workload:
             owner=self.owner,
             images=IMAGES[self.kind % 4][0],
             secrets=SECRETS[self.kind // 4 % 3],
+            version=self.version,
         )
 
 
@@ -247,9 +255,9 @@ class WideWorld:
                 workload = self.workloads.get((policy.partition("/")[0], ref.name))
                 if workload is None:
                     return _failure(instruction, "NotFound")
-                workload.replicas = replicas
+                workload.changes(replicas=replicas)
                 self.tell("workloads", workload.seen())
-                return s.ScaleSet(policy=policy, replicas=replicas)
+                return s.ScaleSet(policy=policy, replicas=replicas, version=workload.version)
             case i.PublishSignal(policy=policy, replicas=replicas):
                 self.published[policy] = replicas
                 return s.SignalPublished(policy=policy, replicas=replicas)
@@ -410,7 +418,7 @@ class WideWorld:
         """The pods of scaled workloads come and go."""
         for _, workload in sorted(self.workloads.items()):
             if workload.running != workload.replicas:
-                workload.running = workload.replicas
+                workload.changes(running=workload.replicas)
                 self.tell("workloads", workload.seen())
 
     def read(self, policy: str, level: int, *, failed: bool, ago_ms: int = 0) -> None:

@@ -98,8 +98,7 @@ def _start(state: State, entry: PolicyEntry, scaler: Scaler, count: int) -> tupl
             return started, hold[1]
         answer = replica_gates.judge_clone(state, entry, workload, seen)
         if isinstance(answer, Refusal):
-            if answer.again_at_ms is not None:
-                state.at(answer.again_at_ms, "scaling", entry.policy.key)
+            replica_gates.ask_again(state, entry, answer)
             return started, answer.reason
         pod = replica_gates.stand_in_for_clone(entry.policy, workload, seen)
         start(state, pod, Series(state, entry, answer, pod.pod), _told(answer, scaler))

@@ -10,8 +10,8 @@ import msgspec
 
 from burster.engine.accounting import budgets
 from burster.engine.answers import Refusal
-from burster.engine.numbers import replica_gates, replica_money, replica_words
-from burster.engine.numbers.metrics import workload_key
+from burster.engine.numbers import proposing, replica_gates, replica_money, replica_words
+from burster.engine.numbers.metrics import facts, workload_key
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import ScaleBook, Scaler
 from burster.engine.state import PolicyEntry, State
@@ -27,6 +27,8 @@ _AGAIN_FIRST_MS: Final = 1_000
 _AGAIN_MAX_MS: Final = 300_000
 #: How many replicas one look starts at most; the next sync goes on.
 _STARTS_MAX: Final = 1_000
+#: Why a number changes whatever the values are.
+_BY_RULE: Final = frozenset({"OutsideBounds", "BelowMinimum"})
 #: After these the number is certainly not what was asked for.
 _NOT_DONE: Final = frozenset({"Conflict", "NotFound", "Invalid", "Unauthorized"})
 
@@ -62,11 +64,26 @@ def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     book = state.scale_books.get(entry.policy.key)
     if seen is None or seen.replicas == scaler.observed:
         return
-    scaler.observed = seen.replicas
     if book is not None and book.last_asked == seen.replicas:
         book.last_asked = None  # the echo of what was asked for; whoever sets that number later is somebody else
     elif book is None or book.asked is None:
         scaler.number = scaler.granted = seen.replicas
+    else:
+        return  # which of the two came later is known when what was asked for is answered
+    scaler.observed = seen.replicas
+
+
+def take_stock(state: State) -> None:
+    """Count the replicas that are there, whoever has started them, before anybody is granted anything: they leave less room for others."""
+    for key in sorted(state.policies):
+        entry = state.policies[key]
+        workload = replica_gates.workload_of(entry.policy) if entry.policy.placement.strategy == "Scale" else None
+        seen = None if workload is None else _seen(state, entry.policy.namespace, workload)
+        book = state.scale_books.get(key)
+        if workload is None or seen is None:
+            continue
+        if book.workload == workload if book is not None else not _rival(state, entry.policy, workload):
+            _book(state, entry, workload, seen)
 
 
 def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
@@ -96,12 +113,43 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     if seen.owner:
         _hold_back(state, entry, scaler, current, _owned(workload, seen.owner))
         return
-    if wanted > current:
+    if held is None and (unknown := _unless_known(state, entry, scaler, book, current)) is not None:
+        granted, held = scaler.number, unknown
+    elif wanted > current:
         granted, held = _grow(state, entry, book, seen, wanted)
         granted = max(current, granted)
     else:
         granted = wanted
     _set(state, entry, scaler, book, granted=granted, held=held)
+
+
+def _unless_known(state: State, entry: PolicyEntry, scaler: Scaler, book: ScaleBook, current: int) -> Reason | None:
+    """Return why a number stays that is wanted otherwise: by values that are lost since nothing is bought nor given up any more.
+
+    That may be long after they were read: an answer was out, or the number could not be set at once. What can't be paid goes all the same,
+    and the policy's own bounds hold.
+    """
+    fallback = entry.policy.scaling.fallback
+    if scaler.number == current or (fallback is not None and not fallback.replicas):
+        return None
+    if (scaler.chain and scaler.chain[0].code in _BY_RULE) or not _is_unknown(state, entry):
+        return None
+    paid = current - sum(one.ending for one in book.leases)
+    if paid <= scaler.number < current:
+        return None
+    scaler.number = min(current, max(paid, scaler.number))
+    sentence = (
+        f"No value is known any more, so nothing is bought and nothing is given up: the number stays {scaler.number}."
+    )
+    return Reason(code="MetricsMissing", sentence=sentence, numbers={"current": current})
+
+
+def _is_unknown(state: State, entry: PolicyEntry) -> bool:
+    replicas = replicas_of(state, entry)
+    if replicas is None:
+        return True
+    weighed = proposing.weigh(entry.policy, facts(state, entry), replicas)
+    return all(one.value_milli is None for one in weighed.metrics)
 
 
 def _set(
@@ -122,6 +170,7 @@ def _ask(state: State, book: ScaleBook, replicas: int) -> None:
     if seen is not None and seen.owner:
         return  # whatever the reason: a number that an HPA or KEDA owns is never touched
     book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
+    book.asked_from = None if seen is None else seen.replicas
     state.instructions.append(
         SetScale(key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas)
     )
@@ -148,8 +197,7 @@ def _grow(
             continue
         answer = replica_gates.judge_scaled(state, entry, book.workload, seen, at=book.target if book.leases else "")
         if isinstance(answer, Refusal):
-            if answer.again_at_ms is not None:
-                state.at(answer.again_at_ms, "scaling", book.policy)
+            replica_gates.ask_again(state, entry, answer)
             return paid, answer.reason
         replica_money.open_lease(state, book, answer)
     return replica_money.staying(book), None
@@ -239,7 +287,8 @@ def look_after(state: State) -> None:
         reason = replica_money.renew(state, book)
         if reason is not None and entry.scaler is not None:
             kept = replica_money.staying(book)
-            entry.scaler.number = min(entry.scaler.number, kept)
+            if kept < entry.scaler.number:
+                entry.scaler.number, entry.scaler.chain = kept, (reason,)
             _set(state, entry, entry.scaler, book, granted=min(_current(state, book), kept), held=reason)
 
 
@@ -287,9 +336,22 @@ def confirmed(state: State, stimulus: ScaleSet) -> None:
         entry.scaler.again_at_ms = 0
     key = _key(stimulus.policy.partition("/")[0], book.workload)
     seen = state.workloads.get(key)
-    if seen is not None:
-        state.workloads[key] = msgspec.structs.replace(seen, replicas=stimulus.replicas)
+    if seen is not None and not _told_since(book, seen, stimulus):
+        state.workloads[key] = msgspec.structs.replace(
+            seen, replicas=stimulus.replicas, version=max(seen.version, stimulus.version)
+        )
     state.workloads_changed.add(key)
+
+
+def _told_since(book: ScaleBook, seen: WorkloadSeen, stimulus: ScaleSet) -> bool:
+    """Say whether what the workload itself told is later than an answer: somebody else has set its number meanwhile.
+
+    Without versions, a number that was told while the answer was out is taken for the later one. It may not be: then it is asked for once
+    more, or told as it is; the other way round a number would be believed that nobody ever corrects.
+    """
+    if seen.version and stimulus.version:
+        return stimulus.version < seen.version
+    return book.asked_from is not None and seen.replicas != book.asked_from
 
 
 def failed(state: State, stimulus: InstructionFailed) -> None:
