@@ -208,6 +208,7 @@ class BurstEntry(msgspec.Struct, eq=False, gc=False):
     vms: dict[str, list[int | None]] = {}
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
     vms_known: bool = False  #: the cloud has answered since the pod was placed
+    adopted_at_ms: int | None = None  #: when this controller went on with what a predecessor had begun
     unwatched: bool = (
         False  #: its cloud pod was placed and went while no controller was there: nobody knows whether it ran
     )

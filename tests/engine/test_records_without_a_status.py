@@ -154,3 +154,57 @@ def test_a_status_that_somebody_has_cut_keeps_its_deadline_and_its_cost(phase: s
     engine.send(s.VmsObserved(key=record.key, vms=()))
     assert engine.phase(record.key) == "Released"
     assert engine.spends[0].micro_usd == -(-120_000 * 15 * MINUTE // 3_600_000)
+
+
+# -- what ran out while nobody was there
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_pod_that_came_up_unwatched_is_verified_although_its_deadline_has_passed(written: bool) -> None:
+    record = decided("Move")
+    status = BurstStatus(
+        phase="Provisioning", reserved_micro_usd=1, lease_until_ms=T0 + 60 * MINUTE, pod_uid="p-1", placed_at_ms=T0
+    )
+    if written:
+        record = Burst(namespace=record.namespace, name=record.name, uid="b-1", spec=record.spec, status=status)
+    engine = adopt(record, cloud_pod(record, "Running"), after_ms=30 * MINUTE)
+    if not written:
+        engine.send(s.PodPlaced(key=record.key, pod_uid="p-1"))
+    assert (engine.phase(record.key), len(engine.asked("ObserveVms"))) == ("Attesting", 1)
+    engine.send(s.VmsObserved(key=record.key, vms=(a_vm(record, created_at=T0 + MINUTE),)), after_ms=MINUTE)
+    assert engine.phase(record.key) == "Serving"
+
+
+def test_a_pod_that_came_up_unwatched_and_can_not_be_verified_is_given_up_all_the_same() -> None:
+    record = decided("Move")
+    engine = adopt(record, cloud_pod(record, "Running"), after_ms=30 * MINUTE)
+    engine.send(s.PodPlaced(key=record.key, pod_uid="p-1"))
+    engine.wait(5 * MINUTE - 1)
+    assert engine.phase(record.key) == "Attesting"
+    engine.wait(1)
+    assert engine.burst(record.key).status.reason == "NotReadyInTime"
+
+
+def test_a_renewal_after_a_long_absence_sets_aside_what_is_ahead_and_not_what_is_spent_already() -> None:
+    policy = a_policy(budget=Budget(per_hour_micro_usd=400_000))
+    record = decided("Clone")
+    status = BurstStatus(
+        phase="Serving",
+        reserved_micro_usd=130_000,
+        lease_until_ms=T0 + 55 * MINUTE,
+        pod_uid="p-1",
+        placed_at_ms=T0,
+        serving_at_ms=T0 + MINUTE,
+        vms=("podvm-x-00000001",),
+        vm_started_at_ms=T0,
+    )
+    late = Burst(namespace=record.namespace, name=record.name, uid="b-1", spec=record.spec, status=status)
+    pod = s.PodSeen(pod=a_service_pod("web-1"))
+    engine = adopt(late, pod, cloud_pod(record, "Running"), after_ms=600 * MINUTE, policy=policy)
+    assert engine.phase(record.key) == "Serving", engine.codes()
+    assert engine.codes().count("LeaseRenewed") == 1
+    until_ms = engine.burst(record.key).status.lease_until_ms
+    assert engine.now < until_ms <= engine.now + 55 * MINUTE
+    ahead = -(-120_000 * (until_ms - engine.now) // 3_600_000)
+    account = engine.state.policies["bank/tasks"].account
+    assert ahead <= account.outstanding_micro_usd <= ahead + 130_000

@@ -33,8 +33,8 @@ def look(state: State, key: str) -> None:
 def _renew_or_end(state: State, entry: BurstEntry) -> None:
     burst = entry.burst
     extension_ms = _extension_ms(state, entry)
-    wanted = _next_micro_usd(entry, extension_ms)
     actions.book_spent(state, entry)
+    wanted = _wanted_micro_usd(state, entry, extension_ms)
     reason = budgets.renewal_shortfall(state, burst.policy_key, burst.namespace, burst.spec.target, wanted)
     if reason is None:
         _renew(state, entry, extension_ms, wanted)
@@ -51,8 +51,20 @@ def _extension_ms(state: State, entry: BurstEntry) -> int:
     return lease_ms * (max(0, late_ms) // lease_ms + 1)
 
 
+def _wanted_micro_usd(state: State, entry: BurstEntry, extension_ms: int) -> int:
+    """Return what is to be set aside for an extension.
+
+    Of a lease that has run out, what is ahead of it: the time since then is spent, and booked when it was spent.
+    """
+    late_ms = state.now_ms - entry.burst.status.lease_until_ms
+    if late_ms <= 0:
+        return _next_micro_usd(entry, extension_ms)
+    ahead_micro_usd = _next_micro_usd(entry, extension_ms - late_ms + entry.burst.spec.drain_ms)
+    return max(0, ahead_micro_usd - entry.held_micro_usd)
+
+
 def _next_micro_usd(entry: BurstEntry, extension_ms: int) -> int:
-    """Return what the next lease period costs at most: for each VM that is there, and for one at least."""
+    """Return what a time that is ahead costs at most: for each VM that is there, and for one at least."""
     return running_vms(entry) * cost_micro_usd(entry.burst.spec.price_micro_usd_per_hour, extension_ms)
 
 

@@ -119,6 +119,7 @@ def resume(state: State, entry: BurstEntry) -> None:
     """Go on with a record found at start, from the phase it says, by asking again for what that phase needs."""
     burst = entry.burst
     phase = burst.status.phase
+    entry.adopted_at_ms = state.now_ms
     entry.unwatched = entry.pod is None and burst.status.placed_at_ms is not None and not entry.vms
     if phase in {"Reserved", "Placing"}:
         _resume_unplaced(state, entry)
@@ -166,8 +167,7 @@ def _resume_with_pod(state: State, entry: BurstEntry) -> None:
     burst, status = entry.burst, entry.burst.status
     if status.phase not in ANSWERING:
         return
-    placed_at = status.placed_at_ms or burst.spec.decided_at_ms
-    state.at(max(state.now_ms, placed_at + burst.spec.ready_deadline_ms), "deadline", burst.key)
+    state.at(max(state.now_ms, actions.ready_by_ms(entry)), "deadline", burst.key)
     actions.watch_lease(state, entry)
     if status.phase == "Attesting":
         actions.observe(state, entry)

@@ -34,6 +34,8 @@ _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
 _RETRY_MAX_MS: Final = 60_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
+#: How long an adopted burst whose pod runs may take to be verified, when its own deadline has passed.
+_VERIFY_ADOPTED_MS: Final = 300_000
 #: For how long ARM's listing of a resource group may not show a VM that is there, nor notice that one has gone. No bound is documented;
 #: what is reported of it is some seconds (github.com/Azure/azure-sdk-for-python/issues/8985), and minutes only where a whole
 #: subscription is listed (github.com/Azure/azure-rest-api-specs/issues/28600), which nobody does here.
@@ -164,7 +166,7 @@ def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
     """Go on from the created pod to waiting for its VM."""
     placed_at_ms = _placed_at_ms(state, entry, pod_uid)
     set_phase(state, entry, "Provisioning", pod_uid=pod_uid, placed_at_ms=placed_at_ms)
-    state.at(placed_at_ms + entry.burst.spec.ready_deadline_ms, "deadline", entry.burst.key)
+    state.at(ready_by_ms(entry), "deadline", entry.burst.key)
     if entry.burst.spec.strategy == "Move":
         # The pending pod was taken for this: it is gone even before the watch says so.
         covered, entry.covers = entry.covers, ""
@@ -183,6 +185,19 @@ def _placed_at_ms(state: State, entry: BurstEntry, pod_uid: str) -> int:
 def made_at_ms(state: State, entry: BurstEntry, pod: CloudPodSeen) -> int:
     """Return when a cloud pod was made by the cluster's clock, which may be wrong: after the decision, and not in the future."""
     return min(state.now_ms, max(entry.burst.spec.decided_at_ms, pod.created_at_ms or state.now_ms))
+
+
+def ready_by_ms(entry: BurstEntry) -> int:
+    """Return until when a placed pod must run and its VM be verified.
+
+    A pod that came up while nobody was there did its part in time: whoever adopts it has to look at its VM first.
+    """
+    burst = entry.burst
+    placed_at_ms = burst.status.placed_at_ms
+    due_ms = (burst.spec.decided_at_ms if placed_at_ms is None else placed_at_ms) + burst.spec.ready_deadline_ms
+    if entry.adopted_at_ms is None or not entry.ran:
+        return due_ms
+    return max(due_ms, entry.adopted_at_ms + _VERIFY_ADOPTED_MS)
 
 
 def attest(state: State, entry: BurstEntry) -> None:
