@@ -38,7 +38,9 @@ def zone_of(name: str) -> ZoneInfo:
             return ZoneInfo(name)
         except (OSError, ValueError, KeyError):
             pass  # told below
-    close = get_close_matches(name, sorted(available_timezones() - _NO_ZONES), n=1, cutoff=0.6)
+    # abbreviations are of no use here: CEST is nearest to EST, which is another continent's
+    places = sorted(zone for zone in available_timezones() if "/" in zone)
+    close = [] if name.isupper() else get_close_matches(name, places, n=1, cutoff=0.6)
     meant = f": did you mean {close[0]}?" if close else ": write an IANA name like Europe/Berlin."
     raise ValueError(f"{name or 'An empty name'} is no time zone{meant}")
 

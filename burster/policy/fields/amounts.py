@@ -111,6 +111,10 @@ class Quantity(Kind):
             raise ValueError(  # noqa: TRY004 (pydantic reports ValueError)
                 f'{shown(value)} is no amount of {self.of}: write it as Kubernetes does, for example "{example}"'
             )
+        if self.of == "memory" and value.endswith("m"):
+            raise ValueError(
+                f'{shown(value)} is thousandths of a byte: write it as Kubernetes does, for example "{value[:-1]}Mi" or "4Gi"'
+            )
         if self.parse(value) < self.least:
             raise ValueError(f"{shown(value)} is nothing: write an amount of {self.of} above 0")
         return value

@@ -61,6 +61,24 @@ def _too_small(policy: Policy, known: Known) -> Iterator[Hit]:
                     )
 
 
+def never_reached(budget: Budget) -> Iterator[Hit]:
+    """Yield limits of money above that of a longer window: in cents, most likely, or meant for another window."""
+    given = amounts(budget)
+    for index, (window, field, amount) in enumerate(given):
+        less = next(((longer, most) for longer, _, most in given[index + 1 :] if most < amount), None)
+        if less is not None:
+            longer, most = less
+            yield Hit(
+                (*BUDGET, field),
+                f"{format_micro_usd(amount)} per {window} is never reached: only {format_micro_usd(most)} may be spent per {longer}",
+                "check the unit (it is USD) and the window",
+            )
+
+
+def _never_reached(policy: Policy, _known: Known) -> Iterator[Hit]:
+    yield from never_reached(policy.limits.budget)
+
+
 def _size_too_dear(policy: Policy, known: Known) -> Iterator[Hit]:
     """Yield where some sizes fit into the budget and others never can."""
     for target in known.named(policy):
@@ -134,6 +152,7 @@ def _no_drain(policy: Policy, _known: Known) -> Iterator[Hit]:
 RULES: Final = (
     PolicyRule("nothing-allowed", "a limit of 0 keeps the policy from ever starting anything", _nothing_allowed),
     PolicyRule("budget-too-small", "a budget below the worst case of the cheapest size at known prices", _too_small),
+    PolicyRule("budget-never-reached", "a budget above that of a longer window", _never_reached),
     PolicyRule("size-above-budget", "sizes that one burst of would break the budget", _size_too_dear),
     PolicyRule(
         "lease-above-day-budget", "a lease so long that a day's budget holds one burst only", _lease_eats_the_day

@@ -5,7 +5,7 @@ from typing import Final
 
 from burster.model.targets import Target
 from burster.policy.lint.base import SPEC, Hit, Known, TargetRule
-from burster.policy.lint.limits import amounts
+from burster.policy.lint.limits import amounts, never_reached
 
 
 def _every_namespace(target: Target, _known: Known) -> Iterator[Hit]:
@@ -29,6 +29,10 @@ def _no_budget(target: Target, _known: Known) -> Iterator[Hit]:
             "the target has no budget: its policies' own limits are all that ends the spending",
             "set limits.budget, perMonth at the least",
         )
+
+
+def _never_reached(target: Target, _known: Known) -> Iterator[Hit]:
+    yield from never_reached(target.limits.budget)
 
 
 def _namespace_budgets(target: Target, _known: Known) -> Iterator[Hit]:
@@ -99,6 +103,7 @@ RULES: Final = (
     TargetRule("every-namespace", "a target open to every namespace", _every_namespace),
     TargetRule("no-namespace", "a target open to none", _no_namespace),
     TargetRule("target-without-budget", "a target without a budget", _no_budget),
+    TargetRule("budget-never-reached", "a budget above that of a longer window", _never_reached),
     TargetRule("namespace-above-target", "a namespace's budget above its target's", _namespace_budgets),
     TargetRule("sweep-shared-group", "VMs deleted in a resource group that others use", _shared_group),
     TargetRule("both-tees", "a target where either TEE will do", _tees),
