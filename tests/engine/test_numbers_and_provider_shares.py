@@ -2,11 +2,11 @@
 
 from burster.model import stimuli as s
 from burster.model.limits import Limits
-from burster.model.pods import Owner, Resources
+from burster.model.pods import Owner
 from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
-from tests.support.builders import GIB, Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, a_workload, an_offering
 
 
 KEY = "bank/number"
@@ -21,15 +21,8 @@ def a_world(strategy: str) -> Engine:
         placement=Placement(targets=("azure",), strategy=strategy),  # type: ignore[arg-type] - one of a table
     )
     elsewhere = a_policy("tasks", placement=Placement(targets=("sovereign",)), workload=WorkloadSelector())
-    cloud = s.WorkloadSeen(
-        namespace="bank",
-        kind="Deployment",
-        name="cloud",
-        replicas=0,
-        requests=Resources(cpu_millicores=1_000, memory_bytes=GIB),
-        runtime_class="" if strategy == "Clone" else "kata-remote",
-        size="" if strategy == "Clone" else "Standard_DC2es_v6",
-    )
+    plain = {"runtime_class": "", "size": ""} if strategy == "Clone" else {}
+    cloud = a_workload(0, **plain)
     world = Engine()
     world.sync(
         s.TargetSeen(target=a_target()),

@@ -1,7 +1,10 @@
 """A number's times: when an instruction counts as lost, and what a workload without its policy costs no more."""
 
+import pytest
+
 from burster.engine import next_due_ms
 from burster.model import stimuli as s
+from burster.model.limits import Budget, Limits
 from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
@@ -72,3 +75,28 @@ def test_after_a_success_the_pause_after_a_failure_is_the_first_one_again() -> N
         engine.send(s.ScaleSet(policy=KEY, replicas=1), a_workload(1))
         assert engine.state.scale_books[KEY].failures == 0
     assert pauses == [1_000, 2_000, 1_000, 2_000]
+
+
+@pytest.mark.parametrize("owner", ["HorizontalPodAutoscaler x", "ScaledObject x"])
+def test_a_number_that_somebody_owns_is_not_touched_even_where_a_lease_is_not_renewed(owner: str) -> None:
+    engine = with_one_replica()
+    engine.send(s.ScaleSet(policy=KEY, replicas=1), a_workload(1))
+    engine.send(a_workload(1, owner=owner), s.ClusterLimitsSeen(limits=Limits(budget=Budget(per_hour_micro_usd=1))))
+    until_ms = engine.state.scale_books[KEY].leases[0].until_ms
+    while engine.now < until_ms:
+        due = next_due_ms(engine.state)
+        assert due is not None
+        engine.send(after_ms=max(1, due - engine.now))
+        assert not engine.asked("SetScale")
+    assert "LeaseNotRenewed" in engine.codes("bank/cloud")
+    engine.send(a_workload(1))  # as soon as nobody owns it, what can't be paid goes
+    assert [one.replicas for one in engine.asked("SetScale")] == [0]
+
+
+def test_a_number_that_somebody_owns_is_left_to_them_when_the_policy_goes() -> None:
+    engine = with_one_replica()
+    engine.send(s.ScaleSet(policy=KEY, replicas=1), a_workload(1, owner="HorizontalPodAutoscaler x"))
+    engine.send(s.PolicyGone(key=KEY))
+    for _ in range(20):
+        assert not engine.asked("SetScale")
+        engine.wait(15_000)

@@ -4,30 +4,17 @@ import pytest
 
 from burster.model import stimuli as s
 from burster.model.limits import LaunchRate, Limits
-from burster.model.pods import Resources
 from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
-from tests.support.builders import GIB, Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, a_workload, an_offering
 
 
 KEY = "bank/number"
 
 
 def cloud(replicas: int, version: int = 0, **changes: object) -> s.WorkloadSeen:
-    values = {
-        "namespace": "bank",
-        "kind": "Deployment",
-        "name": "cloud",
-        "replicas": replicas,
-        "status_replicas": replicas,
-        "ready_replicas": replicas,
-        "requests": Resources(cpu_millicores=1000, memory_bytes=GIB),
-        "runtime_class": "kata-remote",
-        "size": "Standard_DC2es_v6",
-        "version": version,
-    }
-    return s.WorkloadSeen(**(values | changes))  # type: ignore[arg-type] - the fields of a table
+    return a_workload(replicas, version=version, **changes)
 
 
 def a_number(**changes: object) -> s.PolicySeen:

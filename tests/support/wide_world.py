@@ -286,7 +286,9 @@ class WideWorld:
         return s.PodDeleted(key=burst.key, gone=gone)
 
     def _return(self, burst: Burst) -> s.Stimulus:
-        pod = self.cloud[burst.uid]
+        pod = self.cloud.get(burst.uid)
+        if pod is None:
+            return s.PodReturned(key=burst.key)  # it was never taken
         assert pod.phase == "Gone", f"{burst.key} is brought home while its pod is {pod.phase}"
         assert pod.vm is None, f"{burst.key} is brought home while {pod.vm and pod.vm.name} runs"
         if not pod.returned:

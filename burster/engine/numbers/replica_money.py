@@ -29,6 +29,11 @@ def staying(book: ScaleBook) -> int:
     return sum(not one.ending for one in book.leases)
 
 
+def leaving(book: ScaleBook) -> int:
+    """Return how many replicas are to go, as nobody could pay for them any longer."""
+    return sum(one.ending for one in book.leases)
+
+
 def open_lease(state: State, book: ScaleBook, grant: Grant) -> None:
     """Set the money for one more replica aside and count it in."""
     offering, target = grant.offering, state.targets[grant.target]

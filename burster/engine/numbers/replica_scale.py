@@ -115,9 +115,9 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
         return
     if held is None and (unknown := _unless_known(state, entry, scaler, book, current)) is not None:
         granted, held = scaler.number, unknown
-    elif wanted > current:
+    elif wanted > current - replica_money.leaving(book):
         granted, held = _grow(state, entry, book, seen, wanted)
-        granted = max(current, granted)
+        granted = min(max(current - replica_money.leaving(book), granted), wanted)
     else:
         granted = wanted
     _set(state, entry, scaler, book, granted=granted, held=held)
@@ -134,7 +134,7 @@ def _unless_known(state: State, entry: PolicyEntry, scaler: Scaler, book: ScaleB
         return None
     if (scaler.chain and scaler.chain[0].code in _BY_RULE) or not _is_unknown(state, entry):
         return None
-    paid = current - sum(one.ending for one in book.leases)
+    paid = current - replica_money.leaving(book)
     if paid <= scaler.number < current:
         return None
     scaler.number = min(current, max(paid, scaler.number))
