@@ -109,6 +109,13 @@ def test_a_day_that_no_calendar_reaches_has_its_place(field, day):
     ]
 
 
+@pytest.mark.parametrize("days", ["", ", days: [Mon-Sun]", ", days: [Fri-Tue, Wed, Thu]"])
+def test_the_whole_of_every_day_is_for_ever(days):
+    ((_, _, path, message),) = window(f'from: "00:00", to: "24:00"{days}')
+    assert (path, message.partition(":")[0]) == ("spec.windows[0]", "is open for ever")
+    assert window(f'from: "00:00", to: "24:00", firstDay: 2026-01-01{days}') == []
+
+
 CRONS = st.sampled_from(
     [
         "0 8 * * *",

@@ -4,7 +4,7 @@ Part of the schema of BurstPolicy; ``compile_window`` turns days and times into 
 """
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from burster.policy.expressions import same_times
 from burster.policy.fields.texts import Cron, Day, Days, TimeOfDay, Zone, days_of
 from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
+
+
+_WHOLE_DAY: Final = ("00:00", "24:00")
 
 
 class WindowSpec(Strict):
@@ -101,7 +104,7 @@ class WindowSpec(Strict):
         elif (
             not (self.first_day or self.last_day)
             and days_of(self.days or ()) in {(), tuple(range(7))}
-            and not (self.from_ or self.to)
+            and (self.from_, self.to) in {(None, None), _WHOLE_DAY}
         ):
             wrong.at(message="is open for ever: give days, from and to, start and end, or firstDay and lastDay")
 
