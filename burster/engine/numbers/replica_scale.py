@@ -6,8 +6,6 @@ far as gates and money allow (``replica_gates``, ``replica_money``), and falls w
 
 from typing import Final
 
-import msgspec
-
 from burster.engine.accounting import budgets
 from burster.engine.answers import Refusal
 from burster.engine.numbers import proposing, replica_gates, replica_money, replica_words
@@ -18,19 +16,15 @@ from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import SetScale
 from burster.model.policies import Policy
-from burster.model.stimuli import InstructionFailed, ScaleSet, WorkloadSeen
+from burster.model.stimuli import WorkloadSeen
 from burster.model.triggers import WorkloadRef
 
 
 _ANSWERED_BY_MS: Final = 90_000  #: the instruction's deadline, and what the executor may add
-_AGAIN_FIRST_MS: Final = 1_000
-_AGAIN_MAX_MS: Final = 300_000
 #: How many replicas one look starts at most; the next sync goes on.
 _STARTS_MAX: Final = 1_000
 #: Why a number changes whatever the values are.
 _BY_RULE: Final = frozenset({"OutsideBounds", "BelowMinimum"})
-#: After these the number is certainly not what was asked for.
-_NOT_DONE: Final = frozenset({"Conflict", "NotFound", "Invalid", "Unauthorized"})
 
 
 def replicas_of(state: State, entry: PolicyEntry) -> Replicas | None:
@@ -321,62 +315,6 @@ def _bring_home(state: State, book: ScaleBook) -> None:
             del state.scale_books[book.policy]
     elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
         _ask(state, book, book.leaving)
-
-
-def confirmed(state: State, stimulus: ScaleSet) -> None:
-    """The number is what was asked for: so it is known before the watch tells."""
-    book = state.scale_books.get(stimulus.policy)
-    if book is None:
-        return
-    if book.asked == stimulus.replicas:
-        book.asked = None
-    book.failures = 0
-    entry = state.policies.get(stimulus.policy)
-    if entry is not None and entry.scaler is not None:
-        entry.scaler.again_at_ms = 0
-    key = _key(stimulus.policy.partition("/")[0], book.workload)
-    seen = state.workloads.get(key)
-    if seen is not None and not _told_since(book, seen, stimulus):
-        state.workloads[key] = msgspec.structs.replace(
-            seen, replicas=stimulus.replicas, version=max(seen.version, stimulus.version)
-        )
-    state.workloads_changed.add(key)
-
-
-def _told_since(book: ScaleBook, seen: WorkloadSeen, stimulus: ScaleSet) -> bool:
-    """Say whether what the workload itself told is later than an answer: somebody else has set its number meanwhile.
-
-    Without versions, a number that was told while the answer was out is taken for the later one. It may not be: then it is asked for once
-    more, or told as it is; the other way round a number would be believed that nobody ever corrects.
-    """
-    if seen.version and stimulus.version:
-        return stimulus.version < seen.version
-    return book.asked_from is not None and seen.replicas != book.asked_from
-
-
-def failed(state: State, stimulus: InstructionFailed) -> None:
-    """The number could not be set. Where it is certain that it was not, what was set aside for it is given back whole."""
-    book = state.scale_books.get(stimulus.subject)
-    if book is None:
-        return
-    namespace = book.policy.partition("/")[0]
-    seen = _seen(state, namespace, book.workload)
-    if stimulus.kind in _NOT_DONE:
-        there = 0 if seen is None else max(seen.replicas, seen.status_replicas)
-        replica_money.never_came(state, book, there)
-    book.asked = None
-    book.failures += 1
-    pause_ms = min(_AGAIN_FIRST_MS * 2 ** min(book.failures - 1, 10), _AGAIN_MAX_MS)
-    book.again_at_ms = state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
-    entry = state.policies.get(book.policy)
-    if entry is not None and entry.scaler is not None:
-        entry.scaler.again_at_ms = book.again_at_ms
-        reason = Reason(
-            code="ScaleNotSet", sentence=f"The number could not be set ({stimulus.kind}): {stimulus.message[:300]}"
-        )
-        entry.scaler.told = (-1, "")
-        state.decide("Scale", reason, policy=book.policy, subject=f"{namespace}/{book.workload.name}")
-    state.at(book.again_at_ms, "scaling", book.policy)
 
 
 def _key(namespace: str, workload: WorkloadRef) -> str:

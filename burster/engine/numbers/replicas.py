@@ -10,7 +10,7 @@ from typing import Final
 
 from burster.engine.autoscale.activity import Poll, poll, rest_number
 from burster.engine.autoscale.limits import Bounds, begin, limit, note_change
-from burster.engine.numbers import metrics, proposing, replica_clones, replica_scale, replica_signals
+from burster.engine.numbers import metrics, proposing, replica_answers, replica_clones, replica_scale, replica_signals
 from burster.engine.numbers.proposing import Replicas, Weighed
 from burster.engine.numbers.scaler import Scaler
 from burster.engine.state import PolicyEntry, State
@@ -51,7 +51,7 @@ def take_stock(state: State) -> None:
 
 def set_scale_answered(state: State, stimulus: ScaleSet) -> None:
     """A workload's number was set."""
-    replica_scale.confirmed(state, stimulus)
+    replica_answers.confirmed(state, stimulus)
 
 
 def signal_answered(state: State, stimulus: SignalPublished) -> None:
@@ -62,7 +62,7 @@ def signal_answered(state: State, stimulus: SignalPublished) -> None:
 def failed(state: State, stimulus: InstructionFailed) -> None:
     """A number could not be set or published: it is asked for again, as it is by then."""
     if stimulus.instruction == SetScale.__name__:
-        replica_scale.failed(state, stimulus)
+        replica_answers.failed(state, stimulus)
     elif stimulus.instruction == PublishSignal.__name__:
         replica_signals.failed(state, stimulus)
 
