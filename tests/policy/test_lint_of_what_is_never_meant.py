@@ -164,6 +164,11 @@ def test_a_target_that_is_in_none_of_the_files():
     assert found[3:] == ("target far is in none of these files", "unknown-target")
 
 
+def test_a_target_that_is_named_already_is_not_proposed_for_another():
+    (found,) = told(targets="[east-1, east-2]", known=("east-2",))
+    assert found[3:] == ("target east-1 is in none of these files", "unknown-target")
+
+
 def test_targets_that_are_all_elsewhere_are_not_judged():
     assert told(targets="[far, farther]") == []
 

@@ -185,11 +185,13 @@ def _single_target(policy: Policy, _known: Known) -> Iterator[Hit]:
 
 def _unknown_target(policy: Policy, known: Known) -> Iterator[Hit]:
     """Yield names that are in none of the files, where there are targets in them at all: others may be in the cluster only."""
+    # a target that the policy names already is not what was meant by another name
+    others = [name for name in known.targets if name not in policy.placement.targets]
     for index, name in enumerate(policy.placement.targets if known.targets else ()):
         if name not in known.targets:
             yield Hit(
                 (*PLACEMENT, "targets", index),
-                f"target {name} is in none of these files{closest(name, known.targets)}",
+                f"target {name} is in none of these files{closest(name, others)}",
                 "correct the name, or check it together with the target's file",
             )
 
