@@ -24,6 +24,8 @@ _OTHER_CAUSES = {
     "PolicyGone",
     "OutsideBounds",
 }
+#: Why it may rise.
+_BY_RULE = {"OutsideBounds", "BelowMinimum"}
 
 
 @dataclass
@@ -233,12 +235,12 @@ class Rulebook:
             assert not list(told.against_policy(policy)), f"{one.policy} publishes {one.replicas}"
 
     def _without_values(self, one: i.SetScale, policy: Policy, there: int) -> None:
-        told, causes = self.world.told, self.causes.get(policy.key, set())
+        causes = self.causes.get(policy.key, set())
         if one.replicas > there:
-            read = any((policy.key, trigger.name) in told.readings for trigger in policy.triggers)
-            assert read or one.replicas <= policy.scaling.min_replicas, (
-                f"{policy.key} buys {one.replicas} for nothing that it knows"
-            )
+            bounds = max(policy.scaling.min_replicas, policy.scaling.idle_replicas or 0, 1)
+            why = f"{policy.key} buys {one.replicas} for nothing that it knows: {causes}"
+            assert causes & _BY_RULE, why
+            assert one.replicas <= bounds, why
         if one.replicas < there:
             known = any(code in _OTHER_CAUSES or "Budget" in code for code in causes)
             assert known, f"{policy.key} falls from {there} to {one.replicas} for {causes}"
