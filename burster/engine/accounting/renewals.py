@@ -21,10 +21,10 @@ def look(state: State, key: str) -> None:
     entry = state.bursts.get(key)
     if entry is None or entry.burst.status.phase not in ANSWERING:
         return
-    due_ms = entry.burst.status.lease_until_ms - actions.renew_before_ms(entry)
+    due_ms = entry.burst.status.lease_until_ms - actions.renew_before_ms(entry.burst)
     if state.now_ms >= due_ms:
         _renew_or_end(state, entry)
-    elif state.now_ms >= due_ms - actions.renew_before_ms(entry):
+    elif state.now_ms >= due_ms - actions.renew_before_ms(entry.burst):
         if not entry.claimed_micro_usd:
             actions.claim(state, entry, _next_micro_usd(entry, entry.burst.spec.lease_ms))
         state.at(due_ms, "lease", key)
@@ -47,7 +47,7 @@ def _renew_or_end(state: State, entry: BurstEntry) -> None:
 def _extension_ms(state: State, entry: BurstEntry) -> int:
     """Return by how much a lease must be extended to hold for a while: one period, or several after a long absence."""
     lease_ms = max(1, entry.burst.spec.lease_ms)
-    late_ms = state.now_ms + actions.renew_before_ms(entry) - entry.burst.status.lease_until_ms
+    late_ms = state.now_ms + actions.renew_before_ms(entry.burst) - entry.burst.status.lease_until_ms
     return lease_ms * (max(0, late_ms) // lease_ms + 1)
 
 

@@ -29,7 +29,7 @@ _NO_DEMAND: Final = Reason(code="DemandGone", sentence="The pod that it was deci
 
 def take_in(state: State, burst: Burst) -> None:
     """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
-    burst = _with_what_was_decided(burst)
+    burst = _by_our_clock(_with_what_was_decided(burst), state.now_ms)
     entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
     state.bursts[burst.key] = entry
     budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
@@ -80,6 +80,31 @@ def _with_what_was_decided(burst: Burst) -> Burst:
         placed_at_ms=status.placed_at_ms or (spec.decided_at_ms if placed else None),
     )
     return msgspec.structs.replace(burst, status=status)
+
+
+def _by_our_clock(burst: Burst, now_ms: int) -> Burst:
+    """Return a record without times that have not come: whoever wrote them had a clock ahead of ours, or was somebody else.
+
+    A lease goes no further than one that is decided or renewed at this moment would, and what has happened has happened by now.
+    """
+    spec, status = burst.spec, burst.status
+    longest_ms = spec.lease_ms + max(spec.launch_deadline_ms, actions.renew_before_ms(burst))
+    return msgspec.structs.replace(
+        burst,
+        spec=msgspec.structs.replace(spec, decided_at_ms=min(spec.decided_at_ms, now_ms)),
+        status=msgspec.structs.replace(
+            status,
+            lease_until_ms=min(status.lease_until_ms, now_ms + longest_ms),
+            placed_at_ms=_by(now_ms, status.placed_at_ms),
+            vm_started_at_ms=_by(now_ms, status.vm_started_at_ms),
+            serving_at_ms=_by(now_ms, status.serving_at_ms),
+            released_at_ms=_by(now_ms, status.released_at_ms),
+        ),
+    )
+
+
+def _by(now_ms: int, at_ms: int | None) -> int | None:
+    return None if at_ms is None else min(at_ms, now_ms)
 
 
 def _take_in_released(state: State, burst: Burst) -> None:

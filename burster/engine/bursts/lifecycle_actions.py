@@ -15,7 +15,7 @@ from burster.engine.bursts.lifecycle import ANSWERING
 from burster.engine.offers.offer_index import quota_keys
 from burster.engine.offers.offerings import family_of
 from burster.engine.state import BurstEntry, State, check_edge
-from burster.model.bursts import Phase
+from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
@@ -251,15 +251,15 @@ def keep_spare(state: State, entry: BurstEntry) -> None:
     state.releases_open.add(entry.burst.policy_key)
 
 
-def renew_before_ms(entry: BurstEntry) -> int:
+def renew_before_ms(burst: Burst) -> int:
     """Return how long before its end a lease is renewed."""
-    return min(entry.burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
+    return min(burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
 
 
 def watch_lease(state: State, entry: BurstEntry) -> None:
     """Have the lease looked at in time: first to claim the renewal's money, then to renew it."""
-    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry)
-    state.at(due_ms - renew_before_ms(entry) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
+    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry.burst)
+    state.at(due_ms - renew_before_ms(entry.burst) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
 
 
 def cover_running(state: State, entry: BurstEntry) -> None:
