@@ -49,6 +49,7 @@ class State:
     #: policies whose latest version is not valid, whether or not an earlier one is in force
     refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
     turn: int = 0  #: how many steps there have been
+    overdue_booked: int = 0  #: the latest turn in which all that bursts have cost beyond their leases was booked
     deciding: bool = False  #: a step is deciding; else whoever asks only looks, and nothing is remembered of it
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels
     trustees_down: dict[str, str] = field(default_factory=dict[str, str])  #: target -> why its Trustee does not answer

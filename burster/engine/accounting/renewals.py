@@ -33,6 +33,8 @@ def look(state: State, key: str) -> None:
 def _renew_or_end(state: State, entry: BurstEntry) -> None:
     burst = entry.burst
     extension_ms = _extension_ms(state, entry)
+    if state.now_ms > burst.status.lease_until_ms:
+        _book_overdue(state)
     actions.book_spent(state, entry)
     wanted = _wanted_micro_usd(state, entry, extension_ms)
     reason = budgets.renewal_shortfall(state, burst.policy_key, burst.namespace, burst.spec.target, wanted)
@@ -42,6 +44,16 @@ def _renew_or_end(state: State, entry: BurstEntry) -> None:
     budgets.hold_off(state, burst.policy_key, burst.namespace, burst.spec.target, wanted)
     sentence = f"Its lease is not renewed: {reason.sentence}"
     ending.end(state, entry, "Draining", Reason(code="LeaseNotRenewed", sentence=sentence, numbers=reason.numbers))
+
+
+def _book_overdue(state: State) -> None:
+    """Book what all bursts have cost whose leases ran out while nobody looked: none is renewed with money that another has spent."""
+    if state.overdue_booked == state.turn:
+        return
+    state.overdue_booked = state.turn
+    for entry in state.bursts.values():
+        if entry.burst.status.phase in ANSWERING and state.now_ms > entry.burst.status.lease_until_ms:
+            actions.book_spent(state, entry)
 
 
 def _extension_ms(state: State, entry: BurstEntry) -> int:
