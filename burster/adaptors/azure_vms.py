@@ -100,14 +100,19 @@ class AzureVms:
         found = {vm.name: vm for vm in listing if stem_of(vm.name) == stem and claims.get(vm.name.lower(), "") in mine}
         # What was once taken for this burst's, before its PeerPod record said whose it is, is not asked for again.
         known = {name for name in burst.status.vms if claims.get(name.lower(), "") in mine}
+        claimed = {
+            name for name, uid in claims.items() if uid and uid == burst.status.pod_uid and stem_of(name) == stem
+        }
         # A listing may lag behind in both directions, and it leaves subnet and public address out; a GET does neither.
-        for name in sorted({*found, *known}):
+        there: list[Vm] = []
+        gone: list[Vm] = []
+        for name in sorted({*found, *known, *claimed}):
             vm = await self._cloud.get_vm(target, name)
-            if vm is None:
-                found.pop(name, None)
-            else:
-                found[name] = vm
-        return VmsObserved(key=burst.key, vms=tuple(found[name] for name in sorted(found)))
+            if vm is not None:
+                there.append(vm)
+            elif name in found:
+                gone.append(found[name])
+        return VmsObserved(key=burst.key, vms=tuple(there), gone=tuple(gone))
 
     async def list_cloud(self, instruction: ListCloud) -> CloudListed:
         """Return every pod VM of a target."""

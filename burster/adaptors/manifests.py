@@ -25,6 +25,8 @@ _KEPT_METADATA: Final = ("name", "namespace", "labels", "annotations", "finalize
 #: else there is are the target's business.
 _HYPERVISOR: Final = f"{_KATA}hypervisor."
 _ALLOWED_HYPERVISOR: Final = frozenset({INITDATA})
+#: Takes any file of the worker for the runtime's configuration (CVE-2026-50540): with it, all of the above could be said after all.
+_CONFIG_PATHS: Final = frozenset({"io.katacontainers.config_path", f"{_KATA}config_path"})
 #: Marks that a Deployment's own pods carry and a clone must not, or a ReplicaSet or a query would count it.
 _NOT_FOR_CLONES: Final = ("pod-template-hash", "controller-revision-hash")
 
@@ -84,7 +86,7 @@ def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst, 
     annotations = {
         key: value
         for key, value in annotations.items()
-        if not key.startswith(_HYPERVISOR) or key in _ALLOWED_HYPERVISOR
+        if key not in _CONFIG_PATHS and (not key.startswith(_HYPERVISOR) or key in _ALLOWED_HYPERVISOR)
     }
     if initdata:
         annotations[INITDATA] = initdata

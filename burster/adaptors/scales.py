@@ -9,7 +9,7 @@ import orjson
 
 from burster.adaptors import cluster_api as paths
 from burster.adaptors.cluster_api import FIELD_MANAGER, KubeApi
-from burster.clients.workloads import SCALABLE, autoscalers_path, number_owner, path_of, scaled_objects_path
+from burster.clients.workloads import SCALABLE, autoscalers_path, number_owner, path_of, scaled_objects_path, version_of
 from burster.model.errors import RemoteError
 from burster.model.instructions import SetScale
 from burster.model.stimuli import ScaleSet
@@ -44,8 +44,9 @@ async def set_scale(api: KubeApi, instruction: SetScale) -> ScaleSet:
     spec: dict[str, Any] = scale.get("spec") or {}
     if spec.get("replicas", 0) != instruction.replicas:
         body = {"spec": {"replicas": instruction.replicas}}
-        await api.patch(f"{path}/scale", body, params={"fieldManager": FIELD_MANAGER})
-    return ScaleSet(policy=instruction.policy, replicas=instruction.replicas)
+        scale = orjson.loads(await api.patch(f"{path}/scale", body, params={"fieldManager": FIELD_MANAGER}))
+    version = version_of(scale.get("metadata") or {})
+    return ScaleSet(policy=instruction.policy, replicas=instruction.replicas, version=version)
 
 
 async def _owner(api: KubeApi, namespace: str, kind: str, workload: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     help: str
 
 
-_ENTRIES: Final = (
+ENTRIES: Final = (
     Entry("demo", "burster.cli.demo", "demo", "The whole system on this machine, on stand-ins."),
     Entry("controller", "burster.cli.controller", "controller", "Run in (or next to) a cluster."),
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
@@ -53,7 +53,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_root)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
-    for entry in _ENTRIES:
+    for entry in ENTRIES:
         if find_spec(entry.module) is None:
             continue
         if entry.name == wanted:

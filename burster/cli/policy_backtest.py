@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from burster.cli.policy_files import errors_as_asked, moment_ms, read_files
-from burster.model.errors import InputError
+from burster.model.errors import InputError, QuantityError
 from burster.model.policies import Policy
 from burster.model.quantities import MILLIS_PER_HOUR, format_duration_ms, parse_duration_ms
 from burster.policy.errors import PolicyErrors, Problem
@@ -46,7 +46,10 @@ def backtest(  # noqa: PLR0913 - a command's options
     from burster.simulator.traces.record import Range
 
     chosen = _choose(read_files([path]).compiled.policies, policy, path)
-    step_ms = parse_duration_ms(step)
+    try:
+        step_ms = parse_duration_ms(step)
+    except QuantityError as error:
+        raise PolicyErrors([Problem(source="--step", message=str(error), unreadable=True)]) from None
     if step_ms < 1000:  # noqa: PLR2004 (a second)
         raise InputError("--step is less than a second; write for example 30s")
     end_ms = moment_ms(until) // step_ms * step_ms

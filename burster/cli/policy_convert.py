@@ -1,8 +1,8 @@
 """`burster policy convert`: KEDA's ScaledObjects and ScaledJobs to BurstPolicies.
 
 The policies go to standard output, or to a file; what could not be carried over is said line by line on standard error, and stands as
-comments on top of each policy. Exit code 1: an object makes no sense, or nothing of one could be carried over, or what came out is no
-valid policy; 2: something could not be read.
+comments on top of each policy. An object that makes no sense is named and left out. Exit code 1: there was such a one, or nothing of one
+could be carried over, or what came out is no valid policy; 2: something could not be read.
 """
 
 from pathlib import Path
@@ -29,36 +29,41 @@ def convert(
     output: Annotated[Literal["text", "json"], typer.Option("-o", "--output", help="How to print it.")] = "text",
 ) -> None:
     """Make BurstPolicies of KEDA's ScaledObjects and ScaledJobs; say what could not be carried over."""
-    conversions = _conversions(_files(paths), target, namespace)
+    conversions, broken = _conversions(_files(paths), target, namespace)
     converted = [one for conversion in conversions for one in conversion.objects]
     if not converted:
         raise _unreadable(", ".join(paths), f"holds no {' or '.join(KINDS)} of {KEDA_VERSION}: name a file that does")
     text = "---\n".join(one_text(one) for one in converted if one.policy is not None)
-    problems = _check(text)
+    invalid = _check(text, "converted" if out is None else str(out))
     if output == "json":
-        _print_json(converted, problems, sum(conversion.skipped for conversion in conversions))
+        _print_json(converted, (*broken, *invalid), sum(conversion.skipped for conversion in conversions))
     else:
         if out is None:
             typer.echo(text, nl=False)
-        _tell(converted, problems)
+        _tell(converted, broken, invalid)
     if out is not None:
         _write(out, text)
-    if problems or any(one.policy is None for one in converted):
+    if broken:
+        raise typer.Exit(PolicyErrors(broken).exit_code)
+    if invalid or any(one.policy is None for one in converted):
         raise typer.Exit(1)
 
 
-def _conversions(paths: list[str], target: str, namespace: str) -> list[Conversion]:
-    """Return what each file converts to. Raises PolicyErrors with the problems of all of them."""
+def _conversions(paths: list[str], target: str, namespace: str) -> tuple[list[Conversion], tuple[Problem, ...]]:
+    """Return what each file converts to, and what could not be converted. Raises PolicyErrors where that is everything."""
     made: list[Conversion] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            made.append(convert_text(_read(path), path, target=target, namespace=namespace))
+            conversion = convert_text(_read(path), path, target=target, namespace=namespace)
         except PolicyErrors as errors:
             problems += errors.problems
-    if problems:
+        else:
+            made.append(conversion)
+            problems += conversion.problems
+    if problems and not any(conversion.objects for conversion in made):
         raise PolicyErrors(problems)
-    return made
+    return made, tuple(problems)
 
 
 def _files(paths: list[str]) -> list[str]:
@@ -95,12 +100,12 @@ def _unreadable(source: str, message: str) -> PolicyErrors:
     return PolicyErrors([Problem(source=source, message=message, unreadable=True)])
 
 
-def _check(text: str) -> tuple[Problem, ...]:
+def _check(text: str, source: str) -> tuple[Problem, ...]:
     """Return what is wrong with the policies that came out: what KEDA tolerates, burster may not."""
     if not text:
         return ()
     try:
-        compile_documents(load_text(text, "converted"))
+        compile_documents(load_text(text, source))
     except PolicyErrors as errors:
         return errors.problems
     return ()
@@ -114,13 +119,15 @@ def _write(path: Path, text: str) -> None:
         raise PolicyErrors([Problem(source=str(path), message=message, unreadable=True)]) from None
 
 
-def _tell(converted: list[Converted], problems: tuple[Problem, ...]) -> None:
+def _tell(converted: list[Converted], broken: tuple[Problem, ...], invalid: tuple[Problem, ...]) -> None:
     for one in converted:
         for note in one.notes:
             word = "not carried over" if note.kind == "dropped" else note.kind
             place = f"{note.source}:{note.line}:{note.column}"
             typer.echo(f"{place}: {word}: {note.path}: {note.message}", err=True)
-    for problem in problems:
+    for problem in broken:
+        typer.echo(f"not converted: {problem}", err=True)
+    for problem in invalid:
         typer.echo(f"the policy is not valid yet: {problem}", err=True)
 
 

@@ -74,7 +74,6 @@ def known_around(targets: Iterable[Target], at_ms: int) -> Known:
 
 def moment_ms(text: str) -> int:
     """Return the time that ``--at`` names, or now where it names none."""
-    from burster.policy.errors import PolicyErrors
     from burster.runtime.clock import SystemClock
 
     if not text:

@@ -55,6 +55,12 @@ def number_owner(kind: str, workload: Json, autoscalers: Iterable[Json], scaled_
     return ""
 
 
+def version_of(metadata: Json) -> int:
+    """Return an object's resourceVersion, which rises with each change of it; 0 where it is none that can be compared."""
+    text = str(metadata.get("resourceVersion") or "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
 def _aims_at(scaler: Json, kind: str, name: str) -> bool:
     spec: Json = scaler.get("spec") or {}
     aim: Json = spec.get("scaleTargetRef") or {}

@@ -232,13 +232,18 @@ class BurstEntry(msgspec.Struct, eq=False, gc=False):
     vms: dict[str, list[int | None]] = {}
     ran: bool = False  #: its cloud pod's containers have run, so there was a VM
     vms_known: bool = False  #: the cloud has answered since the pod was placed
+    adopted_at_ms: int | None = None  #: when this controller went on with what a predecessor had begun
+    unwatched: bool = (
+        False  #: its cloud pod was placed and went while no controller was there: nobody knows whether it ran
+    )
     looked: bool = False  #: the cloud was asked for VMs since the end began, with or without an answer
     vms_gone: bool = False  #: no VM was left after the pod had gone
-    reported_vms: set[str] = set()  #: left-behind VMs that were told once, where nothing is swept
+    reported_vms: frozenset[str] = frozenset()  #: left-behind VMs that were told once, where nothing is swept
     observations: int = 0
     observing_gone: bool = (
         False  #: the observation under way began after the pod had gone, so that "none" is the last word
     )
+    asked_at_ms: int = 0  #: when the latest observation was asked for
     launch_counted: bool = False  #: its vCPUs are in the target's ``launched``
     maybe_placed: bool = False  #: a placing was asked for whose outcome nobody knows
     pod_gone_at_ms: int | None = None

@@ -20,6 +20,7 @@ from burster.engine import eligibility
 from burster.engine.accounting import budgets, room
 from burster.engine.accounting.money import worst_case_micro_usd
 from burster.engine.answers import Grant, Refusal
+from burster.engine.bursts.starting import Series
 from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
 from burster.engine.offers.offerings import Choice, ranked, still_has_room, targets_in_order
@@ -31,6 +32,8 @@ from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.bursts import BurstStrategy
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering
+from burster.model.pods import Pod
+from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms, format_micro_usd
 
 
@@ -54,38 +57,26 @@ def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal
     return _told(refusals)
 
 
-def again(state: State, entry: PodEntry, policy: PolicyEntry, grant: Grant) -> Grant | None:
-    """Return a grant like the one that an alike pod has just got, where all that a grant uses up still has room; None: judge it anew.
+def again(state: State, pod: Pod, series: Series) -> tuple[Reason, ...] | None:
+    """Return why one more alike pod gets what the series' last one got, where all that a grant uses up still has room; None: judge it anew.
 
     Asked within one step and for pods of one shape only, so that rules, eligibility and the ranking can't have changed.
     """
-    rules, pod, offering = policy.policy, entry.pod, grant.offering
-    vcpus = offering.resources.cpu_millicores // 1000
+    grant, rules, now_ms = series.grant, series.policy.policy, state.now_ms
     first = rules.placement.targets[0] == grant.target
-    for scope in budgets.scopes_of(state, entry.policy, pod.namespace, grant.target):
-        if not scope.binds:
-            continue
-        if scope.limits.provider_shares and not (first and room.for_share((scope,), offering.provider) is None):
+    for scope in series.counting:
+        if scope.limits.provider_shares and not (first and room.for_share((scope,), grant.offering.provider) is None):
             # what the last one got may have made room at a target that was passed over
             return None
-        if not room.has_for(scope, vcpus, state.now_ms) or (
-            not scope.is_calm(grant.reserve_micro_usd, state.now_ms)
-            and budgets.refusal(scope, grant.reserve_micro_usd, state.now_ms) is not None
-        ):
+        if not room.has_for(scope, series.spec.vcpus, now_ms):
             return None
-    if not still_has_room(rules, state.targets[grant.target], offering):
+    micro_usd = grant.reserve_micro_usd
+    for scope in series.paying:
+        if not scope.is_calm(micro_usd, now_ms) and budgets.refusal(scope, micro_usd, now_ms) is not None:
+            return None
+    if not still_has_room(rules, series.target, grant.offering):
         return None
-    since_ms = pod.unschedulable_since_ms or state.now_ms
-    if grant.reasons[0].numbers["pending_ms"] == max(0, state.now_ms - since_ms):
-        return grant
-    return Grant(
-        strategy=grant.strategy,
-        target=grant.target,
-        offering=offering,
-        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
-        reserve_micro_usd=grant.reserve_micro_usd,
-        reasons=(_pending_reason(state, entry, policy), *grant.reasons[1:]),
-    )
+    return (_pending_reason(state, pod, rules), *grant.reasons[1:])
 
 
 def _told(refusals: Sequence[Refusal]) -> Refusal:
@@ -210,9 +201,9 @@ def _peer_pod_gate(target: TargetEntry, runtime_class: str) -> Refusal | None:
     return Refusal(verdict="Deny", reason=Reason(code="AlreadyPeerPod", sentence=sentence))
 
 
-def _pending_reason(state: State, entry: PodEntry, policy: PolicyEntry) -> Reason:
-    since = entry.pod.unschedulable_since_ms or state.now_ms
-    return _waited(max(0, state.now_ms - since), policy.policy.pending_for_ms)
+def _pending_reason(state: State, pod: Pod, rules: Policy) -> Reason:
+    since_ms = pod.unschedulable_since_ms or state.now_ms
+    return _waited(max(0, state.now_ms - since_ms), rules.pending_for_ms)
 
 
 @lru_cache(maxsize=1_024)
@@ -237,7 +228,7 @@ def _grant_reasons(  # noqa: PLR0913, PLR0917 - the whole story of a grant in on
     wanted: int,
 ) -> tuple[Reason, ...]:
     return (
-        _pending_reason(state, entry, policy),
+        _pending_reason(state, entry.pod, policy.policy),
         Reason(code=f"Strategy{strategy}", sentence=why_strategy(policy.policy, entry.pod, strategy)),
         Reason(
             code=choice.reason.code,

@@ -56,7 +56,7 @@ class Matcher:
         workload, labels = pod.workload, pod.labels
         likeness = (
             (pod.name,) if workload is None else (workload.kind, workload.name, workload.api_version),
-            *[labels.get(name) for name in self._labels],
+            *map(labels.get, self._labels),
         )
         known = self._answers.get(likeness)
         if known is None:

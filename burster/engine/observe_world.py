@@ -4,11 +4,11 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine.accounting import budgets
-from burster.engine.bursts import ending, provenance, storms
+from burster.engine.bursts import ending, provenance, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
-from burster.engine.numbers import replica_signals
+from burster.engine.numbers import replica_money, replica_signals
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import join_offerings, quota_keys
@@ -401,10 +401,11 @@ def drain_cancelled(state: State, _stimulus: DrainCancelled) -> None:
 
 def prune(state: State) -> None:
     """Keep histories bounded."""
-    state.parked = ending.forgiven(state)
+    state.parked = resting.forgiven(state)
     storms.forget_old(state)
     wait.forget_old(state)
     capacity.forget_old(state)
+    replica_money.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
     state.orphans = {key: value for key, value in state.orphans.items() if key[0] in state.targets}

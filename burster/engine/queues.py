@@ -16,13 +16,12 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine import observe_world as world
-from burster.engine.answers import Grant, Refusal
-from burster.engine.bursts.starting import start
+from burster.engine.answers import Refusal
+from burster.engine.bursts.starting import Series, start
 from burster.engine.gates import again, judge
 from burster.engine.offers import offerings
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, QueueKey, State
 from burster.engine.turns import Turns
-from burster.model.bursts import BurstSpec
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.policies import Policy
@@ -64,21 +63,17 @@ class _Turn:
 
 
 class _Pass:
-    """What one step has found out about one policy."""
+    """One step's look at one policy's queue, and what it has found out."""
 
-    __slots__ = ("blocked", "by_number", "each", "grants", "refusals", "specs")
+    __slots__ = ("blocked", "by_number", "each", "policy", "refusals", "series", "state", "turn")
 
-    def __init__(self, rules: Policy) -> None:
+    def __init__(self, state: State, policy: PolicyEntry, turn: _Turn) -> None:
+        self.state, self.policy, self.turn = state, policy, turn
         self.blocked: Refusal | None = None  #: nobody of this policy can go now
-        self.by_number = rules.placement.strategy in _BY_NUMBER
-        self.each = _is_told_apart(rules)
-        self.refusals: dict[object, Refusal] = {}
-        self.grants: dict[object, Grant] = {}  #: the latest for each
-        self.specs: dict[object, BurstSpec] = {}  #: of the latest burst that each of these grants started
-
-    def likeness(self, entry: PodEntry) -> object:
-        """Return what two pods have in common that get the same answer."""
-        return entry.pod.key if self.each else entry.shape
+        self.by_number = policy.policy.placement.strategy in _BY_NUMBER
+        self.each = _is_told_apart(policy.policy)
+        self.refusals: dict[object, Refusal] = {}  #: for pods that are alike
+        self.series: dict[object, Series] = {}  #: of bursts for pods that are alike, by the latest grant
 
 
 def serve(state: State) -> None:
@@ -87,7 +82,7 @@ def serve(state: State) -> None:
     if not busy:
         return
     turn = _Turn(state)
-    going = {key: _decide_policy(state, entry, turn) for key, entry in busy.items()}
+    going = {key: _decide_policy(_Pass(state, entry, turn)) for key, entry in busy.items()}
     if len(going) == 1:
         for alone in going.values():
             for _ in alone:
@@ -103,32 +98,32 @@ def _has_work(policy: PolicyEntry) -> bool:
     return policy.reopened or policy.passing or bool(policy.fresh)
 
 
-def _decide_policy(state: State, policy: PolicyEntry, turn: _Turn) -> Iterator[bool]:
+def _decide_policy(now: _Pass) -> Iterator[bool]:
     """Try the queue of one policy: all of it where something changed, else what is new in it. Yields after each start."""
+    policy, turn = now.policy, now.turn
     if not policy.passing and (policy.reopened or _are_most(policy)):
         policy.reopened, policy.passing, policy.cursor = False, True, None
         policy.passed_by = len(policy.fresh)
-    found = _Pass(policy.policy)
     if policy.passing:
-        yield from _go_on_passing(state, policy, found, turn)
+        yield from _go_on_passing(now)
         if policy.passing:
             return
-        if found.blocked is None:
+        if now.blocked is None:
             del policy.fresh[: policy.passed_by]  # they were in the queue that was passed through
-    if not policy.fresh or (turn.left <= 0 and found.blocked is None):
+    if not policy.fresh or (turn.left <= 0 and now.blocked is None):
         return
-    new = sorted({policy.queued[key] for key in policy.fresh if key in policy.queued})
+    new = sorted(policy.queued[key] for key in dict.fromkeys(policy.fresh) if key in policy.queued)
     policy.fresh = []
     for position, place in enumerate(new):
-        entry = _waiting(state, policy, place)
+        entry = _waiting(now, place)
         if entry is None:
             continue
-        if found.blocked is not None:
-            _refuse_unless_spared(state, entry, found.blocked, turn)
+        if now.blocked is not None:
+            _refuse_unless_spared(now, entry, now.blocked)
         elif turn.left <= 0:
             policy.fresh = [place[3] for place in new[position:]]
             return
-        elif _try(state, entry, policy, found, turn):
+        elif _try(now, place[3], entry):
             yield True
 
 
@@ -137,46 +132,45 @@ def _are_most(policy: PolicyEntry) -> bool:
     return len(policy.fresh) > _MANY and 2 * len(policy.fresh) > len(policy.queued)
 
 
-def _go_on_passing(state: State, policy: PolicyEntry, found: _Pass, turn: _Turn) -> Iterator[bool]:
+def _go_on_passing(now: _Pass) -> Iterator[bool]:
+    policy, turn = now.policy, now.turn
     queue = demand.queue_of(policy)  # may be made anew meanwhile: what is passed through is the list as it was
     position = 0 if policy.cursor is None else bisect_right(queue, policy.cursor)
     while position < len(queue) and turn.left > 0:
         place = queue[position]
         position += 1
-        entry = _waiting(state, policy, place)
-        started = entry is not None and _try(state, entry, policy, found, turn)
-        if found.blocked is not None:
+        entry = _waiting(now, place)
+        started = entry is not None and _try(now, place[3], entry)
+        if now.blocked is not None:
             break
         policy.cursor = place
         if started:
             yield True
-    policy.passing = position < len(queue) and found.blocked is None
+    policy.passing = position < len(queue) and now.blocked is None
 
 
-def _waiting(state: State, policy: PolicyEntry, place: QueueKey) -> PodEntry | None:
-    if policy.queued.get(place[3]) != place:
-        return None
-    return state.pods.get(place[3])
+def _waiting(now: _Pass, place: QueueKey) -> PodEntry | None:
+    key = place[3]
+    return now.state.pods.get(key) if now.policy.queued.get(key) == place else None
 
 
-def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn: _Turn) -> bool:
+def _try(now: _Pass, key: str, entry: PodEntry) -> bool:
     """Judge one pod, and start its burst where it may go. Say whether one was started."""
-    spare = _spare_clone(state, entry, turn) if turn.spares else None
+    state, policy = now.state, now.policy
+    spare = _spare_clone(now, entry) if now.turn.spares else None
     if spare is not None:
         world.cover(state, spare, entry)
         return False
-    likeness = found.likeness(entry)
-    known = found.refusals.get(likeness)
+    likeness = key if now.each else entry.shape
+    known = now.refusals.get(likeness)
     if known is not None:
         demand.say(state, entry, known.verdict, known.reason, known.others)
         return False
-    turn.left -= 1
-    answer = _answer(state, entry, policy, found, likeness)
-    if isinstance(answer, Grant):
-        demand.leave(policy, entry, entry.pod.key)
-        found.specs[likeness] = start(state, entry, policy, answer, found.specs.get(likeness))
-        if found.refusals and _evens_out(policy.policy):
-            found.refusals.clear()
+    now.turn.left -= 1
+    answer = _start(now, key, entry, likeness)
+    if answer is None:
+        if now.refusals and _evens_out(policy.policy):
+            now.refusals.clear()
             policy.reopened = True
         return True
     if answer.reason.code == "TooFew":
@@ -185,27 +179,31 @@ def _try(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, turn:
     if answer.again_at_ms is not None:
         state.at(answer.again_at_ms, "reopen", policy.policy.key)
     if answer.whole_policy:
-        found.blocked = answer
+        now.blocked = answer
         policy.too_few = answer.reason.code == "TooFew"
     else:
-        found.refusals[likeness] = answer
+        now.refusals[likeness] = answer
     if any(one.code.endswith("ProviderShare") for one in (answer.reason, *answer.others)):
         state.share_waits[policy.policy.key] = None
     return False
 
 
-def _answer(state: State, entry: PodEntry, policy: PolicyEntry, found: _Pass, likeness: object) -> Grant | Refusal:
-    """Judge one pod: as the last alike one was, where there is room for that, else from the beginning."""
-    if found.by_number:
+def _start(now: _Pass, key: str, entry: PodEntry, likeness: object) -> Refusal | None:
+    """Start a pod's burst: as the last alike one's where there is room for that, else as it is judged. Or return why not."""
+    if now.by_number:
         return _COUNTED
-    granted = found.grants.get(likeness)
-    answer = again(state, entry, policy, granted) if granted is not None else None
-    if answer is None:
-        found.specs.pop(likeness, None)
+    state, policy = now.state, now.policy
+    series = now.series.get(likeness)
+    reasons = None if series is None else again(state, entry.pod, series)
+    if series is None or reasons is None:
         answer = judge(state, entry, policy)
-    if isinstance(answer, Grant):
-        found.grants[likeness] = answer
-    return answer
+        if isinstance(answer, Refusal):
+            return answer
+        series = now.series[likeness] = Series(state, policy, answer, entry.pod)
+        reasons = answer.reasons
+    demand.leave(policy, entry, key)
+    start(state, entry, series, reasons)
+    return None
 
 
 def _why_not_counted(state: State, entry: PodEntry, policy: PolicyEntry) -> Refusal | None:
@@ -234,22 +232,22 @@ def _is_told_apart(rules: Policy) -> bool:
     return rules.wait.mode == "BuyOrWait" or _tells_pods_apart(rules.when)
 
 
-def _refuse_unless_spared(state: State, entry: PodEntry, refusal: Refusal, turn: _Turn) -> None:
-    spare = _spare_clone(state, entry, turn) if turn.spares else None
+def _refuse_unless_spared(now: _Pass, entry: PodEntry, refusal: Refusal) -> None:
+    spare = _spare_clone(now, entry) if now.turn.spares else None
     if spare is None:
-        demand.say(state, entry, refusal.verdict, refusal.reason, refusal.others)
+        demand.say(now.state, entry, refusal.verdict, refusal.reason, refusal.others)
     else:
-        world.cover(state, spare, entry)
+        world.cover(now.state, spare, entry)
 
 
-def _spare_clone(state: State, entry: PodEntry, turn: _Turn) -> BurstEntry | None:
+def _spare_clone(now: _Pass, entry: PodEntry) -> BurstEntry | None:
     """Return a clone of the same workload that answers nobody, the longest spare first."""
     pod: Pod = entry.pod
     if pod.workload is None:
         return None
-    spare = turn.spares.get((entry.policy, pod.workload.kind, pod.workload.name))
+    spare = now.turn.spares.get((entry.policy, pod.workload.kind, pod.workload.name))
     while spare:
         burst = spare.pop()
-        if burst.burst.key in state.spares and world.same_workload(burst, pod):
+        if burst.burst.key in now.state.spares and world.same_workload(burst, pod):
             return burst
     return None

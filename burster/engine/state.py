@@ -53,6 +53,7 @@ class State:
     refused: dict[str, PolicyRefused] = field(default_factory=dict[str, PolicyRefused])
     leaving: dict[str, Leaving] = field(default_factory=dict[str, Leaving])  #: policies that are being deleted
     turn: int = 0  #: how many steps there have been
+    overdue_booked: int = 0  #: the latest turn in which all that bursts have cost beyond their leases was booked
     deciding: bool = False  #: a step is deciding; else whoever asks only looks, and nothing is remembered of it
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels
     trustees_down: dict[str, str] = field(default_factory=dict[str, str])  #: target -> why its Trustee does not answer
@@ -104,8 +105,12 @@ class State:
     scaling_open: set[str] = field(default_factory=set[str])  #: policies that heard of a trigger in this step
     #: policy -> the workload that it scales, and the money of its replicas; also while a policy that is gone still has some
     scale_books: dict[str, ScaleBook] = field(default_factory=dict[str, ScaleBook])
+    #: launches that no burst tells of: of replicas, and of bursts that are forgotten: (when, policy, target), kept for a day
+    former_launches: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     #: policies of which somebody waits because one provider has its share: they look again when the shares move
     share_waits: dict[str, None] = field(default_factory=dict[str, None])
+    #: policies that waited for that, and whose numbers are not served yet
+    shares_moved: set[str] = field(default_factory=set[str])
     #: policies whose releases are to be looked at in this step
     releases_open: set[str] = field(default_factory=set[str])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going
@@ -165,6 +170,9 @@ class State:
     def forget(self, key: str) -> None:
         """Take a burst out of everything."""
         entry = self.bursts.pop(key, None)
+        if entry is not None and entry.burst.status.phase == "Released":
+            burst = entry.burst
+            self.former_launches.append((burst.spec.decided_at_ms, burst.policy_key, burst.spec.target))
         if entry is not None and self.burst_for.get(entry.burst.spec.for_pod.uid) == key:
             del self.burst_for[entry.burst.spec.for_pod.uid]
 

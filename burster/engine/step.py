@@ -90,6 +90,7 @@ def _absorb(state: State, stimuli: Sequence[Stimulus]) -> None:
 def _decide(state: State) -> None:
     """Let what is due fall due, start what may go, bring home what is not needed, and say why."""
     state.deciding = True
+    replicas.take_stock(state)  # what somebody else has started counts before anything is granted
     fire_due(state)  # 2: who has become old enough waits in its policy's queue
     eligibility.hear_metrics(state)
     queues.serve(state)  # 3 to 7
@@ -124,6 +125,8 @@ def next_due_ms(state: State) -> int | None:
 
 def unfinished(state: State) -> bool:
     """Say whether the last step left pods to look at: the next one needs no news to go on."""
+    if state.ready and state.shares_moved:
+        return True
     return state.ready and any(policy.reopened or policy.passing or policy.fresh for policy in state.policies.values())
 
 

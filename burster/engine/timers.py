@@ -38,8 +38,9 @@ def _deadline(state: State, key: str) -> None:
     entry = state.bursts.get(key)
     if entry is None or entry.burst.status.phase not in {"Provisioning", "Attesting"}:
         return
-    placed_at = entry.burst.status.placed_at_ms
-    if placed_at is None or state.now_ms < placed_at + entry.burst.spec.ready_deadline_ms:
+    due_ms = actions.ready_by_ms(entry)
+    if state.now_ms < due_ms:
+        state.at(due_ms, "deadline", key)
         return
     allowed = format_duration_ms(entry.burst.spec.ready_deadline_ms)
     reason = Reason(code="NotReadyInTime", sentence=f"It was not verified and ready within {allowed}.")

@@ -16,11 +16,10 @@ from typing import Final
 
 from burster.engine.accounting.money import limits_of
 from burster.engine.state import PolicyEntry, State
+from burster.model.policies import Policy
 
 
 _Rank = tuple[int, int, int, str]  #: (-priority, the namespace's share, what the policy has used, its key)
-_Line = tuple[int, str]  #: (-priority, namespace)
-_Stand = tuple[int, int, int, str, _Line]  #: the rank of a line's first, and the line
 _PER_MONTH: Final = {"hour": 730, "day": 30, "month": 1}
 _SHARE_SCALE: Final = 1_000_000
 
@@ -31,11 +30,23 @@ def fair_order(state: State) -> list[str]:
     return sorted(state.policies, key=turns.rank)
 
 
+class _Line:
+    """Policies that are equal but for what they have used themselves: those of one priority and namespace."""
+
+    __slots__ = ("namespace", "priority", "waiting")
+
+    def __init__(self, policy: Policy) -> None:
+        self.priority, self.namespace = policy.priority, policy.namespace
+        self.waiting: list[tuple[int, str]] = []  #: what each has used and its key; a heap
+
+
+_Stand = tuple[int, int, int, str, _Line]  #: the rank of a line's first, and the line
+
+
 class Turns:
     """The turns of one step: ``next`` says whose it is, ``again`` lets it have another one later.
 
-    Policies that are equal but for what they have used themselves (of one priority and namespace) stand in a line of their own, and the
-    lines are compared by their first. So one grant moves one line, however many policies a namespace has.
+    Lines of policies are compared by their first, so that one grant moves one line, however many policies a namespace has.
     """
 
     def __init__(self, state: State, keys: Iterable[str]) -> None:
@@ -48,21 +59,24 @@ class Turns:
             self._spent[namespace] = self._spent.get(namespace, 0) + used
         self._allowed = _allowed_micro_usd(state)
         self._most = max(self._allowed.values(), default=0)
-        self._lines: dict[_Line, list[tuple[int, str]]] = {}
-        for key in keys:
-            self._lines.setdefault(self._line_of(key), []).append((self._used[key], key))
-        for line in self._lines.values():
-            heapq.heapify(line)
-        lines = Counter(namespace for _, namespace in self._lines)
+        self._lines: dict[str, _Line] = {}  #: in which each policy stands
+        lines = self._line_up(keys)
+        several = Counter(line.namespace for line in lines)
         #: namespaces with lines of several priorities: what one line gets moves the others too
-        self._several = frozenset(namespace for namespace, count in lines.items() if count > 1)
+        self._several = frozenset(namespace for namespace, count in several.items() if count > 1)
         self._served: _Line | None = None  #: the line whose first is being served: it is in no order now
-        self._heap = [self._stand(line) for line in self._lines]
+        self._heap = [self._stand(line) for line in lines]
         heapq.heapify(self._heap)
 
-    def _line_of(self, key: str) -> _Line:
-        policy = self._policies[key].policy
-        return -policy.priority, policy.namespace
+    def _line_up(self, keys: Iterable[str]) -> list[_Line]:
+        lines: dict[tuple[int, str], _Line] = {}
+        for key in keys:
+            policy = self._policies[key].policy
+            line = self._lines[key] = lines.setdefault((policy.priority, policy.namespace), _Line(policy))
+            line.waiting.append((self._used[key], key))
+        for line in lines.values():
+            heapq.heapify(line.waiting)
+        return list(lines.values())
 
     def rank(self, key: str) -> _Rank:
         """Return where a policy stands now: the smallest is served first."""
@@ -76,36 +90,37 @@ class Turns:
         return share
 
     def _stand(self, line: _Line) -> _Stand:
-        used, key = self._lines[line][0]
-        return line[0], self._share(line[1]), used, key, line
+        used, key = line.waiting[0]
+        return -line.priority, self._share(line.namespace), used, key, line
 
     def next(self) -> str:
         """Return whose turn it is and take it out; empty where nobody is left."""
         served, self._served = self._served, None
-        if served is not None and self._lines[served]:
+        if served is not None and served.waiting:
             stood = heapq.heappushpop(self._heap, self._stand(served))
         elif self._heap:
             stood = heapq.heappop(self._heap)
         else:
             return ""
         line = stood[4]
-        while line[1] in self._several and (stands := self._stand(line)) > stood:
+        while line.namespace in self._several and (stands := self._stand(line)) > stood:
             stood = heapq.heappushpop(self._heap, stands)  # its namespace has got something since
             line = stood[4]
         self._served = line
-        return heapq.heappop(self._lines[line])[1]
+        return heapq.heappop(line.waiting)[1]
 
     def again(self, key: str) -> None:
         """Let a policy that was served have another turn, after those that have got less."""
-        entry = self._policies[key]
-        used = _used_micro_usd(entry)
-        self._spent[entry.policy.namespace] += used - self._used[key]
+        used = _used_micro_usd(self._policies[key])
+        line = self._lines[key]
+        self._spent[line.namespace] += used - self._used[key]
         self._used[key] = used
-        heapq.heappush(self._lines[self._line_of(key)], (used, key))
+        heapq.heappush(line.waiting, (used, key))
 
 
 def _used_micro_usd(entry: PolicyEntry) -> int:
-    return entry.account.recent_micro_usd + entry.account.outstanding_micro_usd
+    account = entry.scope.account
+    return account.recent_micro_usd + account.outstanding_micro_usd
 
 
 def _allowed_micro_usd(state: State) -> dict[str, int]:

@@ -49,8 +49,8 @@ def burst_stories(ledger: Ledger, *, burst: str | None = None) -> tuple[BurstSto
         match recorded.stimulus:
             case stimuli.StatusWritten(key=key, phase=phase) if phase != "Verified":
                 phases[key] = msgspec.convert(phase, Phase)
-            case stimuli.VmsObserved(key=key, vms=seen):
-                vms.setdefault(key, {}).update((vm.name, None) for vm in seen)
+            case stimuli.VmsObserved(key=key, vms=seen, gone=gone):
+                vms.setdefault(key, {}).update((vm.name, None) for vm in (*seen, *gone))
             case stimuli.BurstSeen(burst=record):
                 phases[record.key] = record.status.phase
                 vms.setdefault(record.key, {}).update(dict.fromkeys(record.status.vms))

@@ -68,6 +68,11 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     launch_deadline_ms: int
     ready_deadline_ms: int
 
+    @property
+    def first_lease_until_ms(self) -> int:
+        """Until when the money of the decision itself lasts: its lease, and before that the time in which a VM may come up."""
+        return self.decided_at_ms + self.launch_deadline_ms + self.lease_ms
+
 
 class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How far it is. Times are epoch ms; money is micro-USD."""

@@ -131,6 +131,7 @@ class WorkloadSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     owner: str = ""  #: who else sets its number (an HPA or ScaledObject by kind/name); empty: nobody
     images: tuple[str, ...] = ()  #: of its template, init containers included; empty: not known
     secrets: tuple[str, ...] = ()  #: names of the Secrets that its template refers to
+    version: int = 0  #: resourceVersion, which rises with each change; 0: not known
 
 
 class WorkloadGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -280,10 +281,14 @@ class PodReturned(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VmsObserved(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """ObserveVms succeeded: every VM there is for this burst now. Empty: a confirmed 404 for each known one and none listed."""
+    """ObserveVms succeeded: every VM there is for this burst now. Empty: a confirmed 404 for each known one and none listed.
+
+    ``gone``: VMs of the burst's pod name that a lagging listing still shows, each with a confirmed 404: they were there.
+    """
 
     key: str
     vms: tuple[Vm, ...]
+    gone: tuple[Vm, ...] = ()
 
 
 class CloudListed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -319,6 +324,7 @@ class ScaleSet(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
     policy: str
     replicas: int
+    version: int = 0  #: resourceVersion of the workload with that number; 0: not known
 
 
 class SignalPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

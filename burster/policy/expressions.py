@@ -7,7 +7,6 @@ are imported where a policy has one: the libraries behind them take longer to lo
 from collections.abc import Collection, Sequence
 from textwrap import dedent
 
-from burster.model.windows import Window
 from burster.policy import window_rules
 from burster.policy.refusals import FieldErrors, Finding, PlacedError
 
@@ -55,6 +54,11 @@ def check_cron(text: str) -> None:
     window_rules.check_cron(text, "the cron expression")
 
 
-def check_window(window: Window) -> None:
-    """Raise ValueError unless a window is one."""
-    window_rules.check_window(window)
+def check_day(text: str) -> None:
+    """Raise ValueError unless a day is one that windows can reckon with."""
+    window_rules.check_day(text, "the day")
+
+
+def same_times(one: str, other: str) -> bool:
+    """Say whether two valid cron expressions happen at the same times."""
+    return window_rules.same_times(one, other)

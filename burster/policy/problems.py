@@ -4,6 +4,7 @@ Called by ``load`` (with positions) and ``compile`` (without). Everything here i
 """
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -158,13 +159,18 @@ def _type_sentence(details: ErrorDetails, value: object, model: type[BaseModel],
         allowed = [option.strip("'") for option in context["expected"].replace(" or ", ", ").split(", ")]
         hint = _suggestion(str(value), allowed)
         return f"expected {_either(allowed)}, found {_described(value)}{hint}{_quoting(value, raw)}"
+    if kind == "string_pattern_mismatch":
+        what = _description(model, tuple(details["loc"])).rstrip(".") or f"text like {context['pattern']}"
+        return f"{_described(value)} is not of the form that is expected here: {what}"
     expected = _expected(kind, context)
     if expected is None:
         return f"{details['msg']}, found {_described(value)}"
     if kind == "string_type":
         return f"expected {expected}, found {_described(value)}{_quoting(value, raw)}"
     what = _description(model, tuple(details["loc"])).rstrip(".")
-    return f"expected {expected}, found {_described(value)}" + (f" ({what})" if what else "")
+    quoted = kind == "int_type" and isinstance(value, str) and re.fullmatch("-?[0-9]{1,10}", value)
+    found = _described(value) + (f": write {value} without quotes" if quoted else "")
+    return f"expected {expected}, found {found}" + (f" ({what})" if what else "")
 
 
 def _expected(kind: str, context: Mapping[str, Any]) -> str | None:

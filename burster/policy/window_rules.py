@@ -38,7 +38,9 @@ def zone_of(name: str) -> ZoneInfo:
             return ZoneInfo(name)
         except (OSError, ValueError, KeyError):
             pass  # told below
-    close = get_close_matches(name, sorted(available_timezones() - _NO_ZONES), n=1, cutoff=0.6)
+    # abbreviations are of no use here: CEST is nearest to EST, which is another continent's
+    places = sorted(zone for zone in available_timezones() if "/" in zone)
+    close = [] if name.isupper() else get_close_matches(name, places, n=1, cutoff=0.6)
     meant = f": did you mean {close[0]}?" if close else ": write an IANA name like Europe/Berlin."
     raise ValueError(f"{name or 'An empty name'} is no time zone{meant}")
 
@@ -52,10 +54,12 @@ def check_window(window: Window) -> None:
     for name, text in (("start", window.start), ("end", window.end)):
         if text:
             check_cron(text, name)
+    # the schema refuses other spellings of one time too, with the place; here is what can't be evaluated
     if window.start and plain_cron(window.start).upper() == plain_cron(window.end).upper():
         raise ValueError("start and end are the same time: a window must end at another than it starts.")
     first, last = (
-        _check_day(day, name) for day, name in ((window.first_day, "firstDay"), (window.last_day, "lastDay"))
+        check_day(day, name) if day else None
+        for day, name in ((window.first_day, "firstDay"), (window.last_day, "lastDay"))
     )
     if first is not None and last is not None and last < first:
         raise ValueError(f"lastDay {window.last_day} is before firstDay {window.first_day}.")
@@ -99,9 +103,19 @@ def plain_cron(cron: str) -> str:
     return " ".join(cron.replace("?", "*").split())
 
 
-def _check_day(text: str, name: str) -> date | None:
-    if not text:
-        return None
+def same_times(one: str, other: str) -> bool:
+    """Say whether two valid cron expressions happen at the same times, however they are written: ``7`` and ``SUN`` are one day."""
+    return _times(one) == _times(other)
+
+
+def _times(cron: str) -> tuple[object, ...]:
+    made = CronSim(plain_cron(cron), _SOME_DAY)
+    weekdays = {day % _WEEK if isinstance(day, int) else day for day in made.weekdays}
+    return made.minutes, made.hours, made.days, made.months, weekdays, made.day_and
+
+
+def check_day(text: str, name: str) -> date:
+    """Return a day such as ``2026-11-30``. Raises ValueError where it is none, or beyond what windows can reckon with."""
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:

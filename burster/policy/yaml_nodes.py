@@ -93,6 +93,8 @@ _KNOWN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "fl
 }
 _STR_TAGS: Final = {"tag:yaml.org,2002:str", "!"}
 _INT_DIGITS_MAX: Final = 30
+#: what word processors and web pages have instead of a blank
+_NO_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u3000]")
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -134,6 +136,11 @@ def _syntax_sentence(text: str, mark: Mark, error: yaml.MarkedYAMLError) -> str:
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column - 1 : mark.column] == "\t":
         return "a tab in the indentation, where YAML allows only spaces: replace it by spaces"
+    for number in (mark.line, mark.line - 1):
+        found = _NO_BLANK.search(lines[number - 1]) if 1 <= number <= len(lines) else None
+        if found:
+            code = f"U+{ord(found[0]):04X}"
+            return f"this is not YAML (line {number} holds {code}, which looks like a blank and is none): replace it by a blank"
     what = "; ".join(part for part in (error.context, error.problem) if part)
     return f"this is not YAML ({what}): correct the text here or in the line before"
 

@@ -216,4 +216,3 @@ def zones_of(state: State) -> Callable[[str], str]:
     """Return a look-up of the zone of a policy's budget; of a policy that is gone it is UTC."""
     zones = {key: entry.policy.limits.budget.timezone for key, entry in state.policies.items()}
     return lambda policy: zones.get(policy, "UTC")
-

@@ -12,7 +12,9 @@ import structlog
 
 from burster.engine import State, StepResult, initial_state, is_idle, next_due_ms, snapshot, step, unfinished
 from burster.ledger import Ledger, LedgerUnwritableError
+from burster.model.errors import BursterError
 from burster.model.instructions import Instruction, PublishSignal, RecordBurst, SetScale
+from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import InstructionFailed, LedgerHealth, Spend, Stimulus, Tick
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
@@ -25,7 +27,14 @@ _UNFED_MAX: Final = 40
 #: How long a ledger that could not be written is left alone, unless a tick comes: each attempt costs a snapshot.
 _TRY_AGAIN_MS: Final = 5_000
 
+#: By so much the clock may be put back: the engine waits until it is there again, and leases end so much later.
+_BACK_MAX_MS: Final = 60_000
+
 _log = structlog.get_logger("burster.runtime.loop")
+
+
+class ClockWentBackError(BursterError):
+    """The system's clock was put back so far that the engine would stand still for too long."""
 
 
 class StepListener(Protocol):
@@ -97,8 +106,15 @@ class Loop:
                 self.step(batch)
 
     def step(self, batch: list[Stimulus]) -> StepResult:
-        """Take one step: the body of ``run``, so that a test can drive it."""
+        """Take one step: the body of ``run``, so that a test can drive it.
+
+        Raises ClockWentBackError where the clock was put back by more than a minute: for the engine no time would pass until it is there
+        again, and no lease would end. A successor begins with the time as it is.
+        """
         now_ms, begun_s = self._clock.now_ms(), self._clock.monotonic()
+        if self.state.now_ms - now_ms > _BACK_MAX_MS:
+            back = format_duration_ms(self.state.now_ms - now_ms)
+            raise ClockWentBackError(f"the system's clock was put back by {back}: restarting reads the world anew")
         # a tick that finds nothing to do is not worth a record, except to learn whether the ledger can be written again
         idle = self._writable and is_idle(self.state, batch, now_ms)
         result = step(self.state, batch, now_ms)

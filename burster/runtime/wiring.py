@@ -24,6 +24,7 @@ from burster.clients.metric_http import MetricHttp
 from burster.engine import ACTIVE, State, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
+from burster.model.errors import BursterError
 from burster.model.limits import Limits
 from burster.model.stimuli import Stimulus
 from burster.model.targets import Target
@@ -39,6 +40,7 @@ from burster.runtime.views import Viewer
 from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import bursts, cloud_pods, cluster_stop, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.feed import Feed
 from burster.sources.metrics import MetricReader
 from burster.sources.reflector import Stats
 from burster.sources.trigger_auth import TriggerAuth
@@ -171,11 +173,12 @@ class Controller:
                 self._poller.forget(name)
             case s.PolicySeen(policy=policy):
                 self._workloads.policy(policy)
+                self.signals.policy_seen(policy.key)
                 if self._guard is not None and not stimulus.guarded:
                     self._guard.forget(policy.key)
             case s.PolicyGone(key=key):
                 self._workloads.forget(key)
-                self.signals.withdraw(key)
+                self.signals.policy_gone(key)
                 if self._guard is not None:
                     self._guard.forget(key)
             case s.Tick(kind="evaluate"):
@@ -190,7 +193,7 @@ class Controller:
         self.bus.post(stimulus)
 
     async def run(self) -> None:
-        """Watch, decide and act until cancelled."""
+        """Watch, decide and act until cancelled. Raises BursterError where it can't go on and a new start helps."""
         oldest_ms = self._clock.now_ms() - _BUDGET_MEMORY_MS
         spends = tuple(spend for spend in self._ledger.spend() if spend.at_ms >= oldest_ms)
         began_ms, ended_ms = self._ledger.span_ms()
@@ -209,6 +212,8 @@ class Controller:
                 for name, source in self._sources().items():
                     group.create_task(source, name=f"source-{name}")
                 group.create_task(self.loop.run(), name="loop")
+        except BaseExceptionGroup as group:
+            raise _as_itself(group) from None
         finally:
             ticks.shutdown(wait=False)
             await self._http.close()
@@ -217,20 +222,17 @@ class Controller:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
         plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
-        self.source_stats = {name: Stats() for name in (*plain, "cloud-pods", "events", "cluster-stop")}
-        stats = self.source_stats
-        running = {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name), stats=stats[name])
-            for name, source in plain.items()
+        feeds = {
+            name: Feed(self._kube, self.post, self._clock, self._chance(name))
+            for name in (*plain, "cloud-pods", "events", "cluster-stop")
         }
-        running |= {
-            name: source.run(self._kube, self.post, self._clock, self._chance(name), index=index, stats=stats[name])
-            for name, source in {"cloud-pods": cloud_pods, "events": events}.items()
+        self.source_stats = {name: feed.stats for name, feed in feeds.items()}
+        return {
+            **{name: source.run(feeds[name]) for name, source in plain.items()},
+            "cloud-pods": cloud_pods.run(feeds["cloud-pods"], index=index),
+            "events": events.run(feeds["events"], index=index),
+            "cluster-stop": cluster_stop.run(feeds["cluster-stop"], home=self._options.home),
         }
-        name = "cluster-stop"
-        chance, home = self._chance(name), self._options.home
-        running[name] = cluster_stop.run(self._kube, self.post, self._clock, chance, home=home, stats=stats[name])
-        return running
 
     def _chance(self, name: str) -> random.Random:
         return random.Random(f"{self._options.seed}/{name}")  # noqa: S311 - jitter, not secrets
@@ -276,6 +278,15 @@ class Controller:
     def active_bursts(self) -> list[str]:
         """Return the keys of bursts that are not released."""
         return [key for key, entry in self.loop.state.bursts.items() if entry.burst.status.phase in ACTIVE]
+
+
+def _as_itself(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what ended the tasks, where it is one thing that is told to people in a sentence; else all of it."""
+    known, others = group.split(BursterError)
+    first: BaseException | None = known
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return group if others is not None or first is None else first
 
 
 def _refused(target: Target) -> s.TargetGone:

@@ -28,7 +28,10 @@ _CRON_TARGET_MILLI: Final = 1_000
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """One step: the values in milli-units (None: missing), whether a trigger fired, and the replicas that were asked for."""
+    """The values in milli-units (None: missing), whether a trigger fired, and the replicas that were asked for, for a step from then on.
+
+    The last one, at the end of the range, stands for no time: what came after is nobody's question.
+    """
 
     at_ms: int
     values: tuple[int | None, ...]
@@ -66,17 +69,17 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def active_ms(self) -> int:
         """How long replicas were asked for."""
-        return sum(one.replicas > 0 for one in self.moments) * self.span.step_ms
+        return sum(one.replicas > 0 for one in self.moments[:-1]) * self.span.step_ms
 
     @property
     def missing_ms(self) -> int:
         """How long a value was missing."""
-        return sum(one.missing for one in self.moments) * self.span.step_ms
+        return sum(one.missing for one in self.moments[:-1]) * self.span.step_ms
 
     @property
     def replica_ms(self) -> int:
         """Replicas times time."""
-        return sum(one.replicas for one in self.moments) * self.span.step_ms
+        return sum(one.replicas for one in self.moments[:-1]) * self.span.step_ms
 
     @property
     def peak(self) -> int:
@@ -116,7 +119,7 @@ def backtest(
         triggers=tuple(one.name for one in used),
         left_out=tuple(_left_out(policy)),
         moments=moments,
-        spans=tuple(_spans(moments, used, span.step_ms)),
+        spans=tuple(_spans(moments, used, span)),
     )
 
 
@@ -262,20 +265,21 @@ class _Scaler:
         self.current = replicas
 
 
-def _spans(moments: Sequence[Moment], triggers: Sequence[Trigger], step_ms: int) -> Iterator[Span]:
+def _spans(moments: Sequence[Moment], triggers: Sequence[Trigger], span: Range) -> Iterator[Span]:
     """Yield the spans in which replicas were asked for."""
     run: list[Moment] = []
     for moment in moments:
         if moment.replicas > 0:
             run.append(moment)
         elif run:
-            yield _span(run, triggers, step_ms)
+            yield _span(run, triggers, span)
             run = []
     if run:
-        yield _span(run, triggers, step_ms)
+        yield _span(run, triggers, span)
 
 
-def _span(run: Sequence[Moment], triggers: Sequence[Trigger], step_ms: int) -> Span:
+def _span(run: Sequence[Moment], triggers: Sequence[Trigger], span: Range) -> Span:
+    end_ms = min(run[-1].at_ms + span.step_ms, span.end_ms)
     peaks = tuple(
         max((value for one in run if (value := one.values[index]) is not None), default=None)
         for index in range(len(triggers))
@@ -288,9 +292,9 @@ def _span(run: Sequence[Moment], triggers: Sequence[Trigger], step_ms: int) -> S
     )
     return Span(
         start_ms=run[0].at_ms,
-        end_ms=run[-1].at_ms + step_ms,
+        end_ms=end_ms,
         trigger=next(above, ""),
         peaks_milli=peaks,
         replicas=max(one.replicas for one in run),
-        missing_ms=sum(one.missing for one in run) * step_ms,
+        missing_ms=sum(one.missing for one in run if one.at_ms < span.end_ms) * span.step_ms,
     )

@@ -1,14 +1,13 @@
 """Burst records: API server to BurstSeen and BurstGone. Called by the runtime; it must never write one."""
 
-import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from burster.clients.kube import Kube
 from burster.model.errors import InputError
 from burster.model.stimuli import BurstGone, BurstSeen, SourceSynced, Stimulus
 from burster.policy.records import burst_from_object, parse_time
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, meta_of_dict
 
 
 PATH: Final = "/apis/burster.dev/v1alpha1/bursts"
@@ -46,15 +45,6 @@ def _created_at_ms(obj: dict[str, Any]) -> int:
         raise InputError(f"a creationTimestamp that is none: {error}") from None
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about Burst records until cancelled."""
-    codec = Codec(dict[str, Any], meta_of_dict)
-    await Reflector(kube, PATH, codec, BurstSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()
+    await feed.reflector(PATH, Codec(dict[str, Any], meta_of_dict), BurstSink(feed.post)).run()

@@ -4,16 +4,15 @@ They carry the label burster.dev/burst. Which uids they have is kept in a CloudP
 (burster.sources.events). Called by the runtime. It must never decide what a pod's state means for its Burst.
 """
 
-import random
 from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
 
-from burster.clients.kube import Kube
 from burster.model.errors import InputError
 from burster.model.stimuli import CloudPodGone, CloudPodSeen, SourceSynced, Stimulus
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec
 from burster.sources.wire import BURST_LABEL, Condition, OwnerReference, Time, epoch_ms
 
 
@@ -156,19 +155,6 @@ class CloudPodSink:
         self._post(SourceSynced(source="cloud-pods"))
 
 
-async def run(  # noqa: PLR0913 - the same for every source, and the index
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    index: CloudPods,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed, *, index: CloudPods) -> None:
     """Post stimuli about cloud pods until cancelled."""
-    sink = CloudPodSink(post, index)
-    reflector = Reflector(
-        kube, PATH, CLOUD_POD_CODEC, sink, clock, rng, params=PARAMS, stats=stats, pace=pace or Pace()
-    )
-    await reflector.run()
+    await feed.reflector(PATH, CLOUD_POD_CODEC, CloudPodSink(feed.post, index), PARAMS).run()

@@ -5,13 +5,12 @@ is none, nothing is stopped. Until the first answer of the API server the runtim
 since while the API server does not answer nothing could be started either. Called by the runtime. It must never decide what a stop means.
 """
 
-import random
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from burster.clients.kube import Kube
 from burster.model.stimuli import ClusterStop, Stimulus
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, meta_of_dict
 
 
 NAME: Final = "burster-stop"
@@ -75,20 +74,7 @@ def _line(value: object, longest: int) -> str:
     return "".join(one if one.isprintable() else " " for one in value.strip())[:longest]
 
 
-async def run(  # noqa: PLR0913 - as for the other sources, and where to look
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    home: str,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed, *, home: str) -> None:
     """Post stimuli about the stop until cancelled. ``home`` is burster's own namespace."""
-    codec = Codec(dict[str, Any], meta_of_dict)
     selector = {"fieldSelector": f"metadata.name={NAME}"}
-    sink = StopSink(post)
-    await Reflector(
-        kube, path_of(home), codec, sink, clock, rng, params=selector, stats=stats, pace=pace or Pace()
-    ).run()
+    await feed.reflector(path_of(home), Codec(dict[str, Any], meta_of_dict), StopSink(feed.post), selector).run()

@@ -4,7 +4,6 @@ Each such event may mean a VM that was started and left behind, so all are count
 for it, as long as it is among the newest few. Called by the runtime. It must never decide what follows from a failure.
 """
 
-import random
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -12,10 +11,10 @@ from typing import Final
 import msgspec
 
 from burster.clients.arm_errors import classify_event
-from burster.clients.kube import Kube
 from burster.model.stimuli import SandboxFailed, Stimulus
 from burster.sources.cloud_pods import CloudPods
-from burster.sources.reflector import Codec, Meta, Pace, Reflector, Stats, Waiter
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, Meta
 
 
 PATH: Final = "/api/v1/events"
@@ -109,16 +108,6 @@ class EventSink:
         )
 
 
-async def run(  # noqa: PLR0913 - the same for every source, and the index
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    index: CloudPods,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed, *, index: CloudPods) -> None:
     """Post stimuli about failed sandboxes until cancelled."""
-    sink = EventSink(post, index)
-    await Reflector(kube, PATH, EVENT_CODEC, sink, clock, rng, params=PARAMS, stats=stats, pace=pace or Pace()).run()
+    await feed.reflector(PATH, EVENT_CODEC, EventSink(feed.post, index), PARAMS).run()

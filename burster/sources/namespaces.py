@@ -4,15 +4,14 @@ Nothing waits for this source: a cluster where namespaces can't be listed works,
 namespace that nobody has seen carries none. Called by the runtime. It must never decide what a label means.
 """
 
-import random
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from burster.clients.kube import Kube
 from burster.model.stimuli import NamespaceGone, NamespaceSeen, Stimulus
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec
 
 
 PATH: Final = "/api/v1/namespaces"
@@ -31,6 +30,8 @@ class NamespaceObject(msgspec.Struct):
     metadata: _Metadata
 
 
+Key = tuple[str, str]  #: name, uid
+
 CODEC: Final = Codec(NamespaceObject, lambda obj: (obj.metadata.uid, obj.metadata.resource_version))
 
 
@@ -40,32 +41,28 @@ class NamespaceSink:
     def __init__(self, post: Callable[[Stimulus], None]) -> None:
         self._post = post
         self._labels: Final[dict[str, dict[str, str]]] = {}
+        self._uids: Final[dict[str, str]] = {}
 
-    def seen(self, obj: NamespaceObject) -> str:
+    def seen(self, obj: NamespaceObject) -> Key:
         """Post NamespaceSeen where it is new or its labels have changed."""
-        name, labels = obj.metadata.name, obj.metadata.labels or {}
+        name, uid, labels = obj.metadata.name, obj.metadata.uid, obj.metadata.labels or {}
+        self._uids[name] = uid
         if self._labels.get(name) != labels:
             self._labels[name] = labels
             self._post(NamespaceSeen(name=name, labels=labels))
-        return name
+        return name, uid
 
-    def gone(self, key: str, last: NamespaceObject | None) -> None:  # noqa: ARG002 - its key says all
-        """Post NamespaceGone."""
-        self._labels.pop(key, None)
-        self._post(NamespaceGone(name=key))
+    def gone(self, key: Key, last: NamespaceObject | None) -> None:  # noqa: ARG002 - its key says all
+        """Post NamespaceGone, unless another of its name is there: a list tells what is new before what is gone."""
+        name, uid = key
+        if self._uids.get(name) == uid:
+            del self._uids[name], self._labels[name]
+            self._post(NamespaceGone(name=name))
 
     def synced(self) -> None:
         """Nobody waits for it."""
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about namespaces until cancelled."""
-    await Reflector(kube, PATH, CODEC, NamespaceSink(post), clock, rng, stats=stats, pace=pace or Pace()).run()
+    await feed.reflector(PATH, CODEC, NamespaceSink(feed.post)).run()

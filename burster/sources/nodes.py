@@ -6,17 +6,15 @@ nothing, and so do the pods on them. Called by the runtime. It must never decide
 """
 
 import asyncio
-import random
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from burster.clients.kube import Kube
 from burster.model.pods import Resources
 from burster.model.quantities import QUANTITY_MAX
-from burster.model.stimuli import CapacitySeen, Stimulus
-from burster.sources.reflector import Codec, Meta, Pace, Reflector, Sink, Stats, Waiter
+from burster.model.stimuli import CapacitySeen
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, Meta, Sink
 from burster.sources.wire import Container, Quantities, ResourceNeeds, pod_requests, resources_of
 
 
@@ -138,16 +136,7 @@ def _capacity(nodes: UsableNodes, pods: PodsOnNodes) -> CapacitySeen:
     return CapacitySeen(nodes=len(nodes.sums), allocatable=_resources(allocatable), requested=_resources(requested))
 
 
-async def run(  # noqa: PLR0913 - the same for every source, and what it may leave out
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    with_requests: bool = True,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed, *, with_requests: bool = True) -> None:
     """Post CapacitySeen until cancelled; without ``with_requests`` pods on nodes are not followed and ``requested`` stays 0."""
     changed = asyncio.Event()
     nodes, pods = UsableNodes(changed), PodsOnNodes(changed)
@@ -162,13 +151,12 @@ async def run(  # noqa: PLR0913 - the same for every source, and what it may lea
             await changed.wait()
             changed.clear()
             if nodes.complete and pods.complete:
-                post(_capacity(nodes, pods))
-                await clock.sleep(_PAUSE_S)
+                feed.post(_capacity(nodes, pods))
+                await feed.clock.sleep(_PAUSE_S)
 
     async with asyncio.TaskGroup() as group:
         for path, codec, sink, params in follow:
-            own = random.Random(rng.getrandbits(64))  # noqa: S311 - jitter, no secret
-            reflector = Reflector(kube, path, codec, sink, clock, own, params=params, stats=stats, pace=pace or Pace())
+            reflector = feed.apart().reflector(path, codec, sink, params)
             group.create_task(reflector.run(), name=f"capacity-{path.rsplit('/', 1)[1]}")
         group.create_task(tell(), name="capacity-tell")
 

@@ -6,7 +6,6 @@ decide whether a pod may burst.
 """
 
 import asyncio
-import random
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,8 +18,9 @@ from burster.clients.kube import Kube
 from burster.model.errors import InputError, RemoteError
 from burster.model.pods import Owner, Pod, Resources
 from burster.model.stimuli import PodLeft, PodSeen, SourceSynced, Stimulus
+from burster.sources.feed import Feed
 from burster.sources.references import PodContainer, Volume, images_of, secrets_of
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter
+from burster.sources.reflector import Codec, Waiter
 from burster.sources.wire import (
     BURST_LABEL,
     Condition,
@@ -268,19 +268,10 @@ class PodSink:
         self._post(SourceSynced(source="pods"))
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about unscheduled pods until cancelled."""
-    departures = _Departures(kube, post, clock)
-    sink = PodSink(post, departures.add)
-    reflector = Reflector(kube, PATH, POD_CODEC, sink, clock, rng, params=PARAMS, stats=stats, pace=pace or Pace())
+    departures = _Departures(feed.kube, feed.post, feed.clock)
+    reflector = feed.reflector(PATH, POD_CODEC, PodSink(feed.post, departures.add), PARAMS)
     async with asyncio.TaskGroup() as group:
         for number in range(_READERS):
             group.create_task(departures.work(), name=f"pods-departed-{number}")

@@ -7,13 +7,11 @@ keep. Called by the runtime. It must never repair or guess.
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
 
-from burster.clients.kube import Kube
 from burster.model.errors import InputError
 from burster.model.stimuli import (
     PolicyGone,
@@ -27,11 +25,14 @@ from burster.model.stimuli import (
 )
 from burster.policy.compile import compile_policy, compile_target
 from burster.policy.records import DRAIN_FINALIZER
-from burster.sources.reflector import Codec, Pace, Reflector, Stats, Waiter, meta_of_dict
+from burster.sources.feed import Feed
+from burster.sources.reflector import Codec, meta_of_dict
 
 
 POLICIES_PATH: Final = "/apis/burster.dev/v1alpha1/burstpolicies"
 TARGETS_PATH: Final = "/apis/burster.dev/v1alpha1/bursttargets"
+
+Key = tuple[str, str]  #: namespace and name, uid
 
 _MESSAGE_MAX: Final = 1_000
 
@@ -96,8 +97,9 @@ class RuleSink:
         self._compiled = compiled
         self._refused = refused
         self._departed = departed
+        self._uids: Final[dict[str, str]] = {}
 
-    def seen(self, obj: dict[str, Any]) -> str | None:
+    def seen(self, obj: dict[str, Any]) -> Key | None:
         """Post that it is valid, or that it is refused, and why in the log."""
         metadata: object = obj.get("metadata")
         if not isinstance(metadata, dict):
@@ -105,41 +107,35 @@ class RuleSink:
         metadata = cast("dict[str, Any]", metadata)
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         key = f"{namespace}/{name}" if namespace else str(name)
+        uid = self._uids[key] = str(metadata.get("uid") or "")
         try:
             stimulus = self._compiled(obj)
         except InputError as error:
             _log.warning("rule refused", source=self._source, key=key, error=str(error))
             stimulus = self._refused(key, metadata, str(error))
         self._post(stimulus)
-        return key
+        return key, uid
 
-    def gone(self, key: str, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
-        """Post that it is gone."""
-        self._post(self._departed(key))
+    def gone(self, key: Key, last: dict[str, Any] | None) -> None:  # noqa: ARG002 - its key says all
+        """Post that it is gone, unless another of its name is there: a list tells what is new before what is gone."""
+        name, uid = key
+        if self._uids.get(name) == uid:
+            del self._uids[name]
+            self._post(self._departed(name))
 
     def synced(self) -> None:
         """Post SourceSynced."""
         self._post(SourceSynced(source=self._source))
 
 
-async def run(
-    kube: Kube,
-    post: Callable[[Stimulus], None],
-    clock: Waiter,
-    rng: random.Random,
-    *,
-    stats: Stats | None = None,
-    pace: Pace | None = None,
-) -> None:
+async def run(feed: Feed) -> None:
     """Post stimuli about policies and targets until cancelled."""
     codec = Codec(dict[str, Any], meta_of_dict)
     rules = (
-        (POLICIES_PATH, RuleSink(post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
-        (TARGETS_PATH, RuleSink(post, "targets", _compiled_target, _target_refused, _target_gone)),
+        (POLICIES_PATH, RuleSink(feed.post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
+        (TARGETS_PATH, RuleSink(feed.post, "targets", _compiled_target, _target_refused, _target_gone)),
     )
     async with asyncio.TaskGroup() as group:
         for path, sink in rules:
-            # a generator of their own each: who draws first must not matter
-            own = random.Random(rng.getrandbits(64))  # noqa: S311 - jitter, no secret
-            reflector = Reflector(kube, path, codec, sink, clock, own, stats=stats, pace=pace or Pace())
+            reflector = feed.apart().reflector(path, codec, sink)
             group.create_task(reflector.run(), name=f"{path.rsplit('/', 1)[1]}-reflector")

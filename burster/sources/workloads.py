@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from burster.clients.workloads import autoscalers_path, number_owner, path_of, scaled_objects_path
+from burster.clients.workloads import autoscalers_path, number_owner, path_of, scaled_objects_path, version_of
 from burster.model.errors import InputError, RemoteError
 from burster.model.stimuli import WorkloadGone, WorkloadSeen
 from burster.model.triggers import WorkloadRef
@@ -57,6 +57,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 class _Owned(msgspec.Struct, rename="camel"):
     name: str = ""
+    resource_version: str = ""
     owner_references: list[dict[str, object]] | None = None
 
 
@@ -107,7 +108,7 @@ async def observe_workload(
     try:
         obj = _object.decode(body)
         return _seen(namespace, workload, obj, scalers)
-    except (msgspec.DecodeError, InputError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
         raise RemoteError("Protocol", f"GET {path}: {error}") from None
 
 
@@ -128,6 +129,7 @@ def _seen(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: S
         size=(obj.spec.template.metadata.annotations or {}).get(_MACHINE_TYPE, ""),
         images=images_of(containers),
         secrets=secrets_of(containers, spec.volumes),
+        version=version_of({"resourceVersion": obj.metadata.resource_version}),
         owner=number_owner(workload.kind, metadata, scalers.autoscalers, scalers.scaled_objects),
     )
 
@@ -140,5 +142,5 @@ async def _list(kube: Reader, path: str) -> list[dict[str, object]]:
         if error.kind == "NotFound":
             return []
         raise
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RemoteError("Protocol", f"GET {path}: the answer is no list: {error}") from None

@@ -23,7 +23,11 @@ def cluster() -> FakeCluster:
                 "namespace": "bank",
                 "name": "task-1",
                 "labels": {"team": "risk"},
-                "annotations": {"note": "kept", "io.katacontainers.config.hypervisor.image": "evil"},
+                "annotations": {
+                    "note": "kept",
+                    "io.katacontainers.config.hypervisor.image": "evil",
+                    "io.katacontainers.config_path": "/etc/evil.toml",
+                },
                 "ownerReferences": [],
                 "managedFields": [{}],
             },

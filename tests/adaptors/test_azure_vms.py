@@ -160,3 +160,33 @@ async def test_a_target_that_was_never_seen_may_come_yet(api: FakeKube, move: Bu
     with pytest.raises(RemoteError) as caught:
         await observed(vms, placed(move))
     assert caught.value.kind == "Unavailable"
+
+
+async def test_a_vm_that_only_a_lagging_listing_still_shows_is_told_as_gone(api: FakeKube, move: Burst) -> None:
+    vm, gone, known = (named(move, sandbox) for sandbox in ("00000001", "00000002", "00000003"))
+    cloud = FakeCloud(vm)
+    cloud.listing = {vm.name: vm, gone.name: gone}
+    burst = placed(move, vms=(known.name,))
+    observation = await make(cloud, api).observe(ObserveVms(key="k", burst=burst))
+    assert (observation.vms, observation.gone) == ((vm,), (gone,))
+
+
+async def test_anothers_vm_that_is_gone_is_not_told(api: FakeKube, cluster: FakeCluster, move: Burst) -> None:
+    theirs = named(move, "00000001")
+    claim(cluster, theirs, "p-of-another-namespace")
+    cloud = FakeCloud()
+    cloud.listing = {theirs.name: theirs}
+    observation = await make(cloud, api).observe(ObserveVms(key="k", burst=placed(move)))
+    assert (observation.vms, observation.gone) == ((), ())
+
+
+async def test_a_vm_that_no_listing_shows_yet_is_found_by_its_claim(
+    api: FakeKube, cluster: FakeCluster, move: Burst
+) -> None:
+    mine, theirs = named(move, "00000001"), named(move, "00000002")
+    claim(cluster, mine, "p-1")
+    claim(cluster, theirs, "p-2")
+    cloud = FakeCloud(mine, theirs)
+    cloud.listing = {}
+    assert await observed(make(cloud, api), placed(move)) == [mine.name]
+    assert await observed(make(cloud, api), move) == [], "before its pod is known, nothing is claimed for it"

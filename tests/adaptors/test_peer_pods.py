@@ -50,6 +50,7 @@ async def test_a_moved_pod_is_its_owners_own_made_confidential(
     assert annotations["io.katacontainers.config.hypervisor.machine_type"] == "Standard_DC2es_v6"
     assert annotations["burster.dev/burst-uid"] == burst.uid
     assert "io.katacontainers.config.hypervisor.image" not in annotations, "what a VM boots is not its pod's choice"
+    assert "io.katacontainers.config_path" not in annotations, "nor is the file that says how it is made"
 
 
 async def test_a_clone_is_the_bursts_own_and_no_replicasets(api: FakeKube, cluster: FakeCluster, clone: Burst) -> None:

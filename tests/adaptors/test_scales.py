@@ -4,7 +4,7 @@ import pytest
 
 from burster.adaptors.scales import set_scale
 from burster.adaptors.signals import SignalBoard
-from burster.clients.workloads import number_owner, path_of
+from burster.clients.workloads import number_owner, path_of, version_of
 from burster.model.errors import RemoteError
 from burster.model.instructions import PublishSignal, SetScale
 from burster.model.stimuli import ScaleSet, SignalPublished
@@ -33,6 +33,12 @@ def replicas(cluster: FakeCluster, plural: str = "deployments") -> int:
     return found["spec"]["replicas"]
 
 
+def version(cluster: FakeCluster, plural: str = "deployments") -> int:
+    found = cluster.find(plural, "bank", "cloud")
+    assert found is not None
+    return int(found["metadata"]["resourceVersion"])
+
+
 @pytest.mark.parametrize(
     ("kind", "plural"),
     [("Deployment", "deployments"), ("StatefulSet", "statefulsets"), ("ReplicaSet", "replicasets")],
@@ -40,16 +46,22 @@ def replicas(cluster: FakeCluster, plural: str = "deployments") -> int:
 async def test_the_number_is_set_through_the_scale_subresource(
     api: FakeKube, cluster: FakeCluster, kind: str, plural: str
 ) -> None:
-    assert await set_scale(api, wanted(4, kind)) == ScaleSet(policy="bank/scale", replicas=4)
+    done = await set_scale(api, wanted(4, kind))
+    assert done == ScaleSet(policy="bank/scale", replicas=4, version=version(cluster, plural))
     assert replicas(cluster, plural) == 4
     assert cluster.calls[-1] == ("patch", f"/apis/apps/v1/namespaces/bank/{plural}/cloud/scale")
 
 
 async def test_what_is_right_already_is_not_written(api: FakeKube, cluster: FakeCluster) -> None:
-    assert await set_scale(api, wanted(2)) == ScaleSet(policy="bank/scale", replicas=2)
-    assert await set_scale(api, wanted(0)) == ScaleSet(policy="bank/scale", replicas=0)
-    assert await set_scale(api, wanted(0)) == ScaleSet(policy="bank/scale", replicas=0)
+    assert await set_scale(api, wanted(2)) == ScaleSet(policy="bank/scale", replicas=2, version=version(cluster))
+    assert await set_scale(api, wanted(0)) == ScaleSet(policy="bank/scale", replicas=0, version=version(cluster))
+    assert await set_scale(api, wanted(0)) == ScaleSet(policy="bank/scale", replicas=0, version=version(cluster))
     assert [verb for verb, _ in cluster.calls].count("patch") == 1
+
+
+@pytest.mark.parametrize(("text", "version"), [("12", 12), ("", 0), ("abc", 0), ("-1", 0), ("²", 0), (None, 0)])
+def test_a_version_is_a_number_or_not_known(text: str | None, version: int) -> None:
+    assert version_of({"resourceVersion": text}) == version
 
 
 @pytest.mark.parametrize(
@@ -127,5 +139,5 @@ def test_a_signal_is_the_latest_of_its_policy_until_it_is_withdrawn() -> None:
         assert told == SignalPublished(policy=policy, replicas=number)
     assert list(board) == [("bank/a", 1, False), ("bank/b", 4, True)]
     board.publish(PublishSignal(key="k", policy="bank/b", replicas=0, active=False, withdrawn=True))
-    board.withdraw("bank/never")
+    board.policy_gone("bank/never")
     assert list(board) == [("bank/a", 1, False)]

@@ -9,11 +9,10 @@ from burster.engine import next_due_ms
 from burster.engine.autoscale.arithmetic import REPLICAS_MAX, VALUE_MAX
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
-from burster.model.pods import Resources
 from burster.model.policies import Placement
 from burster.model.scaling import Fallback, Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
-from tests.support.builders import GIB, T0, Engine, a_policy, a_target, an_offering
+from tests.support.builders import T0, Engine, a_policy, a_target, a_workload, an_offering
 
 
 KEY = "bank/classic"
@@ -40,16 +39,7 @@ def a_world(*, fallback=None, budget=Budget(per_day_micro_usd=BUDGET)):  # noqa:
 
 
 def seen(replicas, status):
-    return s.WorkloadSeen(
-        namespace="bank",
-        kind="Deployment",
-        name="cloud",
-        replicas=replicas,
-        status_replicas=status,
-        ready_replicas=status,
-        requests=Resources(cpu_millicores=1000, memory_bytes=GIB),
-        runtime_class="kata-remote",
-    )
+    return a_workload(replicas, running=status, size="")
 
 
 EVENTS = st.one_of(

@@ -26,6 +26,7 @@ def clear_away(engine: Engine, key: str) -> None:
     burst = engine.burst(key)
     engine.send(s.StatusWritten(key=key, phase="Failed"), s.VmsObserved(key=key, vms=()))
     engine.send(s.PodDeleted(key=key, gone=True), s.VmsObserved(key=key, vms=()))
+    engine.wait(MINUTE)  # until every listing shows what the kubelet may have started last
     engine.send(s.VmsObserved(key=key, vms=()))
     assert engine.phase(key) == "Released", burst
 

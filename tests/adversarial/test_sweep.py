@@ -5,7 +5,19 @@ import pytest
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.offerings import Vm
-from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
+from burster.model.policies import Placement, WorkloadSelector
+from burster.model.scaling import Scaling
+from burster.model.triggers import ExternalTrigger, WorkloadRef
+from tests.support.builders import (
+    Engine,
+    a_pod,
+    a_policy,
+    a_service_pod,
+    a_target,
+    a_vm,
+    a_workload,
+    an_offering,
+)
 
 
 GRACE = 300_000
@@ -170,3 +182,37 @@ def test_where_nothing_is_swept_a_vm_that_outlived_its_pod_is_told_once_and_the_
     assert engine.phase() == "Releasing"
     engine.send(s.VmsObserved(key=burst.key, vms=()), after_ms=1_000)
     assert engine.phase() == "Released"
+
+
+def test_a_vm_that_outlives_a_burst_is_swept_whatever_a_scaled_workload_is_called() -> None:
+    """The moved task cloud-task-1 left its VM behind; the scaled workload is called cloud, and its one replica's VM is older."""
+    engine = Engine()
+    scale = a_policy(
+        "scale",
+        triggers=(ExternalTrigger(name="queue"),),
+        workload=WorkloadSelector(kind="Deployment", name="own"),
+        scaling=Scaling(target=WorkloadRef(name="cloud"), min_replicas=1, max_replicas=1),
+        placement=Placement(targets=("azure",), strategy="Scale"),
+    )
+    engine.sync(
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PolicySeen(policy=scale),
+        s.PolicySeen(policy=a_policy()),
+        a_workload(1),
+    )
+    assert engine.state.scale_books, "the workload's replica is counted"
+    engine.send(s.PodSeen(pod=a_pod("cloud-task-1")))
+    key = engine.burst().key
+    burst = engine.to_serving(key)
+    engine.send(s.CloudPodGone(burst_uid=burst.uid, burst_key=key, pod_uid=burst.status.pod_uid))
+    engine.send(s.PodLeft(namespace="bank", name="cloud-task-1", uid="uid-cloud-task-1", why="Gone"))
+    engine.send(s.VmsObserved(key=key, vms=()))
+    assert engine.phase(key) == "Released"
+    left = a_vm(engine.burst(key), created_at=engine.now - 600_000)
+    replica = a_vm(engine.burst(key), created_at=engine.now - 3_600_000, name="podvm-cloud-7d4f-aaaaa-0123abcd")
+    for _ in range(2):
+        engine.send(s.CloudListed(target="azure", listed_at_ms=engine.now, vms=(left, replica)))
+        engine.now += 600_000
+    assert [one.vm for one in engine.asked("DeleteVm")] == [left.name]
+    assert not [one for one in engine.decisions if one.subject == replica.name]

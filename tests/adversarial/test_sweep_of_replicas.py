@@ -2,28 +2,13 @@
 
 from burster.model import stimuli as s
 from burster.model.offerings import Vm
-from burster.model.pods import Resources
 from burster.model.policies import Placement, WorkloadSelector
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
-from tests.support.builders import GIB, Engine, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_policy, a_target, a_workload, an_offering
 
 
 GRACE = 300_000
-
-
-def cloud(replicas: int) -> s.WorkloadSeen:
-    return s.WorkloadSeen(
-        namespace="bank",
-        kind="Deployment",
-        name="cloud",
-        replicas=replicas,
-        status_replicas=replicas,
-        ready_replicas=replicas,
-        requests=Resources(cpu_millicores=1000, memory_bytes=GIB),
-        runtime_class="kata-remote",
-        size="Standard_DC2es_v6",
-    )
 
 
 def an_engine(replicas: int) -> Engine:
@@ -35,7 +20,7 @@ def an_engine(replicas: int) -> Engine:
         placement=Placement(targets=("azure",), strategy="Scale"),
     )
     offerings = s.OfferingsSeen(target="azure", offerings=(an_offering(2),))
-    engine.sync(s.TargetSeen(target=a_target()), offerings, s.PolicySeen(policy=policy), cloud(replicas))
+    engine.sync(s.TargetSeen(target=a_target()), offerings, s.PolicySeen(policy=policy), a_workload(replicas))
     return engine
 
 

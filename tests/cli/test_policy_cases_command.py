@@ -57,3 +57,17 @@ def test_what_can_not_be_run_is_one_sentence(burster, cases, arguments, code, wa
     got, out, err = burster("policy", "test", cases, *arguments)
     assert (got, out) == (code, "")
     assert want in err
+
+
+def test_an_owner_that_is_none_is_told_in_words(burster, tmp_path):
+    cases = tmp_path / "x.cases.yaml"
+    cases.write_text(
+        "apiVersion: burster.dev/v1alpha1\nkind: PolicyCases\npolicies: [p.yaml]\ncases:\n- name: x\n"
+        "  given: {pods: [{name: web-1, owner: web}]}\n  expect: [{bursts: 0}]\n"
+    )
+    code, _, err = burster("policy", "test", cases)
+    assert code == 1
+    assert (
+        f"{cases}:6:39: cases[0].given.pods[0].owner: the text 'web' is not of the form that is expected here: " in err
+    )
+    assert "pattern" not in err

@@ -391,3 +391,9 @@ def test_a_standard_input_that_is_closed_is_told(burster, monkeypatch, command):
 def test_an_empty_name_is_not_the_folder_one_is_in(burster, file, monkeypatch):
     monkeypatch.chdir(file(POLICY).parent)
     assert burster("policy", "validate", "") == (2, "", 'burster: "": an empty name: name a file, a folder or -\n')
+
+
+def test_an_option_that_is_no_duration_is_named(burster, file):
+    code, out, err = burster("policy", "backtest", file(POLICY), "--prometheus", "http://127.0.0.1:9", "--step", "5")
+    assert (code, out) == (2, "")
+    assert err == 'burster: --step: \'5\' is no duration: write for example "30s", "5m" or "1h30m"\n'

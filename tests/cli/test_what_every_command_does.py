@@ -83,11 +83,11 @@ def test_wrong_usage_is_one_sentence(burster, arguments, said):
 def test_without_arguments_the_commands_are_listed(burster):
     code, out, err = burster()
     assert (code, out) == (2, "")
-    for entry in app_module._ENTRIES:
+    for entry in app_module.ENTRIES:
         assert entry.name in err
 
 
-@pytest.mark.parametrize("entry", app_module._ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", app_module.ENTRIES, ids=lambda entry: entry.name)
 def test_every_command_explains_itself(burster, entry):
     code, out, err = burster(entry.name, "--help")
     assert (code, err) == (0, "")

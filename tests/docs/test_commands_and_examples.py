@@ -1,10 +1,10 @@
 """Every command, rule and link in the documents is tried: what can be run in a moment is run, the rest is checked to be understood."""
 
+import contextlib
 import re
 import shlex
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from burster.cli.run_dir import LEDGER
 from burster.ledger import Ledger
 from burster.policy.schema.policy import BurstPolicySpec
 from tests.docs.rights import ROOT
-from tests.e2e.test_backtest import Prometheus
+from tests.support.prometheus import StandIn
 
 
 DOCUMENTS = sorted(
@@ -98,10 +98,8 @@ def a_copy(tmp_path, monkeypatch) -> Path:
 def test_a_quick_command_is_run(words, demo_run, a_copy, capsys):
     asked = RUNS.sub(f"--run {shlex.quote(str(demo_run))}", shlex.join(words))
     asked = asked.replace("NAMESPACE/POD", "default/task-0020")
-    with Prometheus() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with contextlib.closing(StandIn()) as server:
         code = run(shlex.split(asked.replace("https://thanos.example.com", server.url)))
-        server.shutdown()
     said = capsys.readouterr()
     assert code == int(" ".join(words) in SAY_NO), said.err
     assert said.out or said.err

@@ -280,7 +280,7 @@ def test_a_vms_name_tells_neither_namespace_nor_cluster():
 
 @pytest.mark.parametrize("command", ["drain", "evacuate", "doctor", "compare", "sweep"])
 def test_commands_that_are_said_to_be_missing_are_missing(command):
-    from burster.cli.app import _ENTRIES
+    from burster.cli.app import ENTRIES
 
     assert f"`{command}`" in PAGE
-    assert command not in {entry.name for entry in _ENTRIES}
+    assert command not in {entry.name for entry in ENTRIES}

@@ -1,83 +1,20 @@
-"""`burster policy backtest` against something that answers /api/v1/query_range as a Prometheus does."""
+"""`burster policy backtest` against a stand-in; tests/contract/prometheus holds the stand-in to a real Prometheus."""
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from burster.cli import main
-
-
-START_S = 1_799_236_800  # 2027-01-06T12:00:00Z
-STEP_S = 30
-#: what the query gives at each step; None: nothing at that step
-Samples = dict[int, float | str]
-
-
-class Prometheus(ThreadingHTTPServer):
-    """Evaluates two queries at every step it is asked for: ``up``, and whatever else from a table."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.series: list[tuple[dict[str, str], Samples]] = []
-        self.down: range = range(0)
-        self.status, self.body = 200, b""
-        self.queries: list[str] = []
-        self.tokens: set[str | None] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def answer(self, query: str, start_s: int, end_s: int, step_s: int) -> Any:
-        steps = range(start_s, end_s + 1, step_s)
-        numbered = [(at_s, (at_s - START_S) // STEP_S) for at_s in steps]
-        if query.startswith("max(up"):
-            values = [[at_s, "1"] for at_s, step in numbered if step not in self.down]
-            return [{"metric": {}, "values": values}] if values else []
-        found = [
-            (labels, [[at_s, str(table[step])] for at_s, step in numbered if step in table and step not in self.down])
-            for labels, table in self.series
-        ]
-        return [{"metric": labels, "values": values} for labels, values in found if values]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Prometheus
-
-    def do_GET(self) -> None:
-        arguments = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-        self.server.queries.append(arguments["query"])
-        self.server.tokens.add(self.headers.get("Authorization"))
-        step_s = int(arguments["step"].removesuffix("s"))
-        result = self.server.answer(arguments["query"], int(arguments["start"]), int(arguments["end"]), step_s)
-        told = {"status": "success", "data": {"resultType": "matrix", "result": result}}
-        data = self.server.body or json.dumps(told).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        return
+from tests.support.prometheus import START_S, STEP_S, StandIn, step_time
 
 
 @pytest.fixture
-def prometheus() -> Iterator[Prometheus]:
-    server = Prometheus()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+def prometheus() -> Iterator[StandIn]:
+    server = StandIn()
     yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    server.close()
 
 
 QUERY = 'sum(kube_pod_status_phase{phase="Pending", namespace="bank",pod=~"on-prem-deployment.*"})'
@@ -117,10 +54,6 @@ def run(capsys, tmp_path, monkeypatch, prometheus):
         return stopped.value.code, out, err
 
     return command
-
-
-def step_time(step):
-    return datetime.fromtimestamp(START_S + step * STEP_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def told(result):
@@ -175,8 +108,17 @@ def test_where_empty_answers_are_errors_they_are_missing(run, prometheus):
     prometheus.series = [({}, dict.fromkeys(range(10, 20), 2))]
     strict = POLICY.replace('threshold: "1"', 'threshold: "1"\n      ignoreNullValues: "false"')
     found = told(run("-o", "json", text=strict))
-    assert found["totals"]["missing_seconds"] == 51 * 30
-    assert found["spans"][0]["end"] == step_time(61)
+    assert found["totals"]["missing_seconds"] == 50 * 30
+    assert found["spans"][0]["end"] == found["end"] == step_time(60)
+
+
+def test_no_more_can_be_missing_or_asked_for_than_the_range_is_long(run, prometheus):
+    prometheus.down = range(61)
+    assert told(run("-o", "json"))["totals"]["missing_seconds"] == 60 * 30
+    prometheus.down = range(0)
+    prometheus.series = [({}, dict.fromkeys(range(61), 1))]
+    found = told(run("-o", "json"))
+    assert (found["totals"]["active_seconds"], found["totals"]["replica_hours"]) == (60 * 30.0, 0.5)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])

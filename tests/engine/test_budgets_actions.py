@@ -12,7 +12,7 @@ from burster.model.limits import Budget, Limits
 from burster.model.policies import Placement
 from burster.model.scaling import Scaling
 from burster.model.triggers import PrometheusTrigger, WorkloadRef
-from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, a_workload, an_offering
 from tests.support.invariants import check_state
 
 
@@ -408,18 +408,6 @@ def test_what_a_scaled_workload_spends_is_held_against_the_budget_and_it_comes_h
         while wishes := engine.asked("SetScale"):
             asked.append(wishes[0].replicas)
             engine.send(s.ScaleSet(policy="bank/tasks", replicas=asked[-1]), a_workload(asked[-1]))
-
-    def a_workload(replicas: int) -> s.WorkloadSeen:
-        return s.WorkloadSeen(
-            namespace="bank",
-            kind="Deployment",
-            name="cloud",
-            replicas=replicas,
-            status_replicas=replicas,
-            ready_replicas=replicas,
-            runtime_class="kata-remote",
-            size="Standard_DC2es_v6",
-        )
 
     go_on(a_workload(0))
     while not any(scope.drained for scope in engine.state.scopes.values()):

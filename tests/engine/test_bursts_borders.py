@@ -3,7 +3,7 @@
 from burster.engine.bursts.lifecycle_actions import observe_again
 from burster.model import stimuli as s
 from burster.model.offerings import Quota
-from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering, with_one_task
 
 
 ROW = Quota(region="westeurope", family="standardDCEV6Family", used_vcpus=0, limit_vcpus=100)
@@ -29,13 +29,7 @@ def test_what_was_launched_is_counted_once_and_let_go_of_at_the_end() -> None:
 
 
 def test_a_burst_whose_vm_is_not_there_yet_is_looked_for_again_while_it_attests() -> None:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
+    engine = with_one_task()
     burst = engine.burst()
     engine.send(s.BurstRecorded(key=burst.key, uid="b"), after_ms=5)
     engine.send(s.PodPlaced(key=burst.key, pod_uid="p"), after_ms=5)
@@ -50,13 +44,7 @@ def test_a_burst_whose_vm_is_not_there_yet_is_looked_for_again_while_it_attests(
 
 
 def test_a_task_whose_pod_cant_be_created_in_the_cloud_comes_home() -> None:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
+    engine = with_one_task()
     key = engine.burst().key
     engine.send(s.BurstRecorded(key=key, uid="b"), after_ms=5)
     engine.send(
@@ -68,13 +56,7 @@ def test_a_task_whose_pod_cant_be_created_in_the_cloud_comes_home() -> None:
 
 
 def test_the_cloud_is_asked_again_less_and_less_often() -> None:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
+    engine = with_one_task()
     entry = engine.state.bursts[engine.burst().key]
     delays = []
     for _ in range(25):

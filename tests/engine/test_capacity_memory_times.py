@@ -8,7 +8,7 @@ from burster.engine.offers import capacity, cooling
 from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
 from burster.model.offerings import Offering, Quota
-from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering, with_one_task
 
 
 HOUR = 3_600_000
@@ -126,13 +126,7 @@ def test_of_two_offerings_of_a_size_the_one_that_was_paid_for_was_refused() -> N
 
 
 def test_a_size_that_is_no_longer_offered_can_not_be_left_alone() -> None:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
+    engine = with_one_task()
     key = engine.burst().key
     engine.send(s.BurstRecorded(key=key, uid="b"), s.PodPlaced(key=key, pod_uid="p"))
     engine.send(s.OfferingsSeen(target="azure", offerings=()))
@@ -142,13 +136,7 @@ def test_a_size_that_is_no_longer_offered_can_not_be_left_alone() -> None:
 
 
 def test_a_target_that_is_gone_is_remembered_for_nothing() -> None:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
+    engine = with_one_task()
     key = engine.burst().key
     engine.send(s.BurstRecorded(key=key, uid="b"), s.PodPlaced(key=key, pod_uid="p"), s.TargetGone(name="azure"))
     failed = s.SandboxFailed(burst_key=key, pod_uid="p", count=1, kind="Quota", code="", message="")

@@ -135,6 +135,14 @@ def test_a_formula_that_gives_no_number_is_missing():
     assert reasons[0].sentence == "The formula gives no number."
 
 
+@pytest.mark.parametrize("formula", ["a +", "a + unknown", "system(a)", ""])
+def test_a_formula_that_can_t_be_read_has_no_value_and_stops_nobody(formula):
+    weighed, combined, reasons = ask(a_fact("a", 1000), a_fact("b", 5000), modifiers=joined(formula))
+    assert (weighed.active, weighed.failed, combined.replicas) == (False, True, None)
+    assert weighed.metrics[0].value_milli is None
+    assert reasons[0].sentence == "The formula gives no number."
+
+
 def test_a_formulas_value_is_never_negative():
     weighed, combined, _ = ask(a_fact("a", 1000), a_fact("b", 5000), modifiers=joined("a - b"))
     assert weighed.metrics[0].value_milli == 0

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from burster.model import stimuli as s
-from burster.model.limits import Budget, Limits
+from burster.model.limits import Budget, LaunchRate, Limits
 from burster.model.policies import Placement
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, PendingPodsTrigger, WorkloadRef
-from tests.support.builders import T0, Engine, a_policy, a_target, an_offering
+from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 
 
 KEY = "bank/hint"
@@ -187,3 +187,53 @@ def test_the_number_of_a_policy_that_signals_no_more_is_taken_down(strategy):
     assert withdrawn(world) == [(f"signal/{KEY}", KEY, 0, False)]
     world.wait(60_000)
     assert withdrawn(world) == []
+
+
+def test_what_is_published_stays_where_others_have_taken_all_room_since():
+    world = a_world(
+        None, s.PolicySeen(policy=a_policy("tasks", priority=10)), s.ClusterLimitsSeen(limits=Limits(max_bursts=3))
+    )
+    world.send(read(world, 2))
+    world.wait(15_000)
+    assert world.state.policies[KEY].scaler.published == (2, True)
+    for number in range(3):
+        world.send(s.PodSeen(pod=a_pod(f"task-{number}", since=world.now)))
+    assert world.state.scopes["Cluster", ""].active == 3
+    world.send(read(world, 5))
+    for _ in range(20):
+        world.wait(15_000)
+        assert published(world) == []
+    assert world.state.policies[KEY].scaler.published == (2, True)  # no more of it, and nothing is given up
+    assert world.codes("bank/cloud-deployment")[-1] == "ClusterMaxBursts"
+    world.send(read(world, 1))
+    for _ in range(20):
+        world.wait(15_000)
+    assert world.state.policies[KEY].scaler.published == (1, True)  # less is asked for
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(max_bursts=1),
+        Limits(max_vcpus=2),
+        Limits(launch_rate=LaunchRate(count=1, per_ms=3_600_000)),
+        Limits(budget=Budget(per_day_micro_usd=300_000)),
+    ],
+)
+def test_one_burst_of_another_policy_takes_nothing_away_that_is_published(limits):
+    world = a_world(None, s.PolicySeen(policy=a_policy("tasks", priority=10)))
+    world.send(read(world, 1))
+    assert published(world) == [(1, True)]
+    world.send(s.ClusterLimitsSeen(limits=limits), s.PodSeen(pod=a_pod("task-1", since=world.now)))
+    for _ in range(20):
+        world.send(read(world, 1), after_ms=15_000)
+        assert published(world) == []
+
+
+def test_it_is_taken_down_where_the_policy_itself_may_start_nothing_more():
+    world = a_world()
+    world.send(read(world, 2))
+    world.wait(15_000)
+    world.send(s.DrainRequested())
+    world.wait(15_000)
+    assert world.state.policies[KEY].scaler.published == (0, False)

@@ -611,5 +611,6 @@ def test_a_number_of_a_failing_workload_is_tried_one_clone_at_a_time() -> None:
 def clear_away(engine: Engine, key: str) -> None:
     engine.send(s.StatusWritten(key=key, phase="Failed"), s.VmsObserved(key=key, vms=()))
     engine.send(s.PodDeleted(key=key, gone=True), s.VmsObserved(key=key, vms=()))
+    engine.wait(MINUTE)  # until every listing shows what the kubelet may have started last
     engine.send(s.VmsObserved(key=key, vms=()))
     assert engine.phase(key) == "Released"

@@ -134,10 +134,10 @@ def documents():
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_that_documents_show_exist(path):
-    from burster.cli.app import _ENTRIES
+    from burster.cli.app import ENTRIES
 
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    names = {entry.name for entry in _ENTRIES} | {"--help", "--version"}
+    names = {entry.name for entry in ENTRIES} | {"--help", "--version"}
     for words in commands_in(path):
         if words[0] == "make":
             asked = [word for word in words[1:] if "=" not in word and not word.startswith("-")]

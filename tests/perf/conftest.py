@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
@@ -59,12 +60,19 @@ def collector() -> Iterator[None]:
     gc.unfreeze()
 
 
+def _whose_machine() -> str:
+    """Say what else the machine had to do: figures in CPU time, too, are up to twice as large where others take its caches."""
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return f"load {loads} (1, 5 and 15 minutes) on {os.cpu_count()} CPUs; above one a CPU, take the ratios"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not _figures:
         return
     rows = [_HEAD, *(figure.row() for figure in _figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     terminalreporter.section("figures")
+    terminalreporter.write_line(_whose_machine())
     for row in rows:
         terminalreporter.write_line(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -143,10 +143,10 @@ def test_how_long_a_label_selector_may_be(length, fits):
     text += f"a={'b' * (length - len(text) - 2)}"
     assert len(text) == length
     if fits:
-        assert SelectorText()._check(text) == text
+        assert SelectorText().checked(text) == text
     else:
         with pytest.raises(ValueError, match="is no label selector"):
-            SelectorText()._check(text)
+            SelectorText().checked(text)
 
 
 def test_a_comment_beside_a_line_speaks_for_that_line_alone():

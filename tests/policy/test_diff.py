@@ -253,6 +253,78 @@ def test_the_order_of_triggers_decides_nothing():
     assert changes_of(triggers(PendingPodsTrigger(), cron), triggers(cron, PendingPodsTrigger())) == ()
 
 
+HEAD = "apiVersion: burster.dev/v1alpha1\nkind: BurstPolicy\nmetadata: {name: web, namespace: bank}\nspec:\n"
+SCALED = (
+    "  placement: {strategy: Scale, targets: [east]}\n  scaleTargetRef: {name: cloud}\n  triggers:\n"
+    "  - type: prometheus\n    metadata: {serverAddress: https://p, query: up, threshold: 1}\n"
+)
+
+
+def told(old, new):
+    """The sentences about two texts of a spec."""
+    documents = (compile_documents(load_text(HEAD + text)) for text in (old, new))
+    return [change.sentence for change in compare(*documents)]
+
+
+def test_windows_are_told_in_words():
+    plain = SCALED + "  workload: {kind: Deployment}\n"
+    day = '  windows: [{name: day, timezone: Europe/Berlin, days: [Mon-Fri], from: "08:00", to: "18:00"}]\n'
+    dated = "  blackouts: [{timezone: UTC, firstDay: 2026-12-24, lastDay: 2026-12-26}]\n"
+    assert told(plain, plain + day + dated) == [
+        "when it is not in force (spec.blackouts): (from 2026-12-24 to 2026-12-26, UTC) instead of none",
+        "when it is in force (spec.windows): (day: from '0 8 * * 1-5' to '0 18 * * 1-5' (cron), Europe/Berlin) instead of any",
+    ]
+
+
+def test_conditions_on_labels_are_told_in_words_and_where_they_stand():
+    def selecting(values):
+        rules = f"[{{key: tier, operator: In, values: {values}}}, {{key: gpu, operator: Exists}}]"
+        return f"{SCALED}  workload: {{selector: {{matchExpressions: {rules}}}}}\n"
+
+    assert told(selecting("[a, b]"), selecting("[a]")) == [
+        (
+            "which pods it is about (spec.workload.selector.matchExpressions): label tier is a, label gpu exists instead of"
+            " label tier is a or b, label gpu exists"
+        )
+    ]
+
+
+def test_steps_of_the_behavior_are_told_in_words_and_where_they_stand():
+    def scaling(value):
+        steps = f"[{{type: Pods, value: {value}, periodSeconds: 15}}, {{type: Percent, value: 50, periodSeconds: 60}}]"
+        behavior = f"{{horizontalPodAutoscalerConfig: {{behavior: {{scaleUp: {{policies: {steps}}}}}}}}}"
+        return f"{SCALED}  workload: {{kind: Deployment}}\n  advanced: {behavior}\n"
+
+    assert told(scaling(1), scaling(5)) == [
+        (
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies: 5 pods in 15s, 50 % in 1m instead of"
+            " 1 pod in 15s, 50 % in 1m"
+        )
+    ]
+
+
+def test_the_behavior_of_a_fallback_is_the_fallbacks():
+    plain = SCALED + "  workload: {kind: Deployment}\n"
+    by = plain + "  fallback: {failureThreshold: 3, replicas: 2}\n"
+    assert told(by, by.replace("replicas: 2", "replicas: 2, behavior: currentReplicas")) == [
+        "spec.fallback.behavior: currentReplicas instead of static"
+    ]
+
+
+def test_what_has_fields_is_never_told_as_fields():
+    # every kind of thing that a list of a policy or target holds
+    told_of = told(
+        SCALED + "  workload: {kind: Deployment}\n",
+        SCALED
+        + "  workload: {selector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [c]}]}}\n"
+        "  windows: [{timezone: UTC, days: [Sat]}]\n",
+    )
+    assert told_of
+    assert not [
+        sentence for sentence in told_of if "operator" in sentence or "timezone" in sentence or "('" in sentence
+    ]
+
+
 def test_a_place_that_declares_more():
     rack = Offering(
         target="east",

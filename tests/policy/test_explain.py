@@ -1,6 +1,5 @@
 """A policy in plain sentences: each choice has its words, and every number in them is one that the engine uses."""
 
-import msgspec
 import pytest
 
 from burster.model.limits import Budget, LaunchRate, Limits
@@ -35,10 +34,9 @@ from burster.policy.explain import explain_policy, explain_target
 from burster.policy.explain.times import next_opening
 from burster.policy.explain.words import moment
 from burster.policy.lint.base import Known
+from tests.policy.compiled import AT_MS, USD, replaced
 
 
-AT_MS = 1_799_236_800_000  # 2027-01-06T12:00:00Z, a Wednesday
-USD = 1_000_000
 POLICY = Policy(
     namespace="bank",
     name="web",
@@ -46,10 +44,6 @@ POLICY = Policy(
     placement=Placement(strategy="Clone", targets=("east",)),
 )
 TARGET = Target(name="east", subscription="s", resource_group="g", region="eastus", sizes=("A", "B"))
-
-
-def replaced(value, **changes):
-    return msgspec.structs.replace(value, **changes)
 
 
 def told(policy=POLICY, targets=None, known=None, **changes):
@@ -96,6 +90,22 @@ def test_the_whole_of_a_small_policy():
     ]
 
 
+def test_of_a_policy_that_starts_nothing_no_life_and_no_price_are_told():
+    machine = told(placement=replaced(POLICY.placement, strategy="Machine"), targets={"east": TARGET})
+    text = " ".join(machine)
+    assert "nothing starts by this policy" in text
+    assert not [
+        word for word in ("clone", "replica", "lease", "set aside", "may go", "It acts as soon as") if word in text
+    ]
+
+
+def test_numbers_of_a_machine_are_no_replicas():
+    placement = replaced(POLICY.placement, strategy="Machine")
+    text = " ".join(told(placement=placement, triggers=(prometheus(),)))
+    assert "replicas go home" not in text
+    assert "pods that wait are answered" not in text
+
+
 @pytest.mark.parametrize(
     ("selector", "words"),
     [
@@ -137,7 +147,10 @@ def test_whom_it_is_about(selector, words):
             "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
         ),
         ("Signal", "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself."),
-        ("Machine", "Each burst is a confidential VM of its own; this version can't make them."),
+        (
+            "Machine",
+            "Each burst would be a confidential VM of its own; this version can't make them, so nothing starts by this policy.",
+        ),
     ],
 )
 def test_what_bursting_means(strategy, sentence):

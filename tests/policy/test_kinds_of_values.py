@@ -2,7 +2,7 @@
 
 import pytest
 
-from burster.policy.fields import Matching, WholeNumber
+from burster.policy.fields import Kind, Matching, WholeNumber
 from burster.policy.fields.amounts import (
     MetricNumber,
     Percentage,
@@ -223,3 +223,12 @@ def test_the_arithmetic_of_thresholds():
     assert [threshold_milli(text) for text in ("1", "1.001", "0.29", "4.35")] == [1000, 1000, 290, 4350]
     assert [activation_milli(text) for text in ("1", "1.001", "1.0019", "0")] == [1000, 1001, 1001, 0]
     assert [percent_milli(text) for text in ("0", "12.5", "99.999")] == [0, 12_500, 99_999]
+
+
+def test_a_kind_that_leaves_out_a_part_can_not_be_made():
+    class OnlyChecks(Kind):
+        def _check(self, value):
+            return value
+
+    with pytest.raises(TypeError, match="_json_schema"):
+        OnlyChecks()

@@ -6,9 +6,8 @@ import pytest
 from burster.model.limits import Budget, LaunchRate, Limits
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import Confidential, InitdataRef, Placement, Policy, Wait, WorkloadSelector
+from burster.model.policies import InitdataRef, Wait, WorkloadSelector
 from burster.model.scaling import Behavior, Direction, Fallback, Scaling, Step
-from burster.model.targets import Target
 from burster.model.triggers import (
     AuthRef,
     CronTrigger,
@@ -17,71 +16,17 @@ from burster.model.triggers import (
     KubernetesWorkloadTrigger,
     MetricsApiTrigger,
     PendingPodsTrigger,
-    PrometheusTrigger,
     ResourceTrigger,
     WorkloadRef,
 )
 from burster.model.windows import Window
-from burster.policy.compile import compile_documents
-from burster.policy.lint import lint, lint_policy, lint_target, rules
+from burster.policy.lint import lint_policy, lint_target, rules
 from burster.policy.lint.base import Known
-from burster.policy.load import load_text
+from tests.policy.compiled import AT_MS, SIZE, USD, a_policy, a_target, known, prometheus, replaced
 
 
-AT_MS = 1_799_236_800_000  # 2027-01-06T12:00:00Z, a Wednesday
-USD = 1_000_000
 #: 5m to launch, 50m of lease and 10m of drain at $1.00 an hour
-SIZE, WORST = "Standard_DC2es_v6", 1_083_334
-
-
-def replaced(value, **changes):
-    return msgspec.structs.replace(value, **changes)
-
-
-def a_policy(strategy="Clone", *, placement=None, confidential=None, budget=None, limits=None, **changes):
-    """A policy that no rule has anything against."""
-    own = Policy(
-        namespace="bank",
-        name="web",
-        workload=WorkloadSelector(kind="Deployment"),
-        limits=replaced(
-            Limits(max_bursts=4, budget=replaced(Budget(per_day_micro_usd=20 * USD), **(budget or {}))),
-            **(limits or {}),
-        ),
-        placement=replaced(Placement(strategy=strategy, targets=("east", "west")), **(placement or {})),
-        confidential=replaced(Confidential(), **(confidential or {})),
-    )
-    return replaced(own, **changes)
-
-
-def a_target(name="east", **changes):
-    own = Target(
-        name=name,
-        subscription="00000000-0000-0000-0000-000000000000",
-        resource_group=f"burst-{name}",
-        region="eastus",
-        sizes=(SIZE,),
-        allowed_namespaces=("bank",),
-        limits=Limits(budget=Budget(per_month_micro_usd=1000 * USD)),
-        trustee_url="https://trustee.example",
-        initdata=InitdataRef(config_map="initdata"),
-    )
-    return replaced(own, **changes)
-
-
-def known(*targets, prices=None):
-    targets = targets or (a_target(), a_target("west"))
-    listed = {SIZE.casefold(): USD} if prices is None else prices
-    return Known(
-        at_ms=AT_MS,
-        targets={target.name: target for target in targets},
-        list_prices={target.name: listed for target in targets},
-    )
-
-
-def prometheus(query="up", **changes):
-    own = PrometheusTrigger(name="q", server_address="https://prometheus:9090", query=query)
-    return replaced(own, **changes)
+WORST = 1_083_334
 
 
 def hits(policy, around=None):
@@ -225,7 +170,7 @@ def test_no_budget_at_all_or_the_targets_alone():
     free = a_policy(budget={"per_day_micro_usd": None})
     assert codes(free) == []
     assert codes(free, known(a_target(), a_target("west", limits=Limits()))) == ["no-budget"]
-    assert codes(free, known(a_target())) == ["no-budget"]
+    assert codes(free, known(a_target())) == ["no-budget", "unknown-target"]
     assert codes(free, Known(at_ms=AT_MS)) == ["no-budget"]
 
 
@@ -311,9 +256,7 @@ OPEN = known(
 @pytest.mark.parametrize(
     ("trigger", "want"),
     [
-        (prometheus(activation_milli=-1), ["always-active"]),
         (prometheus(activation_milli=0), []),
-        (prometheus(threshold_milli=0), ["always-active"]),
         (prometheus(threshold_milli=1), []),
         (prometheus(activation_milli=100_000), ["activation-unreachable"]),
         (prometheus(activation_milli=99_999), []),
@@ -322,7 +265,7 @@ OPEN = known(
             ["cron-without-effect"],
         ),
         (
-            CronTrigger(name="c", start="0 8 30 2 *", end="0 9 30 2 *", timezone="UTC", desired_replicas=1),
+            CronTrigger(name="c", start="0 8 * * 1-5", end="0 8 * * *", timezone="UTC", desired_replicas=1),
             ["cron-without-effect"],
         ),
         (CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1), []),
@@ -557,7 +500,7 @@ CRON = CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC",
 
 @pytest.mark.parametrize(("policy", "want"), list(placement_rows()))
 def test_placement(policy, want):
-    assert codes(policy) == want
+    assert codes(policy, known(*map(a_target, policy.placement.targets))) == want
 
 
 def test_a_place_that_declares_spot_sizes_may_be_asked_for_them():
@@ -616,7 +559,7 @@ def test_trustee_and_initdata_of_the_targets():
     assert codes(a_policy(), bare) == ["exec-not-forbidden"]
     own = {"initdata": InitdataRef(config_map="mine"), "attestation": "VmOnly"}
     assert codes(a_policy(confidential=own), bare) == ["attestation-vm-only"]
-    assert codes(a_policy(), known(a_target(initdata=None))) == []
+    assert codes(a_policy(), known(a_target(initdata=None))) == ["unknown-target"]
 
 
 @pytest.mark.parametrize(
@@ -657,10 +600,6 @@ def told_rows():
         (
             "trigger q becomes active only above 150, where 1.5 per replica already asks for all 100: it never fires, or all at once"
         ),
-    )
-    yield (
-        a_policy(triggers=(prometheus(threshold_milli=-500),)),
-        ("with a threshold of -0.5 any value at all asks for the maximum"),
     )
     yield (
         a_policy(scaling=Scaling(cooldown_ms=60_000)),
@@ -747,7 +686,8 @@ def told_rows():
 
 @pytest.mark.parametrize(("policy", "message"), list(told_rows()))
 def test_what_is_found_is_said_with_its_numbers(policy, message):
-    assert [hit.message for _, hit in hits(policy, known(prices={}))] == [message]
+    around = known(*map(a_target, policy.placement.targets), prices={})
+    assert [hit.message for _, hit in hits(policy, around)] == [message]
 
 
 def test_a_lease_is_judged_with_its_numbers():
@@ -765,82 +705,6 @@ def test_every_rule_has_a_code_of_its_own_and_a_sentence():
     told = rules()
     assert len(told) > 40
     assert all(code == code.lower() and about and not about.endswith(".") for code, about in told.items())
-
-
-POLICY = """\
-apiVersion: burster.dev/v1alpha1
-kind: BurstPolicy
-metadata: {name: web, namespace: bank}
-spec:
-  workload: {kind: Deployment}
-  limits:
-    maxBursts: 0
-    budget: {perDay: "5"}
-  placement:
-    strategy: Clone
-    targets: [east, west]
-"""
-
-
-def findings(text):
-    documents = load_text(text, "web.yaml")
-    return lint(documents, compile_documents(documents), Known(at_ms=AT_MS), {"web.yaml": text})
-
-
-def test_a_finding_has_its_place_and_is_told_in_one_line():
-    (found,) = findings(POLICY)
-    assert (found.rule, found.object) == ("nothing-allowed", "BurstPolicy bank/web")
-    assert str(found) == (
-        "web.yaml:7:16: spec.limits.maxBursts: 0 allows nothing, so this policy never starts anything: raise it; to"
-        " switch a policy off use the annotation burster.dev/paused, which says so in its status [nothing-allowed]"
-    )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow nothing-allowed"),
-        POLICY.replace("maxBursts: 0", "maxBursts: 0 # on purpose # burster: allow no-budget,nothing-allowed"),
-        POLICY.replace("    maxBursts: 0", "    # burster: allow nothing-allowed\n    maxBursts: 0"),
-        POLICY.replace("namespace: bank", "namespace: bank, annotations: {burster.dev/lint-allow: nothing-allowed}"),
-        POLICY.replace(
-            "namespace: bank", 'namespace: bank, annotations: {burster.dev/lint-allow: "no-budget , nothing-allowed"}'
-        ),
-    ],
-)
-def test_who_has_thought_about_it_is_not_told_again(text):
-    assert findings(text) == ()
-
-
-def test_what_begins_below_its_key_is_told_at_the_key_and_silenced_at_either():
-    text = POLICY.replace('    budget: {perDay: "5"}\n', "").replace("maxBursts: 0", "maxBursts: 1")
-    (found,) = findings(text)
-    assert (found.rule, found.line, found.column) == ("no-budget", 6, 3)
-    assert findings(text.replace("  limits:", "  limits: # burster: allow no-budget")) == ()
-    assert findings(text.replace("maxBursts: 1", "maxBursts: 1 # burster: allow no-budget")) == ()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        POLICY.replace("  limits:", "  limits: # burster: allow nothing-allowed"),
-        POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow no-budget"),
-        POLICY.replace("    budget", "    # burster: allow nothing-allowed\n    budget"),
-    ],
-)
-def test_a_permission_holds_for_its_line_and_rule_only(text):
-    assert [found.rule for found in findings(text)] == ["nothing-allowed"]
-
-
-def test_a_permission_for_no_rule_is_told():
-    by_comment = findings(POLICY.replace("maxBursts: 0", "maxBursts: 0  # burster: allow nothing-alowed"))
-    assert [(found.rule, found.line) for found in by_comment] == [("unknown-rule", 7), ("nothing-allowed", 7)]
-    assert by_comment[0].message == "'nothing-alowed' is no rule; did you mean nothing-allowed?"
-    by_annotation = findings(
-        POLICY.replace("namespace: bank", "namespace: bank, annotations: {burster.dev/lint-allow: x9}")
-    )
-    assert [(found.rule, found.line) for found in by_annotation] == [("unknown-rule", 3), ("nothing-allowed", 7)]
-    assert by_annotation[0].path == 'metadata.annotations["burster.dev/lint-allow"]'
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,9 @@ BAD_POLICIES = {
     "firstDay must not be after": [
         policy(windows=[{"timezone": "UTC", "firstDay": "2026-12-02", "lastDay": "2026-12-01"}])
     ],
+    "start and end of a window must differ": [
+        policy(windows=[{"timezone": "UTC", "start": "0 8 * * *", "end": "0 8 * * *"}])
+    ],
     "from and to must differ": [policy(windows=[{"timezone": "UTC", "from": "08:00", "to": "08:00"}])],
     "warnAtPercent must not be above": [policy(limits={"budget": {"warnAtPercent": 90, "stopAtPercent": 89}})],
     "drainAtPercent must not be below": [policy(limits={"budget": {"drainAtPercent": 99}})],

@@ -12,18 +12,11 @@ from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.runtime.executor import EVENTS_WAITING_MAX, Executor
-from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
+from tests.support.builders import with_one_task
 
 
 def a_burst() -> Burst:
-    engine = Engine()
-    engine.sync(
-        s.PolicySeen(policy=a_policy()),
-        s.TargetSeen(target=a_target()),
-        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
-        s.PodSeen(pod=a_pod()),
-    )
-    return engine.burst()
+    return with_one_task().burst()
 
 
 BURST = a_burst()

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from burster.engine import StepResult, snapshot
 from burster.ledger import LedgerUnwritableError
 from burster.model import stimuli as s
 from burster.model.instructions import Instruction
-from burster.model.pods import Resources
 from burster.model.scaling import Scaling
 from burster.model.triggers import ExternalTrigger, WorkloadRef
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
-from burster.runtime.loop import Loop
-from tests.support.builders import T0, a_pod, a_policy, a_target, an_offering
+from burster.runtime.loop import ClockWentBackError, Loop
+from tests.support.builders import T0, a_pod, a_policy, a_target, a_workload, an_offering
 
 
 class StillClock:
@@ -100,20 +101,22 @@ class Rig:
         raise AssertionError("the loop keeps itself busy")
 
 
+def test_a_clock_that_is_put_far_back_ends_the_controller_and_a_little_is_waited_out() -> None:
+    """For the engine no time passes until the clock is there again: no lease would end meanwhile, whatever it costs."""
+    rig = Rig()
+    rig.clock.now += 3_600_000
+    rig.tell()
+    rig.clock.now -= 60_000
+    rig.tell(s.PodSeen(pod=a_pod()))
+    assert rig.executor.kinds() == ["RecordBurst"]
+    rig.clock.now -= 1
+    with pytest.raises(ClockWentBackError, match=r"put back by 1m0\.001s"):
+        rig.tell()
+    rig.clock.now += 1
+    rig.tell()
+
+
 CLOUD = WorkloadRef(name="cloud")
-
-
-def seen(replicas: int) -> s.WorkloadSeen:
-    return s.WorkloadSeen(
-        namespace="bank",
-        kind="Deployment",
-        name="cloud",
-        replicas=replicas,
-        status_replicas=replicas,
-        ready_replicas=replicas,
-        requests=Resources(cpu_millicores=1_000, memory_bytes=1 << 30),
-        runtime_class="kata-remote",
-    )
 
 
 def read(rig: Rig, value_milli: int) -> s.MetricRead:
@@ -182,9 +185,9 @@ async def test_a_number_that_could_not_be_written_down_is_held_back_once_and_one
         triggers=(ExternalTrigger(name="x"),),
         scaling=Scaling(target=CLOUD, restore_to_original=True),
     )
-    rig.tell(s.PolicySeen(policy=scaled), seen(0), read(rig, 2_000))
+    rig.tell(s.PolicySeen(policy=scaled), a_workload(0), read(rig, 2_000))
     assert rig.executor.kinds() == ["SetScale"]
-    rig.tell(s.ScaleSet(policy="bank/scale", replicas=1), seen(1))
+    rig.tell(s.ScaleSet(policy="bank/scale", replicas=1), a_workload(1))
     rig.executor.asked.clear()
     rig.ledger.full = True
     rig.clock.now += 15_000
@@ -208,6 +211,9 @@ async def test_what_ends_goes_on_and_its_cost_is_written_later() -> None:
     rig.ledger.full = True
     rig.tell(s.CloudPodGone(burst_uid="b", burst_key=key, pod_uid="p"))
     assert rig.executor.kinds()[-1] == "ObserveVms"
+    rig.tell(s.VmsObserved(key=key, vms=()))
+    rig.clock.now += 60_000  # until no listing can hide one any more
+    rig.tell(s.Tick(kind="evaluate"))
     rig.tell(s.VmsObserved(key=key, vms=()))
     rig.settle()
     assert rig.loop.state.bursts[key].burst.status.phase == "Released"

@@ -37,6 +37,18 @@ spec:
   allowedNamespaces: [shop]
   trustee: {url: https://trustee.example}
 """
+CATALOGUE_TARGET = """\
+apiVersion: burster.dev/v1alpha1
+kind: BurstTarget
+metadata: {name: there}
+spec:
+  provider: sovereign
+  region: eu-1
+  catalogue:
+  - {size: C4, cpu: "4", memory: 16Gi, tee: TDX, pricePerHour: "0.20"}
+  allowedNamespaces: [shop]
+  trustee: {url: https://trustee.example}
+"""
 HEAD = """\
 apiVersion: burster.dev/v1alpha1
 kind: PolicyCases
@@ -193,6 +205,35 @@ def test_what_is_given_is_so(tmp_path, given, expected):
     assert told(tmp_path, f"{ONE_POD}    {given}\n  expect:\n  - {expected}\n") == []
 
 
+def test_what_was_spent_by_the_file_and_by_the_case_adds_up(tmp_path):
+    head = HEAD.replace("cases:", 'given:\n  spent: [{amount: "1.00", ago: 1m}]\ncases:')
+    expect = "  expect:\n  - {policy: web, spentAtMost: '2.99'}\n  - {policy: web, spentAtMost: '3.00'}\n"
+    path = write(tmp_path, f'{ONE_POD}    spent: [{{amount: "2.00", ago: 1m}}]\n{expect}', head)
+    file = load_cases(path)
+    (found,) = run_case(file, file.cases[0]).failures
+    assert found.message == "policy shop/web: expected at most $2.9900 spent, found $3.0000"
+
+
+def test_what_a_catalogue_declares_is_not_a_cases_to_change(tmp_path):
+    def loaded(given):
+        path = write(tmp_path, f"{ONE_POD}    {given}\n  expect:\n  - {{pod: web-1, size: C4}}\n")
+        (tmp_path / "target.yaml").write_text(CATALOGUE_TARGET)
+        return load_cases(path)
+
+    file = loaded("refuse: {C4: SkuNotAvailable}")
+    assert run_case(file, file.cases[0]).failures == ()
+    for given in ('prices: {C4: "1"}', "restricted: [C4]"):
+        with pytest.raises(PolicyErrors, match="size C4 is what its target's catalogue says: change it there"):
+            loaded(given)
+
+
+def test_a_pod_that_does_not_run_can_not_finish(tmp_path):
+    steps = "  steps:\n  - {after: 1s, finished: [web-1], expect: [{bursts: 1}]}\n"
+    assert told(tmp_path, ONE_POD + steps) == [
+        "11: pod shop/web-1 can't finish: it does not run in the cloud at that moment"
+    ]
+
+
 def test_a_size_that_is_refused_is_not_tried_again_at_once(tmp_path):
     cases = (
         f"{ONE_POD}    refuse: {{Standard_DC2es_v6: SkuNotAvailable}}\n  expect:\n  - {{pod: web-1, verdict: Burst}}\n"
@@ -225,6 +266,20 @@ BAD = {
     "a pod that is taken and was never there": (
         HEAD + "- {name: x, steps: [{bound: [web-9], expect: [{bursts: 0}]}]}\n",
         "cases[0].steps[0].bound[0]: no pod web-9 was given until then: there is none",
+    ),
+    "money of an unknown policy": (given('spent: [{amount: "1", policy: webb}]'), "no policy webb: the files have"),
+    "money at an unknown target": (
+        given('spent: [{amount: "1", target: here}]'),
+        "no target here: the files have there",
+    ),
+    "a price of an unknown size": (
+        given('prices: {Standard_DC2s: "1"}'),
+        "cases[0].given.prices.Standard_DC2s: no target has a size Standard_DC2s: they have Standard_DC2es_v6, Standard",
+    ),
+    "an unknown size that is restricted": (given("restricted: [C4]"), "given.restricted[0]: no target has a size C4"),
+    "an unknown size that is refused": (
+        given("refuse: {C4: SkuNotAvailable}"),
+        "given.refuse.C4: no target has a size",
     ),
     "a negative value": (given("metrics: {pending-pods: -1}"), "metrics"),
     "an owner without a name": (given("pods: [{name: a, owner: Deployment}]"), "owner"),

@@ -18,6 +18,7 @@ from burster.model.errors import RemoteError
 from burster.model.stimuli import CapacitySeen, CloudPodGone, CloudPodSeen, PodLeft, PodSeen, SourceSynced, Stimulus
 from burster.sources import cloud_pods, nodes, pods
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.feed import Feed
 
 
 Scene = Callable[[ApiServer, Kube, LabClock], Awaitable[Any]]
@@ -42,7 +43,7 @@ def lab(tmp_path: Path) -> Callable[[Scene], Any]:
 @asynccontextmanager
 async def running(source: Any, kube: Kube, clock: LabClock, **options: Any) -> AsyncIterator[list[Stimulus]]:
     posted: list[Stimulus] = []
-    task = asyncio.create_task(source.run(kube, posted.append, clock, random.Random(1), **options))
+    task = asyncio.create_task(source.run(Feed(kube, posted.append, clock, random.Random(1)), **options))
     try:
         await clock.settled()
         yield posted

@@ -24,11 +24,13 @@ from burster.model.stimuli import (
     SandboxFailed,
     SourceSynced,
     Stimulus,
+    TargetGone,
     TargetSeen,
 )
 from burster.policy.records import burst_to_object
 from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
+from burster.sources.feed import Feed
 
 
 Play = Callable[[Any], Any]
@@ -37,7 +39,7 @@ Play = Callable[[Any], Any]
 @asynccontextmanager
 async def running(source: Any, kube: Any, clock: Any, **options: Any) -> AsyncIterator[list[Stimulus]]:
     posted: list[Stimulus] = []
-    task = asyncio.create_task(source.run(kube, posted.append, clock, random.Random(1), **options))
+    task = asyncio.create_task(source.run(Feed(kube, posted.append, clock, random.Random(1)), **options))
     try:
         await clock.settled()
         yield posted
@@ -135,7 +137,9 @@ def test_cloud_pods_come_and_go_and_are_known_by_uid(play: Play):
             assert index.burst_of("uid-c") == "shop/b"
             api.remove(cloud_pods.PATH, "c")
             await clock.settled()
-            assert posted[2:] == [CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c", phase="Pending", name="c")]
+            assert posted[2:] == [
+                CloudPodGone(burst_uid="bu", burst_key="shop/b", pod_uid="uid-c", phase="Pending", name="c")
+            ]
             assert index.burst_of("uid-c") is None
 
     play(scene)
@@ -241,6 +245,29 @@ def test_a_policy_that_stops_compiling_is_refused_and_only_a_deletion_ends_it(pl
             assert (told[0].key, told[0].uid, told[0].generation) == ("shop/p", "uid-p", 4)
             assert "unknownField" in told[0].message
             assert told[3] == PolicyGone(key="shop/p")
+
+
+def test_rules_that_were_made_anew_while_nobody_watched_are_there(play: Play):
+    async def scene(api, kube, clock) -> None:
+        target = {"apiVersion": "burster.dev/v1alpha1", "kind": "BurstTarget", "spec": 7}
+        api.put(policies.POLICIES_PATH, "p", a_policy())
+        api.put(policies.TARGETS_PATH, "t", target)
+        async with running(policies, kube, clock) as posted:
+            before = len(posted)
+            for path, name in ((policies.POLICIES_PATH, "p"), (policies.TARGETS_PATH, "t")):
+                anew = api.objects[path][name]
+                api.remove(path, name)
+                api.put(path, name, {**anew, "metadata": {**anew["metadata"], "uid": f"anew-{name}"}})
+            api.forget_history()
+            api.cut()
+            await clock.sleep(60)
+            assert [type(one) for one in posted[before:]] == [PolicySeen, TargetGone], "refused, the target is gone"
+            api.remove(policies.POLICIES_PATH, "p")
+            api.remove(policies.TARGETS_PATH, "t")
+            await clock.settled()
+            assert posted[before + 2 :] == [PolicyGone(key="shop/p"), TargetGone(name="t")]
+
+    play(scene)
 
 
 def test_a_policy_that_never_compiled_is_refused_too_and_gone_when_it_is_deleted(play: Play):

@@ -61,7 +61,11 @@ def a_deployment(**spec: Any) -> dict[str, Any]:
         },
     }
     status = {"replicas": 3, "readyReplicas": 2}
-    return {"metadata": {"name": "cloud"}, "spec": {"replicas": 4, "template": template, **spec}, "status": status}
+    return {
+        "metadata": {"name": "cloud", "resourceVersion": "4711"},
+        "spec": {"replicas": 4, "template": template, **spec},
+        "status": status,
+    }
 
 
 CLOUD = WorkloadRef(name="cloud")
@@ -81,6 +85,7 @@ async def test_a_workload_is_told_with_its_number_and_what_a_pod_of_it_asks_for(
         size="Standard_DC4es_v6",
         images=("bank/init:1", "bank/web:1"),
         secrets=("certs", "keys"),
+        version=4711,
     )
 
 
@@ -230,6 +235,44 @@ def test_namespaces_are_told_when_their_labels_change(play: Play) -> None:
             assert posted[4:] == [NamespaceSeen(name="shop")]
 
     play(scene)
+
+
+def test_a_namespace_that_was_made_anew_while_nobody_watched_is_there(play: Play) -> None:
+    async def scene(api, kube, clock) -> None:
+        labels = {"labels": {"burst": "yes"}}
+        api.put(namespaces.PATH, "bank", {"metadata": labels})
+        async with running(namespaces, kube, clock) as posted:
+            api.remove(namespaces.PATH, "bank")
+            api.put(namespaces.PATH, "bank", {"metadata": {"uid": "anew", **labels}})
+            api.forget_history()
+            api.cut()
+            await clock.sleep(60)
+            assert posted == [NamespaceSeen(name="bank", labels={"burst": "yes"})]
+            api.remove(namespaces.PATH, "bank")
+            await clock.settled()
+            assert posted[1:] == [NamespaceGone(name="bank")]
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {f"{APPS}/deployments/cloud": orjson.dumps(a_deployment()).replace(b"bank/web", b"\xff")},
+        {HPAS: b'{"items": [{"metadata": {"name": "\xff"}}]}'},
+    ],
+)
+async def test_bytes_that_are_no_text_are_an_answer_that_makes_no_sense(objects: dict[str, bytes]) -> None:
+    posted: list[Stimulus] = []
+    poller = WorkloadPoller(Api(**objects), posted.append)
+    poller.policy(SCALE)
+    task = asyncio.create_task(poller.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not task.done()
+    assert posted == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def test_a_cluster_whose_namespaces_can_not_be_listed_is_asked_again(play: Play) -> None:

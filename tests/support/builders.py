@@ -107,6 +107,23 @@ def a_vm(burst: Burst, *, created_at: int, **changes: Any) -> Vm:
     return Vm(**(values | changes))
 
 
+def a_workload(replicas: int, *, running: int | None = None, **changes: Any) -> s.WorkloadSeen:
+    """A Deployment that is scaled into the cloud; ``running`` of its replicas are there and ready, all of them if left out."""
+    ready = replicas if running is None else running
+    values = {
+        "namespace": "bank",
+        "kind": "Deployment",
+        "name": "cloud",
+        "replicas": replicas,
+        "status_replicas": ready,
+        "ready_replicas": ready,
+        "requests": Resources(cpu_millicores=1000, memory_bytes=GIB),
+        "runtime_class": "kata-remote",
+        "size": "Standard_DC2es_v6",
+    }
+    return s.WorkloadSeen(**(values | changes))
+
+
 class Engine:
     """An engine with a clock, and what its last step said."""
 
@@ -168,3 +185,15 @@ class Engine:
         self.send(s.VmsObserved(key=burst.key, vms=(vm,)), after_ms=10)
         assert self.phase(burst.key) == "Serving"
         return self.burst(burst.key)
+
+
+def with_one_task() -> Engine:
+    """An engine that has just decided on a burst for one task."""
+    engine = Engine()
+    engine.sync(
+        s.PolicySeen(policy=a_policy()),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.PodSeen(pod=a_pod()),
+    )
+    return engine

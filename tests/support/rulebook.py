@@ -15,6 +15,7 @@ from tests.support.wide_world import WideWorld
 
 
 QUARTER = 900_000
+ANSWERED_BY_MS = 90_000  #: after that a number that was asked for is not counted on
 #: Why a number may fall although nothing is known of what it is made of.
 _OTHER_CAUSES = {
     "LeaseNotRenewed",
@@ -23,6 +24,8 @@ _OTHER_CAUSES = {
     "PolicyGone",
     "OutsideBounds",
 }
+#: Why it may rise.
+_BY_RULE = {"OutsideBounds", "BelowMinimum"}
 
 
 @dataclass
@@ -47,21 +50,19 @@ class Rulebook:
     launches: list[Launch] = field(default_factory=list[Launch])
     verdicts: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     dropped: set[str] = field(default_factory=set[str])
-    #: policy -> how many steps ago everything it is made of was known
     settled_uids: set[str] = field(default_factory=set[str])
-    asked: dict[str, int] = field(default_factory=dict[str, int])
-    leases: dict[str, int] = field(default_factory=dict[str, int])  #: policy -> replicas that were paid for
-    foreign: set[ScopeName] = field(default_factory=set[ScopeName])
-    never_read: dict[str, bool] = field(default_factory=dict[str, bool])
+    #: policy -> a number that it asked for and nobody has answered, and when
+    out: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    causes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])  #: policy -> why its number last changed
 
     def __call__(self, batch: list[s.Stimulus], result: StepResult) -> None:
         told, state = self.world.told, result.state
         started = [state.bursts[one.burst] for one in result.decisions if one.verdict == "Burst"]
         for entry in started:
             self._starts(entry)
-        raised = self._numbers(batch, result)
+        fresh = {scope for entry in started for scope in scopes_of_burst(entry)} | self._bought(batch, result)
+        self._numbers(result)
         tallies = self._count(result)
-        fresh = ({scope for entry in started for scope in scopes_of_burst(entry)} | raised) - self._taken_up(result)
         for scope in fresh:
             self._caps(scope, tallies[scope])
         if not result.spends:
@@ -71,15 +72,13 @@ class Rulebook:
                 if one.verdict == "Renew"
                 for scope in scopes_of_burst(state.bursts[one.burst])
             }
-            for scope in fresh | (paid - self.foreign):
+            for scope in fresh | paid:
                 self._money(result, scope, tallies[scope].held)
         self._verdicts(result)
         for spend in result.spends:
-            # the world's uids are made from names: a record that never cost anything may come again under its own
             assert spend.uid not in self.settled_uids, f"{spend.burst} is settled twice: {spend}"
             assert spend.micro_usd >= 0
-            if spend.micro_usd:
-                self.settled_uids.add(spend.uid)
+            self.settled_uids.add(spend.uid)
         assert told.now == state.now_ms
 
     # -- new bursts
@@ -130,17 +129,28 @@ class Rulebook:
 
     # -- limits and money
 
-    def _taken_up(self, result: StepResult) -> set[ScopeName]:
-        """Return the scopes of replicas that somebody else started: they are counted from now on, and nobody could refuse them."""
-        ours = {one.policy for one in result.instructions if isinstance(one, i.SetScale)}
-        self.foreign = {
-            scope
-            for key, book in result.state.scale_books.items()
-            if len(book.leases) > self.leases.get(key, 0) and key not in ours
-            for scope in scopes_of_book(book)
-        }
-        self.leases = {key: len(book.leases) for key, book in result.state.scale_books.items()}
-        return self.foreign
+    def _bought(self, batch: list[s.Stimulus], result: StepResult) -> set[ScopeName]:
+        """Return the scopes of the replicas that burster pays for from this step on, besides those that are there, whoever started them."""
+        told = self.world.told
+        for fact in batch:
+            match fact:
+                case s.ScaleSet(policy=policy, replicas=replicas):
+                    if policy in self.out and self.out[policy][0] == replicas:
+                        del self.out[policy]
+                case s.InstructionFailed(instruction="SetScale", subject=policy):
+                    self.out.pop(policy, None)
+                case _:
+                    pass
+        self.out = {policy: one for policy, one in self.out.items() if told.now < one[1] + ANSWERED_BY_MS}
+        found = set[ScopeName]()
+        for policy, book in result.state.scale_books.items():
+            seen = told.workloads.get((policy.partition("/")[0], book.workload.name))
+            there = max(seen.replicas, seen.status_replicas) if seen is not None else 0
+            bought = len(book.leases) - max(there, self.out.get(policy, (0, 0))[0])
+            if bought > 0:
+                found.update(scopes_of_book(book))
+                self.launches.extend(Launch(told.now, scopes_of_book(book)) for _ in range(bought))
+        return found
 
     def _count(self, result: StepResult) -> dict[ScopeName, Tally]:
         found: dict[ScopeName, Tally] = {}
@@ -187,18 +197,14 @@ class Rulebook:
 
     # -- numbers of replicas
 
-    def _numbers(self, batch: list[s.Stimulus], result: StepResult) -> set[ScopeName]:
-        told, raised = self.world.told, set[ScopeName]()
-        changed = any(isinstance(fact, s.PolicySeen | s.WorkloadSeen | s.TargetSeen) for fact in batch)
+    def _numbers(self, result: StepResult) -> None:
+        told = self.world.told
+        for one in result.decisions:
+            if one.verdict == "Scale":
+                self.causes[one.policy] = {reason.code for reason in one.reasons}
         for one in result.instructions:
             if isinstance(one, i.PublishSignal):
-                policy = told.policies.get(one.policy)
-                if policy is None:
-                    assert not one.replicas, f"{one.policy} is gone and publishes {one.replicas}"
-                    continue
-                assert one.replicas <= max(policy.scaling.max_replicas, policy.scaling.min_replicas)
-                if one.replicas:
-                    assert not list(told._against_policy(policy)), f"{one.policy} publishes {one.replicas}"
+                self._published(one)
             if not isinstance(one, i.SetScale):
                 continue
             book = result.state.scale_books.get(one.policy)
@@ -206,6 +212,8 @@ class Rulebook:
             seen = told.workloads.get((one.policy.partition("/")[0], one.workload.name))
             there = seen.replicas if seen is not None else 0
             assert seen is None or not seen.owner, f"{one.policy} sets a number that {seen.owner} owns"
+            self.out[one.policy] = (one.replicas, told.now)
+            told.asked[one.policy] = (one.workload, there)
             if book is None or policy is None or policy.placement.strategy != "Scale":
                 continue  # brought home: as it was found
             if one.replicas > there and book.leaving is None:
@@ -213,22 +221,29 @@ class Rulebook:
                 assert not wrong, f"{one.policy} goes from {there} to {one.replicas} although {wrong}"
                 assert one.replicas <= max(policy.scaling.max_replicas, policy.scaling.min_replicas)
                 assert len(book.leases) >= one.replicas, f"{one.policy}: {one.replicas} and {len(book.leases)} leases"
-                raised.update(scopes_of_book(book))
-                rise = one.replicas - max(there, self.asked.get(one.policy, 0))
-                self.launches.extend(Launch(told.now, scopes_of_book(book)) for _ in range(rise))
-            if told.all_missing(policy) and not changed:
+            if told.all_missing(policy):
                 self._without_values(one, policy, there)
-            self.asked[one.policy] = one.replicas
-        return raised
+
+    def _published(self, one: i.PublishSignal) -> None:
+        told = self.world.told
+        policy = told.policies.get(one.policy)
+        if policy is None:
+            assert not one.replicas, f"{one.policy} is gone and publishes {one.replicas}"
+            return
+        assert one.replicas <= max(policy.scaling.max_replicas, policy.scaling.min_replicas)
+        if one.replicas:
+            assert not list(told.against_policy(policy)), f"{one.policy} publishes {one.replicas}"
 
     def _without_values(self, one: i.SetScale, policy: Policy, there: int) -> None:
-        known = [
-            told for trigger in policy.triggers if (told := self.world.told.readings.get((policy.key, trigger.name)))
-        ]
-        if one.replicas > there and not known:
-            assert one.replicas <= policy.scaling.min_replicas, (
-                f"{policy.key} buys {one.replicas} for nothing that it knows"
-            )
+        causes = self.causes.get(policy.key, set())
+        if one.replicas > there:
+            bounds = max(policy.scaling.min_replicas, policy.scaling.idle_replicas or 0, 1)
+            why = f"{policy.key} buys {one.replicas} for nothing that it knows: {causes}"
+            assert causes & _BY_RULE, why
+            assert one.replicas <= bounds, why
+        if one.replicas < there:
+            known = any(code in _OTHER_CAUSES or "Budget" in code for code in causes)
+            assert known, f"{policy.key} falls from {there} to {one.replicas} for {causes}"
 
     # -- verdicts
 

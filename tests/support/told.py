@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
 from burster.model.limits import Limits
@@ -60,6 +62,8 @@ class Told:
     )
     values: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     free_millicores: int | None = None
+    #: policy -> the workload whose number it asked for, and the number that was known then
+    asked: dict[str, tuple[WorkloadRef, int]] = field(default_factory=dict[str, tuple[WorkloadRef, int]])
 
     def take(self, facts: list[s.Stimulus], now: int) -> None:
         self.now = max(self.now, now)
@@ -95,7 +99,11 @@ class Told:
             case s.ClusterLimitsSeen(limits=limits):
                 self.cluster = limits
             case s.WorkloadSeen():
-                self.workloads[fact.namespace, fact.name] = fact
+                known = self.workloads.get((fact.namespace, fact.name))
+                if known is None or not fact.version or fact.version >= known.version:
+                    self.workloads[fact.namespace, fact.name] = fact
+            case s.ScaleSet():
+                self._scaled(fact)
             case s.WorkloadGone():
                 self.workloads.pop((fact.namespace, fact.name), None)
             case s.PodSeen(pod=pod):
@@ -135,6 +143,20 @@ class Told:
         self.readings[fact.policy, fact.trigger] = (trigger, Reading(min(fact.at_ms, self.now), missing))
         if isinstance(fact, s.MetricRead):
             self.values[fact.policy, fact.trigger] = fact.value_milli
+
+    def _scaled(self, fact: s.ScaleSet) -> None:
+        """Take an answer for the workload's number, unless the workload has told a later one."""
+        if fact.policy not in self.asked:
+            return
+        workload, before = self.asked[fact.policy]
+        key = fact.policy.partition("/")[0], workload.name
+        seen = self.workloads.get(key)
+        if seen is None:
+            return
+        later = fact.version < seen.version if fact.version and seen.version else seen.replicas != before
+        if not later:
+            version = max(fact.version, seen.version)
+            self.workloads[key] = msgspec.structs.replace(seen, replicas=fact.replicas, version=version)
 
     # -- metrics
 
@@ -176,7 +198,7 @@ class Told:
         if policy is None or target is None:
             yield "its policy or target is not there"
             return
-        yield from self._against_policy(policy)
+        yield from self.against_policy(policy)
         yield from self.against_target(policy, target)
         if spec.runtime_class != target.runtime_class:
             yield f"it has RuntimeClass {spec.runtime_class}"
@@ -186,7 +208,7 @@ class Told:
             yield from self._against_clone(burst, policy)
         yield from self._against_offering(burst, policy, target)
 
-    def _against_policy(self, policy: Policy) -> Iterator[str]:
+    def against_policy(self, policy: Policy) -> Iterator[str]:
         if not self.writable:
             yield "the ledger is not writable"
         if self.draining:
@@ -320,7 +342,7 @@ class Told:
 
     def against_replicas(self, policy: Policy, workload: WorkloadRef) -> Iterator[str]:
         """Say what stands against one more replica of a workload."""
-        yield from self._against_policy(policy)
+        yield from self.against_policy(policy)
         seen = self.workloads.get((policy.namespace, workload.name))
         if seen is None:
             yield "the workload is not there"

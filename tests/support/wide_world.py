@@ -55,6 +55,13 @@ class Workload:
     running: int = 0
     owner: str = ""
     kind: int = 0
+    version: int = 1  #: 0: its API tells none
+
+    def changes(self, **values: Any) -> None:
+        """Change its fields; whatever is written of it has a version of its own."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.version += bool(self.version)
 
     def seen(self) -> s.WorkloadSeen:
         return s.WorkloadSeen(
@@ -69,6 +76,7 @@ class Workload:
             owner=self.owner,
             images=IMAGES[self.kind % 4][0],
             secrets=SECRETS[self.kind // 4 % 3],
+            version=self.version,
         )
 
 
@@ -83,8 +91,8 @@ class WideWorld:
     targets: dict[str, Target] = field(default_factory=dict[str, Target])
     variants: dict[str, int] = field(default_factory=dict[str, int])
     pods: dict[str, Pod] = field(default_factory=dict[str, Pod])  #: that wait, by uid
-    cloud: dict[str, CloudPod] = field(default_factory=dict[str, CloudPod])
-    records: dict[str, Burst] = field(default_factory=dict[str, Burst])
+    cloud: dict[str, CloudPod] = field(default_factory=dict[str, CloudPod])  #: by the uid of their record
+    records: dict[str, Burst] = field(default_factory=dict[str, Burst])  #: by key, each with its uid
     workloads: dict[tuple[str, str], Workload] = field(default_factory=dict[tuple[str, str], Workload])
     channels: dict[str, deque[s.Stimulus]] = field(default_factory=lambda: {name: deque() for name in CHANNELS})
     latest: dict[str, s.Stimulus] = field(default_factory=dict[str, s.Stimulus])
@@ -97,6 +105,7 @@ class WideWorld:
     )
     tape: list[tuple[int, list[s.Stimulus], Any]] = field(default_factory=list[tuple[int, list[s.Stimulus], Any]])
     made: int = 0
+    recorded: int = 0
     generation: int = 1
     hangs: bool = False  #: VMs outlive their pods
     broken: bool = False  #: a listener has found something wrong: nothing that follows means anything
@@ -212,8 +221,10 @@ class WideWorld:
     def _do(self, instruction: i.Instruction) -> s.Stimulus:  # noqa: C901, PLR0911, PLR0912 - one line for each kind
         match instruction:
             case i.RecordBurst(burst=burst):
-                self.records.setdefault(burst.key, burst)
-                return s.BurstRecorded(key=burst.key, uid=f"u-{burst.name}")
+                if burst.key not in self.records:
+                    self.recorded += 1
+                    self.records[burst.key] = msgspec.structs.replace(burst, uid=f"u-{self.recorded}")
+                return s.BurstRecorded(key=burst.key, uid=self.records[burst.key].uid)
             case i.PlacePod(burst=burst):
                 return self._place(instruction, burst)
             case i.DeletePod(burst=burst):
@@ -221,7 +232,7 @@ class WideWorld:
             case i.ReturnPod(burst=burst):
                 return self._return(burst)
             case i.ObserveVms(burst=burst):
-                pod = self.cloud.get(burst.key)
+                pod = self.cloud.get(burst.uid)
                 return s.VmsObserved(key=burst.key, vms=(pod.vm,) if pod is not None and pod.vm is not None else ())
             case i.MarkVerified(burst=burst):
                 return s.StatusWritten(key=burst.key, phase="Verified")
@@ -236,16 +247,17 @@ class WideWorld:
             case i.DeleteVm(target=target, vm=vm):
                 for one in self.cloud.values():
                     if one.vm is not None and one.vm.name == vm:
-                        assert one.phase == "Gone", f"{vm} is swept while its pod is {one.phase}"
+                        # a task that has ended stays to be read, and its VM is needed no more
+                        assert one.phase in {"Gone", "Succeeded"}, f"{vm} is swept while its pod is {one.phase}"
                         one.vm = None
                 return s.VmDeleted(target=target, vm=vm)
             case i.SetScale(policy=policy, workload=ref, replicas=replicas):
                 workload = self.workloads.get((policy.partition("/")[0], ref.name))
                 if workload is None:
                     return _failure(instruction, "NotFound")
-                workload.replicas = replicas
+                workload.changes(replicas=replicas)
                 self.tell("workloads", workload.seen())
-                return s.ScaleSet(policy=policy, replicas=replicas)
+                return s.ScaleSet(policy=policy, replicas=replicas, version=workload.version)
             case i.PublishSignal(policy=policy, replicas=replicas):
                 self.published[policy] = replicas
                 return s.SignalPublished(policy=policy, replicas=replicas)
@@ -255,26 +267,28 @@ class WideWorld:
                 raise AssertionError("an event is never answered")
 
     def _place(self, instruction: i.PlacePod, burst: Burst) -> s.Stimulus:
-        if burst.key not in self.cloud:
+        if burst.uid not in self.cloud:
             if burst.spec.strategy == "Move":
                 pod = self.pods.pop(burst.spec.for_pod.uid, None)
                 if pod is None:
                     return _failure(instruction, "Conflict")
                 self.tell("pods", self._left(pod, "Gone"))
             self.made += 1
-            self.cloud[burst.key] = CloudPod(burst, f"p-{self.made}", made=self.made)
-            self._show(self.cloud[burst.key])
-        return s.PodPlaced(key=burst.key, pod_uid=self.cloud[burst.key].uid)
+            self.cloud[burst.uid] = CloudPod(burst, f"p-{self.made}", made=self.made)
+            self._show(self.cloud[burst.uid])
+        return s.PodPlaced(key=burst.key, pod_uid=self.cloud[burst.uid].uid)
 
     def _delete(self, burst: Burst) -> s.Stimulus:
-        pod = self.cloud.get(burst.key)
+        pod = self.cloud.get(burst.uid)
         gone = pod is None or pod.phase == "Gone"
         if pod is not None and not gone:
             self._goes(pod)
         return s.PodDeleted(key=burst.key, gone=gone)
 
     def _return(self, burst: Burst) -> s.Stimulus:
-        pod = self.cloud[burst.key]
+        pod = self.cloud.get(burst.uid)
+        if pod is None:
+            return s.PodReturned(key=burst.key)  # it was never taken
         assert pod.phase == "Gone", f"{burst.key} is brought home while its pod is {pod.phase}"
         assert pod.vm is None, f"{burst.key} is brought home while {pod.vm and pod.vm.name} runs"
         if not pod.returned:
@@ -292,7 +306,7 @@ class WideWorld:
     @staticmethod
     def _gone(pod: CloudPod, phase: str) -> s.CloudPodGone:
         return s.CloudPodGone(
-            burst_uid=f"u-{pod.burst.name}",
+            burst_uid=pod.burst.uid,
             burst_key=pod.burst.key,
             pod_uid=pod.uid,
             phase=phase if phase == "Succeeded" else "",
@@ -302,7 +316,7 @@ class WideWorld:
     def _as_seen(pod: CloudPod) -> s.CloudPodSeen:
         phase: Any = pod.phase
         return s.CloudPodSeen(
-            burst_uid=f"u-{pod.burst.name}",
+            burst_uid=pod.burst.uid,
             burst_key=pod.burst.key,
             pod_uid=pod.uid,
             phase=phase,
@@ -399,14 +413,14 @@ class WideWorld:
     def record_is_deleted(self, choice: int) -> None:
         if self.records:
             burst = self.records[sorted(self.records)[choice % len(self.records)]]
-            known = msgspec.structs.replace(burst, uid=f"u-{burst.name}", deleting=True)
+            known = msgspec.structs.replace(burst, deleting=True)
             self.tell("cloud", s.BurstSeen(burst=known))
 
     def workloads_follow(self) -> None:
         """The pods of scaled workloads come and go."""
         for _, workload in sorted(self.workloads.items()):
             if workload.running != workload.replicas:
-                workload.running = workload.replicas
+                workload.changes(running=workload.replicas)
                 self.tell("workloads", workload.seen())
 
     def read(self, policy: str, level: int, *, failed: bool, ago_ms: int = 0) -> None:
@@ -485,31 +499,48 @@ class WideWorld:
 
     def left_over(self) -> list[str]:
         """Return what is not at rest."""
-        phases = {key: entry.burst.status.phase for key, entry in self.state.bursts.items()}
-        if any(
-            one.numeric and one.placement.strategy == "Clone" and one.scaling.min_replicas
-            for one in self.policies.values()
-        ):
-            phases = {key: phase for key, phase in phases.items() if phase != "Serving"}  # its minimum stays
-        left = [f"{key} is {phase}" for key, phase in sorted(phases.items()) if phase != "Released"]
-        serving = {key for key, entry in self.state.bursts.items() if entry.burst.status.phase == "Serving"}
-        stays = serving - phases.keys()
+        staying = self._staying()
+        left = [
+            f"{key} is {entry.burst.status.phase}"
+            for key, entry in sorted(self.state.bursts.items())
+            if entry.burst.status.phase != "Released" and key not in staying
+        ]
         left += [
-            f"VM {one.vm.name}" for key, one in sorted(self.cloud.items()) if one.vm is not None and key not in stays
+            f"VM {one.vm.name}" for one in self.cloud.values() if one.vm is not None and one.burst.key not in staying
         ]
         for key, policy in sorted(self.policies.items()):
-            rest = policy.scaling.min_replicas if policy.scaling.idle_replicas is None else policy.scaling.idle_replicas
+            rest = _rest(policy)
             if policy.placement.strategy == "Signal" and self.published.get(key, 0) > rest:
                 left.append(f"{key} publishes {self.published[key]}")
             if policy.placement.strategy == "Scale" and policy.scaling.target is not None:
                 workload = self.workloads[policy.namespace, policy.scaling.target.name]
                 if workload.replicas > rest or workload.running > rest:
                     left.append(f"{workload.name} has {workload.replicas} replicas")
-        for (kind, key), scope in self.state.scopes.items():
-            replicas = sum(len(book.leases) for book in self.state.scale_books.values())
-            if not replicas and not stays and (scope.account.outstanding_micro_usd or scope.active or scope.vcpus):
-                left.append(f"{kind} {key} holds {scope.account.outstanding_micro_usd} for {scope.active}")
+        for book in self.state.scale_books.values():
+            workload = self.workloads[book.policy.partition("/")[0], book.workload.name]
+            if len(book.leases) > workload.replicas:
+                left.append(f"{book.policy} pays for {len(book.leases)} of {workload.replicas} replicas")
+        # what scopes hold is what their bursts and replicas do: after each step ``rulebook`` counts it anew
         return left
+
+    def _staying(self) -> set[str]:
+        """Return the bursts that may stay for ever: of a policy that clones by number those that serve, up to its number at rest."""
+        found = set[str]()
+        for policy in self.policies.values():
+            if policy.numeric and policy.placement.strategy == "Clone":
+                serving = [
+                    key
+                    for key, entry in sorted(self.state.bursts.items())
+                    if entry.burst.policy_key == policy.key and entry.burst.status.phase == "Serving"
+                ]
+                found.update(serving[: _rest(policy)])
+        return found
+
+
+def _rest(policy: Policy) -> int:
+    """Return how many replicas a policy keeps where nobody asks for any."""
+    idle = policy.scaling.idle_replicas
+    return policy.scaling.min_replicas if idle is None else idle
 
 
 def said(result: StepResult) -> Any:

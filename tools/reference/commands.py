@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import typer.main
 
 from burster import cli
-from burster.cli.app import _ENTRIES, build_app
+from burster.cli.app import ENTRIES, build_app
 from tools.reference.tables import table
 
 
@@ -39,7 +39,7 @@ def commands_page() -> str:
         "pipe": cli.EXIT_BROKEN_PIPE,
     }
     parts = [_INTRODUCTION.format(**codes)]
-    for entry in _ENTRIES:
+    for entry in ENTRIES:
         root: Any = typer.main.get_command(build_app([entry.name]))
         parts += _sections(f"burster {entry.name}", root.commands[entry.name])
     return "\n".join(parts)

@@ -16,8 +16,8 @@ Made by `make reference` from `burster/policy/lint`; edit that, not this page.
 `burster policy validate` refuses what is wrong and warns of what is legal and likely to be regretted. Each warning ends with the code of
 its rule. `--lint error` makes warnings exit code 1, for CI; `--lint off` leaves them out.
 
-Where somebody has thought about it, a rule is silenced: by the comment `# burster: allow CODE` on the line of the field (or on a line of
-its own right above it), or for a whole object by the annotation `burster.dev/lint-allow: CODE, CODE`.
+Where somebody has thought about it, a rule is silenced: by the comment `# burster: allow CODE` on the line of the field (or in the
+comments right above it), or for a whole object by the annotation `burster.dev/lint-allow: CODE, CODE`.
 """
 
 

@@ -284,7 +284,8 @@ _CODE_TEXT: Final = re.compile(r"[A-Z][A-Za-z]+")
 
 def _given_to(scope: ast.AST, module: ast.Module) -> list[str]:
     """Return the codes a function is given: those its loop runs over, else what it is called with."""
-    if "code" not in {argument.arg for argument in getattr(scope, "args", ast.arguments([], [])).args}:
+    taken = scope.args.args if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef) else []
+    if "code" not in {argument.arg for argument in taken}:
         return _texts(scope)
     name = getattr(scope, "name", "")
     given: list[str] = []

@@ -113,6 +113,9 @@ def _hold_to(state: State, scope: Scope, limits: Limits) -> None:
             burst = entry.burst
             if scope in scopes_of(state, burst.policy_key, burst.namespace, burst.spec.target):
                 scope.launched(burst.spec.decided_at_ms)
+        for at_ms, policy, target in state.former_launches:
+            if scope in scopes_of(state, policy, policy.partition("/")[0], target):
+                scope.launched(at_ms)
     watch(state, scope)
 
 
@@ -318,6 +321,8 @@ def _reopen_shared(state: State) -> None:
         policy = state.policies.get(key)
         if policy is not None:
             policy.reopened = True
+            if policy.policy.numeric:
+                state.shares_moved.add(key)
     state.share_waits.clear()
 
 

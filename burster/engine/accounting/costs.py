@@ -18,11 +18,11 @@ def unbooked_since_ms(entry: BurstEntry) -> int | None:
 def real_cost_micro_usd(state: State, entry: BurstEntry, since_ms: int = 0) -> int:
     """Return what the burst's VMs cost until now, or from ``since_ms`` until now: each from its creation to its confirmed end, rounded up.
 
-    Where the cloud could not be asked while the pod was there, or the pod ran and no VM was ever seen (it came and went while the
-    controller was down), the time since the pod was placed is taken: never less than the truth.
+    Where the cloud could not be asked while the pod was there, or no VM was ever seen of a pod that ran, or that came and went while the
+    controller was down, the time since the pod was placed is taken: never less than the truth.
     """
     price = entry.burst.spec.price_micro_usd_per_hour
-    if entry.vms or (entry.vms_known and not entry.ran):
+    if entry.vms or (entry.vms_known and not entry.ran and not entry.unwatched):
         return sum(
             cost_micro_usd(
                 price, max(0, (state.now_ms if end_ms is None else end_ms) - max(since_ms, start_ms or state.now_ms))

@@ -102,6 +102,17 @@ class Scope:
         return self.held_off is not None and now_ms < self.held_off_until_ms
 
     @property
+    def counts(self) -> bool:
+        """Whether it has any limit of number: of bursts, vCPUs, launches in a time, or of one provider's share."""
+        limits = self.limits
+        return bool(
+            limits.max_bursts is not None
+            or limits.max_vcpus is not None
+            or limits.launch_rate is not None
+            or limits.provider_shares
+        )
+
+    @property
     def budget(self) -> Budget:
         """Its budget."""
         return self.limits.budget

@@ -6,6 +6,8 @@ asked for again: every instruction finds its own earlier result.
 
 from typing import Final
 
+import msgspec
+
 from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
@@ -28,6 +30,7 @@ _NO_DEMAND: Final = Reason(code="DemandGone", sentence="The pod that it was deci
 
 def take_in(state: State, burst: Burst) -> None:
     """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
+    burst = _by_our_clock(_with_what_was_decided(burst), state.now_ms)
     entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
     state.bursts[burst.key] = entry
     budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
@@ -40,14 +43,15 @@ def take_in(state: State, burst: Burst) -> None:
     status = burst.status
     if burst.spec.for_pod.uid:
         state.burst_for[burst.spec.for_pod.uid] = burst.key
-    entry.vms = {name: [status.vm_started_at_ms, None] for name in status.vms}
+    started = status.placed_at_ms if status.vm_started_at_ms is None else status.vm_started_at_ms
+    entry.vms = {name: [started, None] for name in status.vms}
     entry.vms_known = bool(entry.vms)
     entry.ran = status.phase in {"Attesting", "Serving"} or status.serving_at_ms is not None
     entry.ended_by_us = status.phase in ENDING
     # The record may be behind: a placing was perhaps asked for that nobody heard the end of.
     entry.maybe_placed = status.phase in {"Reserved", "Placing"}
     actions.count(state, entry, 1)
-    actions.hold(state, entry, status.reserved_micro_usd or burst.spec.reserved_micro_usd)
+    actions.hold(state, entry, status.reserved_micro_usd)
     actions.book_again(state, entry)
     early = state.early_pods.pop(burst.key, {})
     entry.pod = next((pod for pod in early.values() if is_pod_of(pod, burst)), None)
@@ -57,6 +61,50 @@ def take_in(state: State, burst: Burst) -> None:
         pod.burst, entry.covers = burst.key, pod.pod.key
     if state.ready:
         resume(state, entry)
+
+
+def _with_what_was_decided(burst: Burst) -> Burst:
+    """Return a record with all that its decision gave it.
+
+    A record and its status are written one after the other: of one whose writer died in between only the decision is known, and of one
+    whose status somebody has cut, only what is left.
+    """
+    spec, status = burst.spec, burst.status
+    if status.phase == "Released":
+        return burst
+    placed = bool(status.pod_uid) or status.phase in {"Provisioning", "Attesting", "Serving"}
+    status = msgspec.structs.replace(
+        status,
+        reserved_micro_usd=status.reserved_micro_usd or spec.reserved_micro_usd,
+        lease_until_ms=status.lease_until_ms or spec.first_lease_until_ms,
+        placed_at_ms=status.placed_at_ms or (spec.decided_at_ms if placed else None),
+    )
+    return msgspec.structs.replace(burst, status=status)
+
+
+def _by_our_clock(burst: Burst, now_ms: int) -> Burst:
+    """Return a record without times that have not come: whoever wrote them had a clock ahead of ours, or was somebody else.
+
+    A lease goes no further than one that is decided or renewed at this moment would, and what has happened has happened by now.
+    """
+    spec, status = burst.spec, burst.status
+    longest_ms = spec.lease_ms + max(spec.launch_deadline_ms, actions.renew_before_ms(burst))
+    return msgspec.structs.replace(
+        burst,
+        spec=msgspec.structs.replace(spec, decided_at_ms=min(spec.decided_at_ms, now_ms)),
+        status=msgspec.structs.replace(
+            status,
+            lease_until_ms=min(status.lease_until_ms, now_ms + longest_ms),
+            placed_at_ms=_by(now_ms, status.placed_at_ms),
+            vm_started_at_ms=_by(now_ms, status.vm_started_at_ms),
+            serving_at_ms=_by(now_ms, status.serving_at_ms),
+            released_at_ms=_by(now_ms, status.released_at_ms),
+        ),
+    )
+
+
+def _by(now_ms: int, at_ms: int | None) -> int | None:
+    return None if at_ms is None else min(at_ms, now_ms)
 
 
 def _take_in_released(state: State, burst: Burst) -> None:
@@ -96,6 +144,8 @@ def resume(state: State, entry: BurstEntry) -> None:
     """Go on with a record found at start, from the phase it says, by asking again for what that phase needs."""
     burst = entry.burst
     phase = burst.status.phase
+    entry.adopted_at_ms = state.now_ms
+    entry.unwatched = entry.pod is None and burst.status.placed_at_ms is not None and not entry.vms
     if phase in {"Reserved", "Placing"}:
         _resume_unplaced(state, entry)
     elif phase == "Releasing":
@@ -142,8 +192,7 @@ def _resume_with_pod(state: State, entry: BurstEntry) -> None:
     burst, status = entry.burst, entry.burst.status
     if status.phase not in ANSWERING:
         return
-    placed_at = status.placed_at_ms or state.now_ms
-    state.at(max(state.now_ms, placed_at + burst.spec.ready_deadline_ms), "deadline", burst.key)
+    state.at(max(state.now_ms, actions.ready_by_ms(entry)), "deadline", burst.key)
     actions.watch_lease(state, entry)
     if status.phase == "Attesting":
         actions.observe(state, entry)

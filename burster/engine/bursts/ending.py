@@ -9,7 +9,7 @@ from typing import Final
 
 from burster.engine.accounting import budgets
 from burster.engine.bursts import lifecycle_actions as actions
-from burster.engine.bursts import provenance, storms
+from burster.engine.bursts import provenance, resting, storms
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
 from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Phase
@@ -21,7 +21,6 @@ from burster.model.stimuli import Spend
 
 
 _RETENTION_MS: Final = 3_600_000
-_REST_MS: Final = 5_000
 _SWEEP_DEADLINE_MS: Final = 600_000
 #: What the executor may add to an instruction's deadline before it says so.
 _ANSWER_SLACK_MS: Final = 60_000
@@ -156,7 +155,7 @@ def to_releasing(state: State, entry: BurstEntry, reason: str, message: str) -> 
     actions.set_phase(state, entry, "Releasing", reason=reason, message=message)
     state.releases_open.add(entry.burst.policy_key)  # one less is on its way
     if entry.vms_gone:
-        released(state, entry)
+        _none_left(state, entry)
     else:
         actions.observe(state, entry)
 
@@ -172,10 +171,20 @@ def vms_seen_ending(state: State, entry: BurstEntry, vms: tuple[Vm, ...], *, con
     elif not conclusive:
         actions.observe(state, entry)
     elif entry.burst.status.phase == "Releasing":
-        released(state, entry)
+        _none_left(state, entry)
     else:
         entry.vms_gone = True
         carry_on(state, entry)
+
+
+def _none_left(state: State, entry: BurstEntry) -> None:
+    """No VM was in the cloud's answer: that is the end, or too early to be believed."""
+    listed_by_ms = actions.listed_by_ms(entry)
+    if entry.asked_at_ms >= listed_by_ms:
+        released(state, entry)
+        return
+    actions.observe_again(state, entry)
+    state.at(max(listed_by_ms, state.now_ms), "observe", entry.burst.key)
 
 
 def _sweep_overdue(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
@@ -187,7 +196,7 @@ def _sweep_overdue(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None
         if target.target.sweep == "Delete":
             sweep(state, target.target.name, vm, entry)
         elif vm.name not in entry.reported_vms:
-            entry.reported_vms.add(vm.name)
+            entry.reported_vms |= {vm.name}
             sentence = f"VM {vm.name} ({vm.provisioning_state}) outlived its pod; the target only reports, so somebody has to delete it."
             state.decide(
                 "Sweep",
@@ -292,32 +301,8 @@ def launch_failed(
 ) -> None:
     """Do the same for a burst that has been ended already, so that it does not count among those that may still serve."""
     at_least_ms = entry.burst.spec.ready_deadline_ms + storms.BEYOND_READY_MS if slow else 0
-    park(state, entry, at_least_ms)
+    resting.park(state, entry, at_least_ms)
     storms.launch_failed(state, entry, reason, at_least_ms=at_least_ms, blame_workload=blame_workload)
-
-
-def park(state: State, entry: BurstEntry, at_least_ms: int = 0) -> None:
-    """Let a pod whose burst failed rest before it is tried again: 5 min, doubling to 30; three quiet hours forgive all."""
-    key = entry.burst.subject  # of a burst that a number asked for, its workload rests
-    until, failures = state.parked.get(key, (0, 0))
-    failures = 1 if until + storms.FORGOTTEN_MS < state.now_ms else failures + 1
-    state.parked[key] = (state.now_ms + storms.rest_ms(failures, at_least_ms), failures)
-
-
-def rest(state: State, entry: BurstEntry) -> None:
-    """Let a pod wait a moment that is not as it was decided on: the watch will soon say how it is."""
-    key = entry.burst.subject
-    until, failures = state.parked.get(key, (0, 0))
-    state.parked[key] = (max(until, state.now_ms + _REST_MS), failures)
-
-
-def forgiven(state: State) -> dict[str, tuple[int, int]]:
-    """Return who still rests or may still be told of former failures."""
-    return {
-        key: (until, failures)
-        for key, (until, failures) in state.parked.items()
-        if until + (storms.FORGOTTEN_MS if failures else 0) >= state.now_ms
-    }
 
 
 def forget_cover(state: State, entry: BurstEntry) -> None:

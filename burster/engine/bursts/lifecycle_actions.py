@@ -5,7 +5,7 @@ Their beginning is in ``starting``, their end in ``ending``.
 Called by the ``observe`` rooms (an outcome came) and ``timers`` (time passed). Every change of phase goes through ``set_phase``.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -15,7 +15,7 @@ from burster.engine.bursts.lifecycle import ANSWERING
 from burster.engine.offers.offer_index import quota_keys
 from burster.engine.offers.offerings import family_of
 from burster.engine.state import BurstEntry, State, check_edge
-from burster.model.bursts import Phase
+from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
@@ -26,6 +26,7 @@ from burster.model.instructions import (
     WriteStatus,
 )
 from burster.model.quantities import cost_micro_usd
+from burster.model.stimuli import CloudPodSeen
 
 
 _OBSERVE_AGAIN_MS: Final = 5_000
@@ -33,6 +34,12 @@ _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
 _RETRY_MAX_MS: Final = 60_000
 _RENEW_BEFORE_MAX_MS: Final = 300_000
+#: How long an adopted burst whose pod runs may take to be verified, when its own deadline has passed.
+_VERIFY_ADOPTED_MS: Final = 300_000
+#: For how long ARM's listing of a resource group may not show a VM that is there, nor notice that one has gone. No bound is documented;
+#: what is reported of it is some seconds (github.com/Azure/azure-sdk-for-python/issues/8985), and minutes only where a whole
+#: subscription is listed (github.com/Azure/azure-rest-api-specs/issues/28600), which nobody does here.
+LIST_LAG_MAX_MS: Final = 60_000
 #: For how long a VM that outlives its pod is paid for in advance, each time it is seen.
 _OUTLIVING_MS: Final = 300_000
 
@@ -117,23 +124,36 @@ def change_status(state: State, entry: BurstEntry, **changes: Any) -> None:
 
 
 def tell(state: State, entry: BurstEntry, reason: str, message: str, *, warning: bool = False) -> None:
-    """Write an event on the pod and on the burst, where people look first."""
-    severity = "Warning" if warning else "Normal"
+    """Write an event on the pod and on the burst, where people look first; on what is not there yet, none."""
     burst, ref = entry.burst, entry.burst.spec.for_pod
-    for kind, name, uid in (("Pod", ref.name, ref.uid), ("Burst", burst.name, burst.uid)):
-        if name and (uid or kind == "Pod"):
-            state.instructions.append(
-                EmitEvent(
-                    key=f"event/{kind}/{burst.namespace}/{name}/{reason}/{state.now_ms}",
-                    namespace=burst.namespace,
-                    kind=kind,  # pyright: ignore[reportArgumentType] - the two literals of the loop
-                    name=name,
-                    uid=uid,
-                    severity=severity,
-                    reason=reason,
-                    message=message,
-                )
-            )
+    if ref.name:
+        state.instructions.append(_event(state, "Pod", burst.namespace, ref.name, ref.uid, reason, message, warning))
+    if burst.uid:
+        state.instructions.append(
+            _event(state, "Burst", burst.namespace, burst.name, burst.uid, reason, message, warning)
+        )
+
+
+def _event(  # noqa: PLR0913, PLR0917 - an event's parts, as Kubernetes names them
+    state: State,
+    kind: Literal["Pod", "Burst"],
+    namespace: str,
+    name: str,
+    uid: str,
+    reason: str,
+    message: str,
+    warning: bool,  # noqa: FBT001 - the event's type
+) -> EmitEvent:
+    return EmitEvent(
+        key=f"event/{kind}/{namespace}/{name}/{reason}/{state.now_ms}",
+        namespace=namespace,
+        kind=kind,
+        name=name,
+        uid=uid,
+        severity="Warning" if warning else "Normal",
+        reason=reason,
+        message=message,
+    )
 
 
 def place(state: State, entry: BurstEntry) -> None:
@@ -144,13 +164,40 @@ def place(state: State, entry: BurstEntry) -> None:
 
 def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
     """Go on from the created pod to waiting for its VM."""
-    set_phase(state, entry, "Provisioning", pod_uid=pod_uid, placed_at_ms=state.now_ms)
-    state.at(state.now_ms + entry.burst.spec.ready_deadline_ms, "deadline", entry.burst.key)
+    placed_at_ms = _placed_at_ms(state, entry, pod_uid)
+    set_phase(state, entry, "Provisioning", pod_uid=pod_uid, placed_at_ms=placed_at_ms)
+    state.at(ready_by_ms(entry), "deadline", entry.burst.key)
     if entry.burst.spec.strategy == "Move":
         # The pending pod was taken for this: it is gone even before the watch says so.
         covered, entry.covers = entry.covers, ""
         state.pods.pop(covered, None)
     watch_lease(state, entry)
+
+
+def _placed_at_ms(state: State, entry: BurstEntry, pod_uid: str) -> int:
+    """Return since when the cloud pod is there: longer than the answer says, where an earlier attempt or a predecessor has made it."""
+    pod = entry.pod
+    if not entry.maybe_placed or pod is None or pod.pod_uid != pod_uid:
+        return state.now_ms
+    return made_at_ms(state, entry, pod)
+
+
+def made_at_ms(state: State, entry: BurstEntry, pod: CloudPodSeen) -> int:
+    """Return when a cloud pod was made by the cluster's clock, which may be wrong: after the decision, and not in the future."""
+    return min(state.now_ms, max(entry.burst.spec.decided_at_ms, pod.created_at_ms or state.now_ms))
+
+
+def ready_by_ms(entry: BurstEntry) -> int:
+    """Return until when a placed pod must run and its VM be verified.
+
+    A pod that came up while nobody was there did its part in time: whoever adopts it has to look at its VM first.
+    """
+    burst = entry.burst
+    placed_at_ms = burst.status.placed_at_ms
+    due_ms = (burst.spec.decided_at_ms if placed_at_ms is None else placed_at_ms) + burst.spec.ready_deadline_ms
+    if entry.adopted_at_ms is None or not entry.ran:
+        return due_ms
+    return max(due_ms, entry.adopted_at_ms + _VERIFY_ADOPTED_MS)
 
 
 def attest(state: State, entry: BurstEntry) -> None:
@@ -162,8 +209,19 @@ def attest(state: State, entry: BurstEntry) -> None:
 def observe(state: State, entry: BurstEntry) -> None:
     """Ask the cloud for this burst's VMs."""
     if "ObserveVms" not in entry.under_way:
-        entry.observing_gone = entry.pod_gone_at_ms is not None
+        entry.observing_gone, entry.asked_at_ms = entry.pod_gone_at_ms is not None, state.now_ms
         ask(state, entry, ObserveVms(key=f"observe/{entry.burst.key}", burst=entry.burst))
+
+
+def listed_by_ms(entry: BurstEntry) -> int:
+    """Return from when on every VM that an ending burst may have is in the listing, so that an answer of "none" is the last word.
+
+    A pod that has run has had its VM for long, and one that was never placed has none. In between the kubelet may have started a sandbox
+    at any moment until the pod was gone.
+    """
+    if entry.pod_gone_at_ms is None or not (entry.burst.status.pod_uid or entry.maybe_placed):
+        return 0
+    return entry.pod_gone_at_ms + (0 if entry.ran else LIST_LAG_MAX_MS)
 
 
 def observe_again(state: State, entry: BurstEntry) -> None:
@@ -193,15 +251,15 @@ def keep_spare(state: State, entry: BurstEntry) -> None:
     state.releases_open.add(entry.burst.policy_key)
 
 
-def renew_before_ms(entry: BurstEntry) -> int:
+def renew_before_ms(burst: Burst) -> int:
     """Return how long before its end a lease is renewed."""
-    return min(entry.burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
+    return min(burst.spec.lease_ms // 10, _RENEW_BEFORE_MAX_MS)
 
 
 def watch_lease(state: State, entry: BurstEntry) -> None:
     """Have the lease looked at in time: first to claim the renewal's money, then to renew it."""
-    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry)
-    state.at(due_ms - renew_before_ms(entry) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
+    due_ms = entry.burst.status.lease_until_ms - renew_before_ms(entry.burst)
+    state.at(due_ms - renew_before_ms(entry.burst) if state.now_ms < due_ms else due_ms, "lease", entry.burst.key)
 
 
 def cover_running(state: State, entry: BurstEntry) -> None:
@@ -240,7 +298,7 @@ def book_spent(state: State, entry: BurstEntry) -> None:
 def book_again(state: State, entry: BurstEntry) -> None:
     """Book what a predecessor had booked of a burst that it adopts: leases were renewed, so a part of its cost is reserved no more."""
     spec, status = entry.burst.spec, entry.burst.status
-    if status.lease_until_ms > spec.decided_at_ms + spec.launch_deadline_ms + spec.lease_ms:
+    if status.lease_until_ms > spec.first_lease_until_ms:
         book_spent(state, entry)
         cover_running(state, entry)
 

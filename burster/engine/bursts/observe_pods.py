@@ -58,11 +58,12 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
 def _come_to_light(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
     """A placing that was given up had created its pod all the same: it goes home like any other."""
     entry.ended_by_us, entry.pod_gone_at_ms = True, None
-    if entry.burst.status.phase == "Releasing":
-        status = entry.burst.status
-        actions.set_phase(state, entry, "Draining", reason=status.reason, message=status.message, pod_uid=pod.pod_uid)
+    status = entry.burst.status
+    found = {"pod_uid": pod.pod_uid, "placed_at_ms": actions.made_at_ms(state, entry, pod)}
+    if status.phase == "Releasing":
+        actions.set_phase(state, entry, "Draining", reason=status.reason, message=status.message, **found)
     else:
-        actions.change_status(state, entry, pod_uid=pod.pod_uid)
+        actions.change_status(state, entry, **found)
     ending.carry_on(state, entry)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from burster.engine import policy_status
-from burster.engine.bursts import ending, storms
+from burster.engine.bursts import ending, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ENDING
 from burster.engine.bursts.observe_pods import FINAL, follow_pod, pod_vanished, storm
@@ -107,6 +107,7 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
         return
     vms = tuple(vm for vm in stimulus.vms if not _is_anothers(state, entry, vm))
     _note_vms(state, entry, vms)
+    _note_gone(state, entry, stimulus.gone)
     actions.cover_running(state, entry)
     if phase in {"Provisioning", "Attesting"} and len(entry.vms) > storms.VMS_MAX:
         ending.fail_launch(state, entry, storm(entry, len(entry.vms) - 1), slow=True)
@@ -144,6 +145,23 @@ def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
     for name, span in entry.vms.items():
         if name not in seen and span[1] is None:
             span[1] = state.now_ms
+    _write_vms(state, entry)
+
+
+def _note_gone(state: State, entry: BurstEntry, gone: tuple[Vm, ...]) -> None:
+    """Note VMs that came and went between two looks, of which only a lagging listing tells: they cost until now at most.
+
+    One that was made before this burst was decided on was another's, of a pod of the same name.
+    """
+    for vm in gone:
+        began = vm.created_at_ms
+        ours = began is not None and began >= entry.burst.spec.decided_at_ms and not _is_anothers(state, entry, vm)
+        if ours and vm.name not in entry.vms:
+            entry.vms[vm.name] = [began, state.now_ms]
+            _write_vms(state, entry)
+
+
+def _write_vms(state: State, entry: BurstEntry) -> None:
     names = tuple(sorted(entry.vms))
     started = min((span[0] for span in entry.vms.values() if span[0] is not None), default=None)
     status = entry.burst.status
@@ -165,7 +183,7 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
         if mismatch is not None:
             if target is not None:
                 target.tripped = mismatch
-            ending.park(state, entry)
+            resting.park(state, entry)
             ending.end(state, entry, "Failed", mismatch, verdict="Fail")
             return
     took = state.now_ms - entry.burst.spec.decided_at_ms
@@ -256,9 +274,9 @@ def _not_recorded(state: State, entry: BurstEntry, stimulus: InstructionFailed, 
     if stimulus.kind == "AlreadyExists":
         state.taken_names.add(entry.burst.key)
     if stimulus.kind in FINAL and stimulus.code != _HELD_BACK:
-        ending.park(state, entry)
+        resting.park(state, entry)
     else:
-        ending.rest(state, entry)
+        resting.rest(state, entry)
     ending.drop(state, entry, reason)
 
 
@@ -277,7 +295,7 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
             ending.fail_launch(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
     elif stimulus.kind in _NOT_PLACED:
         # A pending pod that has changed is heard of at once; a workload that is gone may leave its pods waiting for long.
-        (ending.rest if entry.burst.spec.strategy == "Move" else ending.park)(state, entry)
+        (resting.rest if entry.burst.spec.strategy == "Move" else resting.park)(state, entry)
         ending.withdraw(state, entry, entry.withdraw or reason)
     elif stimulus.kind in FINAL:
         ending.fail_unplaced(state, entry, reason)

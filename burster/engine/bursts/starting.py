@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
 from burster.engine.bursts import provenance
-from burster.engine.bursts.lifecycle_actions import ask, count_launch, tell
+from burster.engine.bursts.lifecycle_actions import ask, tell
+from burster.engine.offers.offer_index import quota_keys
+from burster.engine.offers.offerings import family_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
-from burster.model.decisions import Decision, Verdict
+from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import RecordBurst
 from burster.model.pods import Owner, Pod
 from burster.model.policies import Policy
@@ -38,39 +40,68 @@ def initdata_of(policy: Policy, target: Target) -> InitdataSource | None:
     return None
 
 
-def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant, like: BurstSpec | None = None) -> BurstSpec:
-    """Set the money aside and ask for the record; return what was decided.
+class Series:
+    """What bursts have in common that one grant starts in one step for pods that are alike: made once, however many they are."""
 
-    ``like``: what was decided for an alike pod by the same grant in this step, so that only what is the pod's own is made anew.
-    """
-    rules, offering, wanted = policy.policy, grant.offering, pod.pod
-    target = state.targets[grant.target].target
-    now_ms, namespace, pod_key, reserved = state.now_ms, wanted.namespace, wanted.key, grant.reserve_micro_usd
+    __slots__ = (
+        "counting",
+        "counts_in",
+        "grant",
+        "offering_key",
+        "paying",
+        "place",
+        "policy",
+        "quota_keys",
+        "scopes",
+        "spec",
+        "status",
+        "target",
+    )
+
+    def __init__(self, state: State, policy: PolicyEntry, grant: Grant, pod: Pod) -> None:
+        rules, offering = policy.policy, grant.offering
+        self.policy, self.grant, self.target = policy, grant, state.targets[grant.target]
+        target = self.target.target
+        self.counts_in = (rules.key, pod.namespace, grant.target)
+        self.scopes = budgets.scopes_of(state, *self.counts_in)
+        self.counting = tuple(scope for scope in self.scopes if scope.counts)  #: those with limits of number
+        self.paying = tuple(scope for scope in self.scopes if scope.caps)  #: those with a budget
+        self.place = (grant.target, offering.region, offering.size)
+        self.quota_keys = quota_keys(offering.region, family_of(self.target, offering.size))
+        self.offering_key = offering.key
+        self.spec = _shared_spec(rules, target, grant, pod, state.now_ms)
+        self.status = _first_status(grant.reserve_micro_usd, self.spec.first_lease_until_ms)
+
+
+def start(state: State, pod: PodEntry, series: Series, reasons: tuple[Reason, ...]) -> None:
+    """Set the money of one more burst of a series aside, count it, and ask for its record."""
+    wanted, grant, now_ms = pod.pod, series.grant, state.now_ms
+    namespace, pod_key = wanted.namespace, wanted.key
     name, key = _burst_name(state, pod, pod_key)
     spec = replace(
-        like or _shared(rules, target, grant, wanted, now_ms),
+        series.spec,
         pod_name=name if grant.strategy == "Clone" else wanted.name,
         for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
         workload=_workload_of(wanted.workload),
     )
-    status = _first_status(reserved, now_ms + target.launch_deadline_ms + rules.placement.lease_ms)
-    burst = Burst(namespace=namespace, name=name, spec=spec, status=status)
-    entry = BurstEntry(
+    burst = Burst(namespace=namespace, name=name, spec=spec, status=series.status)
+    entry = state.bursts[key] = BurstEntry(
         burst=burst,
         covers=pod_key if wanted.uid else "",
-        counts_in=(pod.policy, namespace, grant.target),
-        held_micro_usd=reserved,
+        counts_in=series.counts_in,
+        held_micro_usd=grant.reserve_micro_usd,
+        launch_counted=True,
     )
-    state.bursts[key] = entry
     provenance.decided(state, key)
     if wanted.uid:  # else a number asks for it, and no pod in particular
         state.burst_for[wanted.uid] = key
     pod.burst = key
     pod.verdict = _STARTED
-    scopes = budgets.scopes_of(state, pod.policy, namespace, grant.target)
-    budgets.start(state, scopes, provider=offering.provider, vcpus=spec.vcpus, micro_usd=reserved)
-    policy.count_at((grant.target, offering.region, offering.size), 1)
-    count_launch(state, entry, launched=True)
+    budgets.start(state, series.scopes, provider=spec.provider, vcpus=spec.vcpus, micro_usd=grant.reserve_micro_usd)
+    series.policy.count_at(series.place, 1)
+    launched = series.target.launched
+    for quota_key in series.quota_keys:
+        launched[quota_key] = launched.get(quota_key, 0) + spec.vcpus
     state.decisions.append(
         Decision(
             at_ms=now_ms,
@@ -78,16 +109,15 @@ def start(state: State, pod: PodEntry, policy: PolicyEntry, grant: Grant, like: 
             policy=pod.policy,
             subject=pod_key if wanted.name else burst.subject,
             burst=key,
-            offering=offering.key,
-            reasons=grant.reasons,
+            offering=series.offering_key,
+            reasons=reasons,
         )
     )
     ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
-    tell(state, entry, "BurstStarted", f"{offering.size} in {offering.region} for {_whom(wanted)}")
-    return spec
+    tell(state, entry, "BurstStarted", f"{spec.size} in {spec.region} for pod {wanted.name}")
 
 
-def _shared(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_ms: int) -> BurstSpec:
+def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_ms: int) -> BurstSpec:
     """Return what a burst's spec says that it has in common with those of alike pods."""
     offering = grant.offering
     return BurstSpec(
@@ -123,12 +153,6 @@ def _first_status(reserved_micro_usd: int, lease_until_ms: int) -> BurstStatus:
 def _workload_of(owner: Owner | None) -> WorkloadRef | None:
     """Return one object for all bursts of a workload."""
     return None if owner is None else WorkloadRef(api_version=owner.api_version, kind=owner.kind, name=owner.name)
-
-
-def _whom(pod: Pod) -> str:
-    if pod.name or pod.workload is None:
-        return f"pod {pod.name}"
-    return f"{pod.workload.kind} {pod.workload.name}"
 
 
 def _burst_name(state: State, pod: PodEntry, pod_key: str) -> tuple[str, str]:

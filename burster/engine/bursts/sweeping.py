@@ -36,7 +36,7 @@ def cloud_listed(state: State, stimulus: CloudListed) -> None:
     if target is None or not state.ready:
         return
     claims = _claims(state)
-    working, leaving = _of_replicas(state, stimulus)
+    working, leaving = _of_replicas(state, stimulus, claims)
     orphans = {key: value for key, value in state.orphans.items() if key[0] != stimulus.target}
     for vm in stimulus.vms:
         claimants = claims.get(stem_of(vm.name), ())
@@ -67,17 +67,22 @@ def _claims(state: State) -> dict[str, list[BurstEntry]]:
     return claims
 
 
-def _of_replicas(state: State, stimulus: CloudListed) -> tuple[set[str], set[str]]:
+def _of_replicas(state: State, stimulus: CloudListed, claims: dict[str, list[BurstEntry]]) -> tuple[set[str], set[str]]:
     """Return the names of VMs that are replicas' of scaled workloads: as many as there are, the youngest; and those of former ones.
 
-    Nobody says which pod a replica is, and its VM is not burster's to delete. One that has just left is given its time to go.
+    Nobody says which pod a replica is, and its VM is not burster's to delete. One that has just left is given its time to go. A burst's
+    VM is no replica's, whatever the workload and the burst's pod are called.
     """
     working, leaving = set[str](), set[str]()
     for book in state.scale_books.values():
         if book.target != stimulus.target:
             continue
         stem = vm_stem(f"{book.workload.name}-")
-        own = sorted((-(vm.created_at_ms or 0), vm.name) for vm in stimulus.vms if stem_of(vm.name).startswith(stem))
+        own = sorted(
+            (-(vm.created_at_ms or 0), vm.name)
+            for vm in stimulus.vms
+            if (own_stem := stem_of(vm.name)).startswith(stem) and own_stem not in claims
+        )
         working.update(name for _, name in own[: len(book.leases)])
         leaving.update(name for _, name in own[len(book.leases) :])
     return working, leaving

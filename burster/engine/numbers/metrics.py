@@ -6,6 +6,8 @@ was never read is *missing*: it is no zero, and must never buy nor give up anyth
 
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from burster.engine.autoscale.arithmetic import MILLI, VALUE_MAX, Tolerance
 from burster.engine.autoscale.resources import Goal, Measured, measure
 from burster.engine.numbers.scaler import Reading
@@ -99,12 +101,14 @@ def workload_key(namespace: str, kind: str, name: str) -> str:
 
 
 def workload_seen(state: State, stimulus: WorkloadSeen) -> None:
-    """Take in what a workload that policies name is like now."""
+    """Take in what a workload that policies name is like now; what was read before burster's own number was set is no news."""
     key = workload_key(stimulus.namespace, stimulus.kind, stimulus.name)
-    if state.workloads.get(key) == stimulus:
+    known = state.workloads.get(key)
+    if known is not None and stimulus.version and stimulus.version < known.version:
         return
     state.workloads[key] = stimulus
-    state.workloads_changed.add(key)
+    if known is None or known != replace(stimulus, version=known.version):
+        state.workloads_changed.add(key)
 
 
 def workload_gone(state: State, stimulus: WorkloadGone) -> None:

@@ -7,7 +7,7 @@ particular, through the same gates. What is too many goes the ordinary way (``re
 from burster.engine.answers import Grant, Refusal
 from burster.engine.bursts import storms
 from burster.engine.bursts.lifecycle import ANSWERING
-from burster.engine.bursts.starting import start
+from burster.engine.bursts.starting import Series, start
 from burster.engine.numbers import metrics, replica_gates, replica_words
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import Scaler
@@ -98,24 +98,16 @@ def _start(state: State, entry: PolicyEntry, scaler: Scaler, count: int) -> tupl
             return started, hold[1]
         answer = replica_gates.judge_clone(state, entry, workload, seen)
         if isinstance(answer, Refusal):
-            if answer.again_at_ms is not None:
-                state.at(answer.again_at_ms, "scaling", entry.policy.key)
+            replica_gates.ask_again(state, entry, answer)
             return started, answer.reason
-        start(state, replica_gates.stand_in_for_clone(entry.policy, workload, seen), entry, _told(answer, scaler))
+        pod = replica_gates.stand_in_for_clone(entry.policy, workload, seen)
+        start(state, pod, Series(state, entry, answer, pod.pod), _told(answer, scaler))
     return count, None
 
 
-def _told(grant: Grant, scaler: Scaler) -> Grant:
-    """Return the grant with the number's reasons in place of a pending pod's."""
-    reasons = (*scaler.chain, *(one for one in grant.reasons if one.code != "Pending"))
-    return Grant(
-        strategy=grant.strategy,
-        target=grant.target,
-        offering=grant.offering,
-        price_micro_usd_per_hour=grant.price_micro_usd_per_hour,
-        reserve_micro_usd=grant.reserve_micro_usd,
-        reasons=reasons,
-    )
+def _told(grant: Grant, scaler: Scaler) -> tuple[Reason, ...]:
+    """Return a grant's reasons with the number's in place of a pending pod's."""
+    return (*scaler.chain, *(one for one in grant.reasons if one.code != "Pending"))
 
 
 def _backing_off(for_ms: int, failures: int) -> Reason:

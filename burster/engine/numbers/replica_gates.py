@@ -14,6 +14,7 @@ from burster.engine.accounting.scopes import Scope
 from burster.engine.answers import Grant, Refusal
 from burster.engine.gates import judge
 from burster.engine.offers.offerings import index_of
+from burster.engine.pauses import HOLDING
 from burster.engine.state import PodEntry, PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.pods import Owner, Pod, Resources
@@ -25,6 +26,11 @@ from burster.model.triggers import PendingPodsTrigger, WorkloadRef
 #: How long the VM of a replica may outlive it in the workload's status: the pod's grace period (30 s unless it says otherwise) and the
 #: VM's deletion, which takes a minute or two.
 REPLICA_GOING_MS: Final = 300_000
+_SHARED: Final = frozenset(
+    f"{kind}{limit}"
+    for kind in ("Namespace", "Target", "Cluster")
+    for limit in ("MaxBursts", "MaxVcpus", "LaunchRate", "ProviderShare", "Budget")
+)
 
 
 def workload_of(policy: Policy) -> WorkloadRef | None:
@@ -114,19 +120,43 @@ def unproven(rules: Policy, seen: WorkloadSeen) -> Refusal | None:
     return Refusal(verdict="Deny", reason=Reason(code="TemplateUnknown", sentence=sentence), whole_policy=True)
 
 
-def most_allowed(state: State, entry: PolicyEntry, grant: Grant, wanted: int) -> tuple[int, Reason | None]:
-    """Return how many replicas limits and budgets would bear, where nothing is reserved for them, and what stops more."""
+def ask_again(state: State, entry: PolicyEntry, answer: Refusal) -> None:
+    """Have a policy look again when what refuses its number may have changed: at a time, or when the providers' shares move."""
+    if answer.again_at_ms is not None:
+        state.at(answer.again_at_ms, "scaling", entry.policy.key)
+    if any(one.code.endswith("ProviderShare") for one in (answer.reason, *answer.others)):
+        state.share_waits[entry.policy.key] = None
+
+
+def leaves_what_runs(reason: Reason) -> bool:
+    """Say whether a refusal is about one more in a scope that others share, or about new ones alone: it takes nothing away."""
+    return (
+        reason.code in _SHARED
+        or reason.code in {"BudgetStop", "BudgetHeldOff", "RenewalsFirst"}
+        or reason.code in HOLDING
+    )
+
+
+def most_allowed(
+    state: State, entry: PolicyEntry, grant: Grant, wanted: int, *, there: int = 0
+) -> tuple[int, Reason | None]:
+    """Return how many replicas limits and budgets would bear, where nothing is reserved for them, and what stops more.
+
+    ``there``: so many are up already, and are not taken away because others use what they share with them.
+    """
     rules = entry.policy
     vcpus = max(1, grant.offering.resources.cpu_millicores // 1000)
     allowed, stopped = wanted, None
     for scope in budgets.scopes_of(state, rules.key, rules.namespace, grant.target):
         limits = scope.limits
         if limits.max_bursts is not None and scope.active + allowed > limits.max_bursts:
-            allowed = max(0, limits.max_bursts - scope.active)
+            shared = 0 if scope.kind == "Policy" else min(allowed, there, limits.max_bursts)
+            allowed = max(shared, limits.max_bursts - scope.active)
             sentence = _passes(wanted, limits.max_bursts, scope, scope.active)
             stopped = Reason(code=f"{scope.kind}MaxBursts", sentence=sentence)
         if limits.max_vcpus is not None and scope.vcpus + allowed * vcpus > limits.max_vcpus:
-            allowed = max(0, limits.max_vcpus - scope.vcpus) // vcpus
+            shared = 0 if scope.kind == "Policy" else min(allowed, there, limits.max_vcpus // vcpus)
+            allowed = max(shared, (limits.max_vcpus - scope.vcpus) // vcpus)
             sentence = _passes(wanted, limits.max_vcpus, scope, scope.vcpus)
             stopped = Reason(code=f"{scope.kind}MaxVcpus", sentence=sentence)
     while allowed:
@@ -134,7 +164,10 @@ def most_allowed(state: State, entry: PolicyEntry, grant: Grant, wanted: int) ->
         if short is None:
             break
         stopped = short.reason
-        allowed = _fewer(state, entry, grant, allowed)
+        kept = min(allowed, there) if leaves_what_runs(short.reason) else 0
+        allowed = max(kept, _fewer(state, entry, grant, allowed))
+        if allowed == kept:
+            break
     return allowed, stopped
 
 

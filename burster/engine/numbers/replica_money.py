@@ -21,11 +21,17 @@ from burster.model.stimuli import Spend, WorkloadSeen
 _RENEW_BEFORE_MAX_MS: Final = 300_000
 #: For how long a replica that does not go is paid in advance, each time that is noticed.
 _OUTLIVING_MS: Final = 300_000
+_LAUNCHES_KEPT_MS: Final = 86_400_000
 
 
 def staying(book: ScaleBook) -> int:
     """Return how many replicas are paid for and are not to go."""
     return sum(not one.ending for one in book.leases)
+
+
+def leaving(book: ScaleBook) -> int:
+    """Return how many replicas are to go, as nobody could pay for them any longer."""
+    return sum(one.ending for one in book.leases)
 
 
 def open_lease(state: State, book: ScaleBook, grant: Grant) -> None:
@@ -40,6 +46,13 @@ def open_lease(state: State, book: ScaleBook, grant: Grant) -> None:
     book.launch_ms = target.target.launch_deadline_ms
     _lease(state, book, grant.reserve_micro_usd)
     budgets.launched(state, *_where(book), state.now_ms)
+    state.former_launches.append((state.now_ms, book.policy, book.target))
+
+
+def forget_old(state: State) -> None:
+    """Keep the launches that a rate which somebody declares now may look back at."""
+    since_ms = state.now_ms - _LAUNCHES_KEPT_MS
+    state.former_launches = [one for one in state.former_launches if one[0] >= since_ms]
 
 
 def take_over(state: State, entry: PolicyEntry, book: ScaleBook, seen: WorkloadSeen, there: int) -> None:

@@ -6,29 +6,25 @@ far as gates and money allow (``replica_gates``, ``replica_money``), and falls w
 
 from typing import Final
 
-import msgspec
-
 from burster.engine.accounting import budgets
 from burster.engine.answers import Refusal
-from burster.engine.numbers import replica_gates, replica_money, replica_words
-from burster.engine.numbers.metrics import workload_key
+from burster.engine.numbers import proposing, replica_gates, replica_money, replica_words
+from burster.engine.numbers.metrics import facts, workload_key
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import ScaleBook, Scaler
 from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import SetScale
 from burster.model.policies import Policy
-from burster.model.stimuli import InstructionFailed, ScaleSet, WorkloadSeen
+from burster.model.stimuli import WorkloadSeen
 from burster.model.triggers import WorkloadRef
 
 
 _ANSWERED_BY_MS: Final = 90_000  #: the instruction's deadline, and what the executor may add
-_AGAIN_FIRST_MS: Final = 1_000
-_AGAIN_MAX_MS: Final = 300_000
 #: How many replicas one look starts at most; the next sync goes on.
 _STARTS_MAX: Final = 1_000
-#: After these the number is certainly not what was asked for.
-_NOT_DONE: Final = frozenset({"Conflict", "NotFound", "Invalid", "Unauthorized"})
+#: Why a number changes whatever the values are.
+_BY_RULE: Final = frozenset({"OutsideBounds", "BelowMinimum"})
 
 
 def replicas_of(state: State, entry: PolicyEntry) -> Replicas | None:
@@ -62,11 +58,26 @@ def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     book = state.scale_books.get(entry.policy.key)
     if seen is None or seen.replicas == scaler.observed:
         return
-    scaler.observed = seen.replicas
     if book is not None and book.last_asked == seen.replicas:
         book.last_asked = None  # the echo of what was asked for; whoever sets that number later is somebody else
     elif book is None or book.asked is None:
         scaler.number = scaler.granted = seen.replicas
+    else:
+        return  # which of the two came later is known when what was asked for is answered
+    scaler.observed = seen.replicas
+
+
+def take_stock(state: State) -> None:
+    """Count the replicas that are there, whoever has started them, before anybody is granted anything: they leave less room for others."""
+    for key in sorted(state.policies.keys() - state.leaving.keys()):
+        entry = state.policies[key]
+        workload = replica_gates.workload_of(entry.policy) if entry.policy.placement.strategy == "Scale" else None
+        seen = None if workload is None else _seen(state, entry.policy.namespace, workload)
+        book = state.scale_books.get(key)
+        if workload is None or seen is None:
+            continue
+        if book.workload == workload if book is not None else not _rival(state, entry.policy, workload):
+            _book(state, entry, workload, seen)
 
 
 def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
@@ -96,12 +107,43 @@ def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
     if seen.owner:
         _hold_back(state, entry, scaler, current, _owned(workload, seen.owner))
         return
-    if wanted > current:
+    if held is None and (unknown := _unless_known(state, entry, scaler, book, current)) is not None:
+        granted, held = scaler.number, unknown
+    elif wanted > current - replica_money.leaving(book):
         granted, held = _grow(state, entry, book, seen, wanted)
-        granted = max(current, granted)
+        granted = min(max(current - replica_money.leaving(book), granted), wanted)
     else:
         granted = wanted
     _set(state, entry, scaler, book, granted=granted, held=held)
+
+
+def _unless_known(state: State, entry: PolicyEntry, scaler: Scaler, book: ScaleBook, current: int) -> Reason | None:
+    """Return why a number stays that is wanted otherwise: by values that are lost since nothing is bought nor given up any more.
+
+    That may be long after they were read: an answer was out, or the number could not be set at once. What can't be paid goes all the same,
+    and the policy's own bounds hold.
+    """
+    fallback = entry.policy.scaling.fallback
+    if scaler.number == current or (fallback is not None and not fallback.replicas):
+        return None
+    if (scaler.chain and scaler.chain[0].code in _BY_RULE) or not _is_unknown(state, entry):
+        return None
+    paid = current - replica_money.leaving(book)
+    if paid <= scaler.number < current:
+        return None
+    scaler.number = min(current, max(paid, scaler.number))
+    sentence = (
+        f"No value is known any more, so nothing is bought and nothing is given up: the number stays {scaler.number}."
+    )
+    return Reason(code="MetricsMissing", sentence=sentence, numbers={"current": current})
+
+
+def _is_unknown(state: State, entry: PolicyEntry) -> bool:
+    replicas = replicas_of(state, entry)
+    if replicas is None:
+        return True
+    weighed = proposing.weigh(entry.policy, facts(state, entry), replicas)
+    return all(one.value_milli is None for one in weighed.metrics)
 
 
 def _set(
@@ -122,6 +164,7 @@ def _ask(state: State, book: ScaleBook, replicas: int, *, restores: bool = False
     if seen is not None and seen.owner:
         return  # whatever the reason: a number that an HPA or KEDA owns is never touched
     book.asked, book.last_asked, book.asked_at_ms = replicas, replicas, state.now_ms
+    book.asked_from = None if seen is None else seen.replicas
     state.instructions.append(
         SetScale(
             key=f"scale/{book.policy}", policy=book.policy, workload=book.workload, replicas=replicas, restores=restores
@@ -150,8 +193,7 @@ def _grow(
             continue
         answer = replica_gates.judge_scaled(state, entry, book.workload, seen, at=book.target if book.leases else "")
         if isinstance(answer, Refusal):
-            if answer.again_at_ms is not None:
-                state.at(answer.again_at_ms, "scaling", book.policy)
+            replica_gates.ask_again(state, entry, answer)
             return paid, answer.reason
         replica_money.open_lease(state, book, answer)
     return replica_money.staying(book), None
@@ -241,7 +283,8 @@ def look_after(state: State) -> None:
         reason = replica_money.renew(state, book)
         if reason is not None and entry.scaler is not None:
             kept = replica_money.staying(book)
-            entry.scaler.number = min(entry.scaler.number, kept)
+            if kept < entry.scaler.number:
+                entry.scaler.number, entry.scaler.chain = kept, (reason,)
             _set(state, entry, entry.scaler, book, granted=min(_current(state, book), kept), held=reason)
 
 
@@ -274,49 +317,6 @@ def _bring_home(state: State, book: ScaleBook) -> None:
             del state.scale_books[book.policy]
     elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
         _ask(state, book, book.leaving, restores=True)
-
-
-def confirmed(state: State, stimulus: ScaleSet) -> None:
-    """The number is what was asked for: so it is known before the watch tells."""
-    book = state.scale_books.get(stimulus.policy)
-    if book is None:
-        return
-    if book.asked == stimulus.replicas:
-        book.asked = None
-    book.failures = 0
-    entry = state.policies.get(stimulus.policy)
-    if entry is not None and entry.scaler is not None:
-        entry.scaler.again_at_ms = 0
-    key = _key(stimulus.policy.partition("/")[0], book.workload)
-    seen = state.workloads.get(key)
-    if seen is not None:
-        state.workloads[key] = msgspec.structs.replace(seen, replicas=stimulus.replicas)
-    state.workloads_changed.add(key)
-
-
-def failed(state: State, stimulus: InstructionFailed) -> None:
-    """The number could not be set. Where it is certain that it was not, what was set aside for it is given back whole."""
-    book = state.scale_books.get(stimulus.subject)
-    if book is None:
-        return
-    namespace = book.policy.partition("/")[0]
-    seen = _seen(state, namespace, book.workload)
-    if stimulus.kind in _NOT_DONE:
-        there = 0 if seen is None else max(seen.replicas, seen.status_replicas)
-        replica_money.never_came(state, book, there)
-    book.asked = None
-    book.failures += 1
-    pause_ms = min(_AGAIN_FIRST_MS * 2 ** min(book.failures - 1, 10), _AGAIN_MAX_MS)
-    book.again_at_ms = state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
-    entry = state.policies.get(book.policy)
-    if entry is not None and entry.scaler is not None:
-        entry.scaler.again_at_ms = book.again_at_ms
-        reason = Reason(
-            code="ScaleNotSet", sentence=f"The number could not be set ({stimulus.kind}): {stimulus.message[:300]}"
-        )
-        entry.scaler.told = (-1, "")
-        state.decide("Scale", reason, policy=book.policy, subject=f"{namespace}/{book.workload.name}")
-    state.at(book.again_at_ms, "scaling", book.policy)
 
 
 def _key(namespace: str, workload: WorkloadRef) -> str:

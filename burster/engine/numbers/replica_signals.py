@@ -1,8 +1,9 @@
 """Strategy Signal: the number is published, and KEDA scales by it. burster places nothing and reserves nothing.
 
 Called by ``replicas``. The number is all the same no larger than limits and budgets would bear now, and is none where no target may take
-such a pod: what KEDA starts runs in the same clouds. It is not published before every trigger has had a value once: after a restart
-nobody knows what was published before, and a guess could give something up.
+such a pod: what KEDA starts runs in the same clouds. What is published already stays where others take the room that is left, and while
+somebody holds what is new: it runs. It is not published before every trigger has had a value once: after a restart nobody knows what was
+published before, and a guess could give something up.
 
 What it may do in a moment is KEDA's to slow down, once. KEDA's HPA takes the number as an average for a target of 1, so it proposes just
 that number, and holds it to its own behavior: five minutes of stabilization on the way down where the ScaledObject says nothing else.
@@ -15,12 +16,12 @@ Such a reader waits for both cooldowns: one of the two is best 0 there.
 
 from typing import Final
 
+from burster.engine.accounting import budgets
 from burster.engine.answers import Refusal
 from burster.engine.numbers import replica_gates, replica_words
 from burster.engine.numbers.metrics import workload_key
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import Scaler
-from burster.engine.pauses import HOLDING
 from burster.engine.state import PolicyEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import PublishSignal
@@ -29,6 +30,7 @@ from burster.model.stimuli import InstructionFailed, SignalPublished, WorkloadSe
 
 _AGAIN_FIRST_MS: Final = 1_000
 _AGAIN_MAX_MS: Final = 300_000
+_NO_LIMIT: Final = 1 << 62
 
 
 def adopted(state: State, entry: PolicyEntry) -> int:
@@ -81,11 +83,21 @@ def _allowed(state: State, entry: PolicyEntry, wanted: int) -> tuple[int, Reason
         return 0, Reason(code="ScaleTargetUnknown", sentence=sentence)
     answer = replica_gates.judge_scaled(state, entry, workload, _seen(state, entry))
     if isinstance(answer, Refusal):
-        if answer.again_at_ms is not None:
-            state.at(answer.again_at_ms, "scaling", entry.policy.key)
-        before = 0 if entry.scaler is None or entry.scaler.published is None else entry.scaler.published[0]
-        return (min(wanted, before) if answer.reason.code in HOLDING else 0), answer.reason
-    return replica_gates.most_allowed(state, entry, answer, wanted)
+        replica_gates.ask_again(state, entry, answer)
+        return (
+            min(wanted, _there(state, entry)) if replica_gates.leaves_what_runs(answer.reason) else 0
+        ), answer.reason
+    return replica_gates.most_allowed(state, entry, answer, wanted, there=_there(state, entry))
+
+
+def _there(state: State, entry: PolicyEntry) -> int:
+    """Return how many replicas of the number are up already: others may take what room there is for more, and nothing of these."""
+    scaler, rules = entry.scaler, entry.policy
+    most = [
+        min((one.limits.max_bursts for one in scopes if one.limits.max_bursts is not None), default=_NO_LIMIT)
+        for scopes in (budgets.scopes_of(state, rules.key, rules.namespace, name) for name in rules.placement.targets)
+    ]
+    return 0 if scaler is None else min(scaler.granted, max(most, default=0))
 
 
 def confirmed(state: State, stimulus: SignalPublished) -> None:

@@ -1,6 +1,6 @@
 """Policies whose demand is a number: KEDA's poll and the HPA's sync in virtual time, from what the triggers say to what is done.
 
-Called by ``step`` once in each step. A poll takes a number from zero (or the idle number) and back, a sync moves it in between; a reading
+Called by ``step`` in each step. A poll takes a number from zero (or the idle number) and back, a sync moves it in between; a reading
 that activates is answered at once, as KEDA answers a push. What the number is held to by gates, limits and money, and who carries it out,
 is for ``replica_scale`` (SetScale), ``replica_signals`` (PublishSignal) and ``replica_clones`` (bursts). While a value is missing nothing
 is bought and nothing is given up because of it.
@@ -11,7 +11,7 @@ from typing import Final
 from burster.engine import pauses
 from burster.engine.autoscale.activity import Poll, poll, rest_number
 from burster.engine.autoscale.limits import Bounds, begin, limit, note_change
-from burster.engine.numbers import metrics, proposing, replica_clones, replica_scale, replica_signals
+from burster.engine.numbers import metrics, proposing, replica_answers, replica_clones, replica_scale, replica_signals
 from burster.engine.numbers.proposing import Replicas, Weighed
 from burster.engine.numbers.scaler import Scaler
 from burster.engine.state import PolicyEntry, State
@@ -36,17 +36,25 @@ def serve(state: State) -> None:
             continue
         if entry.policy.numeric:
             _serve(state, entry)
-        elif entry.scaler is not None and entry.scaler.strategy:
+            continue
+        state.shares_moved.discard(key)
+        if entry.scaler is not None and entry.scaler.strategy:
             replica_signals.withdraw(state, key, entry.scaler)
             entry.scaler = None  # its rules were about a number, and are no longer
     replica_scale.look_after(state)
+    state.shares_moved.intersection_update(state.policies)
     state.scaling_open.clear()
     state.workloads_changed.clear()
 
 
+def take_stock(state: State) -> None:
+    """Count what is there already, before anybody is served."""
+    replica_scale.take_stock(state)
+
+
 def set_scale_answered(state: State, stimulus: ScaleSet) -> None:
     """A workload's number was set."""
-    replica_scale.confirmed(state, stimulus)
+    replica_answers.confirmed(state, stimulus)
 
 
 def signal_answered(state: State, stimulus: SignalPublished) -> None:
@@ -57,7 +65,7 @@ def signal_answered(state: State, stimulus: SignalPublished) -> None:
 def failed(state: State, stimulus: InstructionFailed) -> None:
     """A number could not be set or published: it is asked for again, as it is by then."""
     if stimulus.instruction == SetScale.__name__:
-        replica_scale.failed(state, stimulus)
+        replica_answers.failed(state, stimulus)
     elif stimulus.instruction == PublishSignal.__name__:
         replica_signals.failed(state, stimulus)
 
@@ -72,8 +80,10 @@ def _serve(state: State, entry: PolicyEntry) -> None:
     news = replica_scale.has_news(state, entry) or replica_clones.has_news(entry)
     woken = not scaler.active_value and (heard or news or pods != scaler.pods_counted)
     polls, syncs = now_ms >= scaler.poll_due_ms, now_ms >= scaler.sync_due_ms
-    if not (polls or syncs or woken or news):
+    moved = key in state.shares_moved
+    if not (polls or syncs or woken or news or moved):
         return
+    state.shares_moved.discard(key)
     replicas = replicas_of(state, entry)
     if replicas is not None:
         replica_scale.follow(state, entry, scaler)
@@ -102,8 +112,11 @@ def _begin(state: State, entry: PolicyEntry) -> Scaler:
         sync_due_ms=state.now_ms + scaling.sync_ms,
     )
     if entry.policy.placement.strategy == "Signal":
-        scaler.number = replica_signals.adopted(state, entry)
-    elif entry.policy.placement.strategy != "Scale":
+        scaler.number = scaler.granted = replica_signals.adopted(state, entry)
+    elif entry.policy.placement.strategy == "Scale":
+        found = replica_scale.replicas_of(state, entry)
+        scaler.number = 0 if found is None else found.spec
+    else:
         scaler.number = replica_clones.adopted(state, entry)
     return scaler
 

@@ -73,6 +73,7 @@ class ScaleBook:
     original: int | None = None  #: the number at first sight
     asked: int | None = None  #: a number that was asked for and not yet confirmed
     asked_at_ms: int = 0
+    asked_from: int | None = None  #: the number that was known then
     last_asked: int | None = None  #: the number that was asked for last, confirmed or not
     failures: int = 0  #: to set it, in a row
     again_at_ms: int = 0  #: it is not asked for again before

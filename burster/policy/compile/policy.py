@@ -15,7 +15,9 @@ from burster.policy.compile.limits import compile_limits, compile_window
 from burster.policy.compile.scaling import compile_scaling
 from burster.policy.compile.triggers import compile_triggers
 from burster.policy.schema.base import SCALE_IN_ANNOTATION, SCALE_OUT_ANNOTATION
-from burster.policy.schema.policy import BurstPolicy, ConfidentialSpec, InitdataSpec, PlacementSpec, WaitSpec
+from burster.policy.schema.confidential import ConfidentialSpec, InitdataSpec
+from burster.policy.schema.placement import PlacementSpec, WaitSpec
+from burster.policy.schema.policy import BurstPolicy
 from burster.policy.schema.workload import PodSelector, Workload
 
 

@@ -3,6 +3,8 @@
 Called by ``compile_policy``. Rounds as KEDA does.
 """
 
+from typing import TypedDict
+
 from burster.model.quantities import parse_cpu_millicores, parse_duration_ms, parse_memory_bytes
 from burster.model.triggers import (
     AuthMode,
@@ -49,14 +51,29 @@ def _trigger(trigger: written.Trigger, name: str) -> Trigger:
     return made
 
 
+class _Polled(TypedDict):
+    name: str
+    metric_type: written.PodMetricType
+    use_cached_metrics: bool
+    threshold_milli: int
+    activation_milli: int
+
+
+def _polled(trigger: written.PolledTrigger, name: str, threshold: str, activation: str) -> _Polled:
+    """Return what all triggers have whose value is asked for; each type has its own words for threshold and activation."""
+    return {
+        "name": name,
+        "metric_type": trigger.metric_type,
+        "use_cached_metrics": trigger.use_cached_metrics,
+        "threshold_milli": threshold_milli(threshold),
+        "activation_milli": activation_milli(activation),
+    }
+
+
 def _kubernetes_workload(trigger: written.KubernetesWorkloadSpec, name: str) -> KubernetesWorkloadTrigger:
     metadata = trigger.metadata
     return KubernetesWorkloadTrigger(
-        name=name,
-        metric_type=trigger.metric_type,
-        use_cached_metrics=trigger.use_cached_metrics,
-        threshold_milli=threshold_milli(metadata.value),
-        activation_milli=activation_milli(metadata.activation_value),
+        **_polled(trigger, name, metadata.value, metadata.activation_value),
         pod_selector=metadata.pod_selector,
         group_by_node=metadata.group_by_node,
     )
@@ -65,11 +82,7 @@ def _kubernetes_workload(trigger: written.KubernetesWorkloadSpec, name: str) -> 
 def _external(trigger: written.ExternalSpec, name: str) -> ExternalTrigger:
     metadata = trigger.metadata
     return ExternalTrigger(
-        name=name,
-        metric_type=trigger.metric_type,
-        use_cached_metrics=trigger.use_cached_metrics,
-        threshold_milli=threshold_milli(metadata.target_value),
-        activation_milli=activation_milli(metadata.activation_target_value),
+        **_polled(trigger, name, metadata.target_value, metadata.activation_target_value),
         scaler_address=metadata.scaler_address or "",
         metadata=dict(metadata.model_extra or {}),
         auth=_auth(trigger.authentication_ref),
@@ -113,11 +126,7 @@ def _pending(trigger: written.PendingPodsSpec, name: str) -> PendingPodsTrigger:
 def _prometheus(trigger: written.PrometheusSpec, name: str) -> PrometheusTrigger:
     metadata = trigger.metadata
     return PrometheusTrigger(
-        name=name,
-        metric_type=trigger.metric_type,
-        use_cached_metrics=trigger.use_cached_metrics,
-        threshold_milli=threshold_milli(metadata.threshold),
-        activation_milli=activation_milli(metadata.activation_threshold),
+        **_polled(trigger, name, metadata.threshold, metadata.activation_threshold),
         server_address=metadata.server_address,
         query=metadata.query,
         namespace=metadata.namespace or "",
@@ -125,24 +134,14 @@ def _prometheus(trigger: written.PrometheusSpec, name: str) -> PrometheusTrigger
         ignore_null_values=metadata.ignore_null_values,
         aws_region=metadata.aws_region or "",
         identity_owner=metadata.identity_owner or "",
-        access=HttpAccess(
-            auth_modes=_modes(metadata.modes),
-            auth=_auth(trigger.authentication_ref),
-            unsafe_ssl=metadata.unsafe_ssl,
-            timeout_ms=metadata.timeout,
-            headers=pairs_of(metadata.custom_headers),
-        ),
+        access=_access(trigger, pairs_of(metadata.custom_headers)),
     )
 
 
 def _metrics_api(trigger: written.MetricsApiSpec, name: str) -> MetricsApiTrigger:
     metadata = trigger.metadata
     return MetricsApiTrigger(
-        name=name,
-        metric_type=trigger.metric_type,
-        use_cached_metrics=trigger.use_cached_metrics,
-        threshold_milli=threshold_milli(metadata.target_value),
-        activation_milli=activation_milli(metadata.activation_target_value),
+        **_polled(trigger, name, metadata.target_value, metadata.activation_target_value),
         url=metadata.url,
         value_location=metadata.value_location,
         format=metadata.format,
@@ -150,12 +149,7 @@ def _metrics_api(trigger: written.MetricsApiSpec, name: str) -> MetricsApiTrigge
         key_param_name=metadata.key_param_name or "",
         aggregate_from_kube_service_endpoints=metadata.aggregate_from_kube_service_endpoints,
         aggregation_type=metadata.aggregation_type,
-        access=HttpAccess(
-            auth_modes=_modes(metadata.modes),
-            auth=_auth(trigger.authentication_ref),
-            unsafe_ssl=metadata.unsafe_ssl,
-            timeout_ms=metadata.timeout,
-        ),
+        access=_access(trigger, {}),
     )
 
 
@@ -174,6 +168,17 @@ def _resource(trigger: written.ResourceSpec, name: str) -> ResourceTrigger:
         resource=trigger.type,
         source=workload_ref(trigger.source_ref),
         container=trigger.metadata.container_name or "",
+    )
+
+
+def _access(trigger: written.PrometheusSpec | written.MetricsApiSpec, headers: dict[str, str]) -> HttpAccess:
+    metadata = trigger.metadata
+    return HttpAccess(
+        auth_modes=_modes(metadata.modes),
+        auth=_auth(trigger.authentication_ref),
+        unsafe_ssl=metadata.unsafe_ssl,
+        timeout_ms=metadata.timeout,
+        headers=headers,
     )
 
 

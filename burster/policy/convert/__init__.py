@@ -4,7 +4,7 @@
 over. Called by ``burster policy convert``. It reads nothing but the text; TriggerAuthentications are referenced, never rewritten.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from burster.policy.convert import objects as convert_objects
 from burster.policy.convert.notes import Converted, Notes, mapping_of
 from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.lists import without_lists
+from burster.policy.load import placed
 from burster.policy.problems import problem_at
 from burster.policy.yaml_nodes import YamlDocument, YamlProblem, parse_yaml
 
@@ -26,10 +27,11 @@ _WIDTH: Final = 120
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a text was made into: the objects in their order, and how many documents of other kinds were left out."""
+    """What a text was made into, in its order; how many documents of other kinds were left out, and what could not be converted."""
 
     objects: tuple[Converted, ...]
     skipped: int = 0
+    problems: tuple[Problem, ...] = ()
 
     @property
     def text(self) -> str:
@@ -40,46 +42,25 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
 def convert_text(text: str, source: str, *, target: str = "", namespace: str = "") -> Conversion:
     """Return the policies that a text's KEDA objects become. An empty ``target`` assumes one, and says so.
 
-    ``namespace`` is for objects that name none. Raises PolicyErrors where the text can't be read or an object makes no sense; a
-    text without such objects converts to nothing.
+    ``namespace`` is for objects that name none. An object that makes no sense is left out and told in ``problems``; raises PolicyErrors
+    where nothing else is left, or the text can't be read. A text without such objects converts to nothing.
     """
     problems: list[Problem] = []
     converted: list[Converted] = []
     skipped = 0
     for document in _documents(text, source, problems):
-        found = _object(document, source, problems)
-        if found is None:
+        value = mapping_of(document.value)
+        if value.get("kind") not in KINDS:
             skipped += 1
             continue
-        notes = Notes(source, document)
-        value = found
-        make = convert_objects.policy if value["kind"] == "ScaledObject" else convert_jobs.policy
-        policy = make(value, notes, target or DEFAULT_TARGET, problems)
-        if policy is not None:
-            if not target:
-                notes.assumed(
-                    ("metadata", "name"),
-                    f"KEDA knows no place to burst to: target {DEFAULT_TARGET} is assumed; name yours by --target",
-                )
-            if namespace and "namespace" not in policy["metadata"]:
-                policy["metadata"] = {
-                    "name": policy["metadata"].pop("name"),
-                    "namespace": namespace,
-                    **policy["metadata"],
-                }
-        converted.append(
-            Converted(
-                kind=value["kind"],
-                name=_name(value),
-                source=source,
-                line=document.mark.line,
-                policy=policy,
-                notes=notes.all(),
-            )
-        )
-    if problems:
+        wrong = list(_wrong(value, document, source))
+        one = None if wrong else _converted(value, Notes(source, document), document, target, namespace, wrong)
+        problems += wrong
+        if one is not None and not wrong:
+            converted.append(one)
+    if problems and not converted:
         raise PolicyErrors(problems)
-    return Conversion(objects=tuple(converted), skipped=skipped)
+    return Conversion(objects=tuple(converted), skipped=skipped, problems=tuple(problems))
 
 
 def one_text(converted: Converted) -> str:
@@ -103,35 +84,42 @@ def _documents(text: str, source: str, problems: list[Problem]) -> Iterable[Yaml
     try:
         yield from (document for document, _ in without_lists(parse_yaml(text)))
     except YamlProblem as error:
-        problems.append(
-            Problem(
-                source=source,
-                line=error.mark.line,
-                column=error.mark.column,
-                message=error.message,
-                unreadable=error.unreadable,
-            )
-        )
+        problems.append(placed(error, source))
 
 
-def _object(document: YamlDocument, source: str, problems: list[Problem]) -> dict[str, Any] | None:
-    """Return a KEDA object; None for an object of another kind."""
-    value = mapping_of(document.value)
-    if value.get("kind") not in KINDS:
-        return None
+def _wrong(value: Mapping[str, Any], document: YamlDocument, source: str) -> Iterator[Problem]:
+    """Yield what keeps a KEDA object from being looked at any further."""
     version = value.get("apiVersion")
     if version != KEDA_VERSION:
         shown = "nothing" if version is None else repr(version)[:60]
-        problems.append(problem_at(source, ("apiVersion",), f"expected {KEDA_VERSION}, found {shown}", document))
+        yield problem_at(source, ("apiVersion",), f"expected {KEDA_VERSION}, found {shown}", document)
     if not isinstance(mapping_of(value.get("metadata")).get("name"), str):
-        problems.append(
-            problem_at(source, ("metadata", "name"), "is required: the policy takes the object's name", document)
-        )
-    problems.extend(
-        Problem(source=source, line=bad.mark.line, column=bad.mark.column, message=bad.message)
-        for bad in document.problems
+        yield problem_at(source, ("metadata", "name"), "is required: the policy takes the object's name", document)
+    yield from (placed(bad, source) for bad in document.problems)
+
+
+def _converted(
+    value: dict[str, Any], notes: Notes, document: YamlDocument, target: str, namespace: str, problems: list[Problem]
+) -> Converted:
+    make = convert_objects.policy if value["kind"] == "ScaledObject" else convert_jobs.policy
+    policy = make(value, notes, target or DEFAULT_TARGET, problems)
+    if policy is not None:
+        if not target:
+            notes.assumed(
+                ("metadata", "name"),
+                f"KEDA knows no place to burst to: target {DEFAULT_TARGET} is assumed; name yours by --target",
+            )
+        metadata = policy["metadata"]
+        if namespace and "namespace" not in metadata:
+            policy["metadata"] = {"name": metadata.pop("name"), "namespace": namespace, **metadata}
+    return Converted(
+        kind=value["kind"],
+        name=_name(value),
+        source=notes.source,
+        line=document.mark.line,
+        policy=policy,
+        notes=notes.all(),
     )
-    return value
 
 
 def _name(value: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ class Notes:
     """Collects the notes about one document."""
 
     def __init__(self, source: str, document: YamlDocument) -> None:
-        self._source, self._document = source, document
+        self.source, self._document = source, document
         self._notes: list[Note] = []
 
     def dropped(self, path: Path, message: str) -> None:
@@ -56,18 +56,18 @@ class Notes:
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at a field of the object."""
-        return problem_at(self._source, path, message, self._document)
+        return problem_at(self.source, path, message, self._document)
 
     def all(self) -> tuple[Note, ...]:
         """Return the notes in the order of the text."""
         return tuple(sorted(self._notes, key=lambda note: (note.line, note.column)))
 
     def _add(self, kind: Literal["assumed", "changed", "dropped"], path: Path, message: str) -> None:
-        place = problem_at(self._source, path, message, self._document, key=True)
+        place = problem_at(self.source, path, message, self._document, key=True)
         self._notes.append(
             Note(
                 kind=kind,
-                source=self._source,
+                source=self.source,
                 line=place.line,
                 column=place.column,
                 path=place.path,

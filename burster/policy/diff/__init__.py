@@ -10,11 +10,15 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from burster.model.policies import Policy
+from burster.model.policies import LabelRule, Policy
 from burster.model.quantities import format_duration_ms, format_micro_usd
+from burster.model.scaling import Step
 from burster.model.targets import Target
+from burster.model.windows import Window
 from burster.policy.compile import Compiled
 from burster.policy.diff.rules import POLICY_RULES, TARGET_RULES, Area, FieldRule
+from burster.policy.explain.times import window_words
+from burster.policy.explain.words import label_rule, step_words
 
 
 Direction = Literal["looser", "tighter", "neutral", "unclear"]
@@ -210,6 +214,7 @@ def yaml_path(path: str) -> str:
     """Return where a field stands in YAML, near enough to be found: ``spec.limits.maxBursts``."""
     if path in _WHERE:
         return _WHERE[path]
+    path = path.replace("scaling.behavior.", "scaling.advanced.horizontalPodAutoscalerConfig.behavior.")
     parts = [_YAML.get(part, part) for part in path.removeprefix("scaling.").split(".")]
     for suffix in _UNITS:
         parts[-1] = parts[-1].removesuffix(suffix)
@@ -251,6 +256,10 @@ _YAML: Final = {
     "disruption_percent": "maxDisruptedPercent",
     "exec_forbidden": "exec",
     "negotiated_micro_usd_per_hour": "prices.perHour",
+    "steps": "policies",
+    "match_labels": "selector.matchLabels",
+    "match_expressions": "selector.matchExpressions",
+    "headers": "customHeaders",
     "restore_to_original": "advanced.restoreToOriginalReplicaCount",
 }
 
@@ -290,7 +299,12 @@ def _number(path: str, last: str, value: int) -> str:
 
 
 def _item(item: object) -> str:
-    if isinstance(item, msgspec.Struct):
-        given = msgspec.structs.asdict(item)
-        return " ".join(f"{name} {value}" for name, value in given.items() if value not in ("", None, ()))
-    return str(item)
+    match item:
+        case Window():
+            return window_words(item)
+        case LabelRule():
+            return label_rule(item)
+        case Step():
+            return step_words(item)
+        case _:
+            return str(item)

@@ -15,7 +15,7 @@ from burster.policy.explain.scaling import scaling_sentences
 from burster.policy.explain.targets import explain_target
 from burster.policy.explain.times import time_sentences
 from burster.policy.explain.triggers import trigger_sentences
-from burster.policy.explain.words import any_of, in_order
+from burster.policy.explain.words import any_of, in_order, label_rule
 from burster.policy.lint.base import Known
 
 
@@ -27,7 +27,7 @@ _STRATEGIES = {
     "Auto": "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
     "Scale": "It sets the replicas of {workload}, whose pods run in the cloud.",
     "Signal": "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself.",
-    "Machine": "Each burst is a confidential VM of its own; this version can't make them.",
+    "Machine": "Each burst would be a confidential VM of its own; this version can't make them, so nothing starts by this policy.",
 }
 _RELEASES = {
     "DearestFirst": "the dearest first",
@@ -42,8 +42,18 @@ def explain_policy(
     """Return what a policy does, one sentence an item; ``targets`` are those known by name, ``known`` adds prices and the time."""
     placement = policy.placement
     named = tuple(one for name in placement.targets if (one := (targets or {}).get(name)) is not None)
+    about = f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}."
+    rank = f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}."
+    if placement.strategy == "Machine":
+        return [
+            about,
+            *_paused(policy),
+            _strategy(policy),
+            "The rest of what it says decides nothing until then.",
+            rank,
+        ]
     return [
-        f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}.",
+        about,
         *_paused(policy),
         *trigger_sentences(policy),
         *time_sentences(policy, known.at_ms if known else None),
@@ -54,7 +64,7 @@ def explain_policy(
         *limit_sentences(policy.limits, "It uses", "It spends"),
         *_life(policy),
         *worst_case_sentences(policy, named, known),
-        f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}.",
+        rank,
     ]
 
 
@@ -120,10 +130,7 @@ def _workload(selector: WorkloadSelector) -> str:
         conditions.append(
             "that carry " + ", ".join(f"{key}={value}" for key, value in sorted(selector.match_labels.items()))
         )
-    for rule in selector.match_expressions:
-        values = f" {any_of(rule.values)}" if rule.values else ""
-        words = {"In": "is", "NotIn": "is not", "Exists": "exists", "DoesNotExist": "does not exist"}[rule.operator]
-        conditions.append(f"whose label {rule.key} {words}{values}")
+    conditions += [f"whose {label_rule(rule)}" for rule in selector.match_expressions]
     return " ".join([what, " and ".join(conditions)]).strip()
 
 

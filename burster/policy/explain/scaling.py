@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms
 from burster.model.scaling import Direction, Fallback, Scaling
-from burster.policy.explain.words import all_of, counted, milli
+from burster.policy.explain.words import all_of, counted, milli, step_words
 
 
 _FALLBACKS = {
@@ -75,10 +75,7 @@ def _speed(scaling: Scaling) -> Iterator[str]:
 def _direction(rules: Direction) -> str:
     if rules.select == "Disabled":
         return "never"
-    steps = [
-        f"{f'{step.value} %' if step.type == 'Percent' else counted(step.value, 'pod')} in {format_duration_ms(step.period_ms)}"
-        for step in rules.steps
-    ]
+    steps = [step_words(step) for step in rules.steps]
     which = {"Max": "whichever is more", "Min": "whichever is less"}[rules.select]
     text = f"at most {all_of(steps)}, {which}" if len(steps) > 1 else f"at most {steps[0]}" if steps else "at any rate"
     if rules.stabilization_ms:

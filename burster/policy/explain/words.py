@@ -1,8 +1,13 @@
-"""Words that every explanation uses."""
+"""Words that every explanation uses, and every comparison."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
+
+from burster.model.policies import LabelRule
+from burster.model.quantities import format_duration_ms
+from burster.model.scaling import Step
 
 
 def any_of(options: Sequence[str]) -> str:
@@ -44,3 +49,18 @@ def moment(at_ms: int, timezone: str) -> str:
     """Return a time on the wall of a zone: ``Wed 2027-01-06 08:00 CET``."""
     there = (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)).astimezone(ZoneInfo(timezone))
     return there.strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+_OPERATORS: Final = {"In": "is", "NotIn": "is not", "Exists": "exists", "DoesNotExist": "does not exist"}
+
+
+def label_rule(rule: LabelRule) -> str:
+    """Return a condition on a label: ``label tier is a or b``."""
+    values = f" {any_of(rule.values)}" if rule.values else ""
+    return f"label {rule.key} {_OPERATORS[rule.operator]}{values}"
+
+
+def step_words(step: Step) -> str:
+    """Return one of the HPA's scaling policies: ``4 pods in 15s``."""
+    change = f"{step.value} %" if step.type == "Percent" else counted(step.value, "pod")
+    return f"{change} in {format_duration_ms(step.period_ms)}"

@@ -6,9 +6,10 @@ integers. Every refusal is a ValueError whose message is a sentence about the va
 
 import math
 import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-import msgspec
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -28,14 +29,18 @@ LABEL_LENGTH_MAX: Final = 63
 SUBDOMAIN_LENGTH_MAX: Final = 253
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """A kind of value: ``_check`` takes what was written and returns what to keep, or raises ValueError."""
+class Kind(ABC):
+    """A kind of value: how to check what was written, and how that reads as a JSON Schema. A kind that lacks one can't be made."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def _check(self, value: Any) -> Any:
-        raise NotImplementedError
+        """Return what to keep of what was written, or raise ValueError."""
 
+    @abstractmethod
     def _json_schema(self) -> JsonSchemaValue:
-        raise NotImplementedError
+        """Return the structural JSON Schema of what may be written."""
 
     def checked(self, value: Any) -> Any:
         """Return what to keep of a value. Raises ValueError, for the caller's validator."""
@@ -49,7 +54,29 @@ class Kind(msgspec.Struct, frozen=True):
         return self._json_schema()
 
 
-class DurationBetween(Kind, frozen=True):
+def number_as_text(value: Any) -> str | None:
+    """Return a number's text, as written or as it reads; None for what is neither number nor text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    return value if isinstance(value, str) else repr(value)
+
+
+def number_schema(pattern: str, **bounds: int) -> JsonSchemaValue:
+    """Return the schema of a number that may be text: of the text by its pattern, of the number by bounds (0 or more unless given).
+
+    Structural schemas can't say "number or string" by type; pattern binds only strings and minimum only numbers.
+    """
+    return {
+        "pattern": pattern,
+        "minimum": 0,
+        **bounds,
+        "x-kubernetes-preserve-unknown-fields": True,
+        "x-editor-type": ["number", "string"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DurationBetween(Kind):
     """A duration such as ``30s`` or ``1h30m``, within bounds."""
 
     least: str
@@ -72,29 +99,23 @@ class DurationBetween(Kind, frozen=True):
         return {"type": "string", "pattern": _DURATION_PATTERN, "maxLength": 32}
 
 
-class Money(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Money(Kind):
     """An amount in USD, as a number or as text; kept as text."""
 
     def _check(self, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(  # noqa: TRY004 (pydantic reports ValueError)
-                f'{shown(value)} is no amount of money: write USD as a number, for example "12.50"'
-            )
-        text = value if isinstance(value, str) else repr(value)
+        text = number_as_text(value)
+        if text is None:
+            raise ValueError(f'{shown(value)} is no amount of money: write USD as a number, for example "12.50"')
         parse_micro_usd(text)
         return text
 
     def _json_schema(self) -> JsonSchemaValue:
-        # Structural schemas can't say "number or string" by type; pattern binds only strings and minimum only numbers.
-        return {
-            "pattern": _MONEY_PATTERN,
-            "minimum": 0,
-            "x-kubernetes-preserve-unknown-fields": True,
-            "x-editor-type": ["number", "string"],
-        }
+        return number_schema(_MONEY_PATTERN)
 
 
-class WholeNumber(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class WholeNumber(Kind):
     """A whole number, also as text (KEDA's trigger metadata is text); kept as a number."""
 
     least: int
@@ -116,7 +137,8 @@ class WholeNumber(Kind, frozen=True):
         }
 
 
-class Matching(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Matching(Kind):
     """Text of a given form; ``expected`` says in words which. With ``numbers`` a number or boolean is taken for the text it reads as."""
 
     pattern: str
@@ -141,7 +163,8 @@ class Matching(Kind, frozen=True):
         return {"type": "string", "pattern": f"^{self.pattern}$", "maxLength": self.length, "minLength": 1}
 
 
-class SafePattern(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SafePattern(Kind):
     """A regular expression that is cheap on every name."""
 
     def _check(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ schema; ``compile`` turns the text into integers by the functions beside each ki
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from burster.model.errors import QuantityError
 from burster.model.quantities import parse_cpu_millicores, parse_duration_ms, parse_memory_bytes
-from burster.policy.fields import Kind, shown
+from burster.policy.fields import Kind, number_as_text, number_schema, shown
 
 
 MILLI: Final = 1_000
@@ -31,16 +32,17 @@ _FALSE: Final = ("0", "f", "F", "FALSE", "false", "False")
 _MILLIS_MAX: Final = 60_000
 
 
-class MetricNumber(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class MetricNumber(Kind):
     """A threshold of a metric: a number that is at least a thousandth, or 0 too where ``zero``."""
 
     zero: bool = False
 
     def _check(self, value: Any) -> Any:
         what = "0 or more" if self.zero else "more than 0"
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f'{shown(value)} is no number: write a number that is {what}, for example "1.5"')  # noqa: TRY004 (pydantic reports ValueError)
-        text = value if isinstance(value, str) else repr(value)
+        text = number_as_text(value)
+        if text is None:
+            raise ValueError(f'{shown(value)} is no number: write a number that is {what}, for example "1.5"')
         if len(text) > _NUMBER_LENGTH_MAX or not _NUMBER.fullmatch(text):
             raise ValueError(f'{shown(text)} is no number: write a finite number that is {what}, for example "1.5"')
         number = Decimal(text)
@@ -53,12 +55,7 @@ class MetricNumber(Kind, frozen=True):
         return text
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {
-            "pattern": f"^{_NUMBER.pattern}$",
-            "minimum": 0,
-            "x-kubernetes-preserve-unknown-fields": True,
-            "x-editor-type": ["number", "string"],
-        }
+        return number_schema(f"^{_NUMBER.pattern}$")
 
 
 def threshold_milli(text: str) -> int:
@@ -74,13 +71,14 @@ def activation_milli(text: str) -> int:
     return int((Decimal(text) * MILLI).to_integral_value(ROUND_FLOOR))
 
 
-class Percentage(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Percentage(Kind):
     """A percentage from 0 to 100 with at most three decimals, as a number or as text; kept as text."""
 
     def _check(self, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f'{shown(value)} is no percentage: write a number from 0 to 100, for example "12.5"')  # noqa: TRY004 (pydantic reports ValueError)
-        text = value if isinstance(value, str) else repr(value)
+        text = number_as_text(value)
+        if text is None:
+            raise ValueError(f'{shown(value)} is no percentage: write a number from 0 to 100, for example "12.5"')
         if not _PERCENT.fullmatch(text) or percent_milli(text) > _HUNDRED_PERCENT_MILLI:
             raise ValueError(
                 f'{shown(text)} is no percentage: write a number from 0 to 100 with at most three decimals, for example "12.5"'
@@ -88,13 +86,7 @@ class Percentage(Kind, frozen=True):
         return text
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {
-            "pattern": f"^{_PERCENT.pattern}$",
-            "minimum": 0,
-            "maximum": 100,
-            "x-kubernetes-preserve-unknown-fields": True,
-            "x-editor-type": ["number", "string"],
-        }
+        return number_schema(f"^{_PERCENT.pattern}$", maximum=100)
 
 
 def percent_milli(text: str) -> int:
@@ -102,7 +94,8 @@ def percent_milli(text: str) -> int:
     return int(Decimal(text) * MILLI)
 
 
-class Quantity(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Quantity(Kind):
     """A Kubernetes quantity of cpu (``500m``) or memory (``4Gi``), as text or as a whole number; kept as text."""
 
     of: Literal["cpu", "memory"]
@@ -118,6 +111,10 @@ class Quantity(Kind, frozen=True):
             raise ValueError(  # noqa: TRY004 (pydantic reports ValueError)
                 f'{shown(value)} is no amount of {self.of}: write it as Kubernetes does, for example "{example}"'
             )
+        if self.of == "memory" and value.endswith("m"):
+            raise ValueError(
+                f'{shown(value)} is thousandths of a byte: write it as Kubernetes does, for example "{value[:-1]}Mi" or "4Gi"'
+            )
         if self.parse(value) < self.least:
             raise ValueError(f"{shown(value)} is nothing: write an amount of {self.of} above 0")
         return value
@@ -128,15 +125,11 @@ class Quantity(Kind, frozen=True):
         return parse_cpu_millicores if self.of == "cpu" else parse_memory_bytes
 
     def _json_schema(self) -> JsonSchemaValue:
-        return {
-            "pattern": _QUANTITY,
-            "minimum": 0,
-            "x-kubernetes-preserve-unknown-fields": True,
-            "x-editor-type": ["number", "string"],
-        }
+        return number_schema(_QUANTITY)
 
 
-class Switch(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Switch(Kind):
     """True or false, also as text as KEDA's metadata has it; kept as a boolean."""
 
     def _check(self, value: Any) -> Any:
@@ -154,7 +147,8 @@ class Switch(Kind, frozen=True):
         }
 
 
-class Timeout(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Timeout(Kind):
     """Milliseconds, or a duration: KEDA's ``timeout``. Kept as milliseconds."""
 
     def _check(self, value: Any) -> Any:

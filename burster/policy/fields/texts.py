@@ -5,6 +5,7 @@ each kind. Calls the checkers of conditions and windows through ``expressions`` 
 """
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import JsonSchemaValue
 
 from burster.policy.endpoints import endpoint_of
-from burster.policy.expressions import check_cron, check_zone
+from burster.policy.expressions import check_cron, check_day, check_zone
 from burster.policy.fields import DnsName, Kind, Matching, shown, unique
 
 
@@ -37,7 +38,8 @@ _REQUIREMENT: Final = re.compile(
 )
 
 
-class ServerUrl(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ServerUrl(Kind):
     """An http or https address; never with credentials in it."""
 
     def _check(self, value: Any) -> Any:
@@ -63,7 +65,8 @@ def _check_url(text: str) -> None:
         )
 
 
-class Origin(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Origin(Kind):
     """``scheme://host[:port]`` and nothing behind it."""
 
     def _check(self, value: Any) -> Any:
@@ -78,7 +81,8 @@ class Origin(Kind, frozen=True):
         return {"type": "string", "pattern": f"^{_ORIGIN}$", "maxLength": 300}
 
 
-class KeyValues(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class KeyValues(Kind):
     """KEDA's ``key=value,key=value``; ``headers`` may not carry credentials."""
 
     headers: bool = False
@@ -119,7 +123,8 @@ def pairs_of(text: str | None) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-class IsoDate(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class IsoDate(Kind):
     """A day such as ``2026-11-27``."""
 
     def _check(self, value: Any) -> Any:
@@ -131,13 +136,15 @@ class IsoDate(Kind, frozen=True):
                 fits = False
             if not fits:
                 raise ValueError(f'{shown(value)} is no day: write year, month and day, for example "2026-11-27"')
+            check_day(value)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
         return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "maxLength": 10}
 
 
-class ClockTime(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ClockTime(Kind):
     """A time of day from ``00:00`` to ``24:00``."""
 
     def _check(self, value: Any) -> Any:
@@ -153,7 +160,8 @@ class ClockTime(Kind, frozen=True):
         return {"type": "string", "pattern": f"^({_TIME})$", "maxLength": 5}
 
 
-class ZoneText(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ZoneText(Kind):
     """An IANA time zone."""
 
     def _check(self, value: Any) -> Any:
@@ -167,7 +175,8 @@ class ZoneText(Kind, frozen=True):
         return {"type": "string", "pattern": f"^{_ZONE}$", "maxLength": _ZONE_LENGTH_MAX}
 
 
-class CronText(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CronText(Kind):
     """Five fields of cron."""
 
     def _check(self, value: Any) -> Any:
@@ -181,7 +190,8 @@ class CronText(Kind, frozen=True):
         return {"type": "string", "pattern": r"^\S+( +\S+){4}$", "maxLength": _CRON_LENGTH_MAX}
 
 
-class SelectorText(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SelectorText(Kind):
     """A label selector as one text, as kubectl takes it."""
 
     def _check(self, value: Any) -> Any:
@@ -199,7 +209,8 @@ class SelectorText(Kind, frozen=True):
         return {"type": "string", "minLength": 1, "maxLength": _PAIRS_LENGTH_MAX}
 
 
-class SizeText(Kind, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SizeText(Kind):
     """The name of a machine size: Azure's in full, another provider's as its catalogue has it."""
 
     def _check(self, value: Any) -> Any:

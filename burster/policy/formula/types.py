@@ -1,6 +1,6 @@
 """What each part of a formula is: a number, a condition, a list of them, or nil. Finds at load what would have no value later.
 
-Called by ``formula`` on what ``formula_syntax`` has parsed. Knows the names of the triggers, not their values.
+Called by ``formula`` on what ``syntax`` has parsed. Knows the names of the triggers, not their values.
 """
 
 from collections.abc import Callable

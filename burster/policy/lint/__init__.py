@@ -1,7 +1,7 @@
 """What is legal in a policy or target and likely to be regretted: each with a code, a sentence, a place, and what to do.
 
 ``lint`` runs every rule over documents that are valid. A rule is silenced where somebody has thought about it: by the comment
-``# burster: allow CODE`` on the line (or on a line of its own right above), or for a whole object by the annotation
+``# burster: allow CODE`` on the line (or in a block of comments right above), or for a whole object by the annotation
 ``burster.dev/lint-allow: CODE, CODE``. Called by ``burster policy validate``.
 """
 
@@ -21,6 +21,7 @@ from burster.policy.lint import scaling as lint_scaling
 from burster.policy.lint import targets as lint_targets
 from burster.policy.lint import timing as lint_timing
 from burster.policy.lint import triggers as lint_triggers
+from burster.policy.lint import workload as lint_workload
 from burster.policy.lint.base import Hit, Known, PolicyRule, TargetRule
 from burster.policy.load import Document
 from burster.policy.problems import closest, problem_at
@@ -33,6 +34,7 @@ _ALLOW: Final = re.compile(r"#\s*burster:\s*allow\s+([a-z0-9-]+(?:\s*,\s*[a-z0-9
 
 POLICY_RULES: Final[tuple[PolicyRule, ...]] = (
     *lint_limits.RULES,
+    *lint_workload.RULES,
     *lint_timing.RULES,
     *lint_triggers.RULES,
     *lint_scaling.RULES,
@@ -167,14 +169,16 @@ def _unknown_in_comments(source: str, lines: Mapping[int, tuple[str, ...]]) -> I
 
 
 def _allowed_lines(text: str) -> dict[int, tuple[str, ...]]:
-    """Return the rules that comments allow, by line; a comment on a line of its own also speaks for the line below."""
+    """Return the rules that comments allow, by line; a block of comments on lines of their own speaks for the line right below it too."""
     found: dict[int, tuple[str, ...]] = {}
+    block: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), start=1):
         comment = _ALLOW.search(line)
-        if comment is None:
-            continue
-        codes = tuple(code.strip() for code in comment[1].split(","))
-        found[number] = (*found.get(number, ()), *codes)
-        if not line[: comment.start()].strip():
-            found[number + 1] = (*found.get(number + 1, ()), *codes)
+        codes = tuple(code.strip() for code in comment[1].split(",")) if comment else ()
+        if line.lstrip().startswith("#"):
+            here, block = codes, (*block, *codes)
+        else:
+            here, block = (*block, *codes), ()
+        if here:
+            found[number] = here
     return found

@@ -23,8 +23,7 @@ def amounts(budget: Budget) -> tuple[tuple[str, str, int], ...]:
     return tuple((window, field, amount) for window, field, amount in rows if amount is not None)
 
 
-def _nothing_allowed(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _nothing_allowed(policy: Policy, _known: Known) -> Iterator[Hit]:
     limits = policy.limits
     zeros: tuple[tuple[Path, int | None], ...] = (
         ((*LIMITS, "maxBursts"), limits.max_bursts),
@@ -60,6 +59,24 @@ def _too_small(policy: Policy, known: Known) -> Iterator[Hit]:
                         f" {size}, the cheapest, sets {format_micro_usd(cost)} aside, so nothing ever starts there",
                         f"raise {field}, or shorten lease and drain",
                     )
+
+
+def never_reached(budget: Budget) -> Iterator[Hit]:
+    """Yield limits of money above that of a longer window: in cents, most likely, or meant for another window."""
+    given = amounts(budget)
+    for index, (window, field, amount) in enumerate(given):
+        less = next(((longer, most) for longer, _, most in given[index + 1 :] if most < amount), None)
+        if less is not None:
+            longer, most = less
+            yield Hit(
+                (*BUDGET, field),
+                f"{format_micro_usd(amount)} per {window} is never reached: only {format_micro_usd(most)} may be spent per {longer}",
+                "check the unit (it is USD) and the window",
+            )
+
+
+def _never_reached(policy: Policy, _known: Known) -> Iterator[Hit]:
+    yield from never_reached(policy.limits.budget)
 
 
 def _size_too_dear(policy: Policy, known: Known) -> Iterator[Hit]:
@@ -112,8 +129,7 @@ def _no_budget(policy: Policy, known: Known) -> Iterator[Hit]:
     )
 
 
-def _no_count(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _no_count(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.limits.max_bursts is None and policy.limits.max_vcpus is None and not policy.numeric:
         yield Hit(
             LIMITS,
@@ -122,8 +138,7 @@ def _no_count(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _no_drain(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _no_drain(policy: Policy, _known: Known) -> Iterator[Hit]:
     budget, lease_ms = policy.limits.budget, policy.placement.lease_ms
     if amounts(budget) and budget.drain_percent is None and lease_ms > _LONG_LEASE_MS:
         yield Hit(
@@ -137,6 +152,7 @@ def _no_drain(policy: Policy, known: Known) -> Iterator[Hit]:
 RULES: Final = (
     PolicyRule("nothing-allowed", "a limit of 0 keeps the policy from ever starting anything", _nothing_allowed),
     PolicyRule("budget-too-small", "a budget below the worst case of the cheapest size at known prices", _too_small),
+    PolicyRule("budget-never-reached", "a budget above that of a longer window", _never_reached),
     PolicyRule("size-above-budget", "sizes that one burst of would break the budget", _size_too_dear),
     PolicyRule(
         "lease-above-day-budget", "a lease so long that a day's budget holds one burst only", _lease_eats_the_day

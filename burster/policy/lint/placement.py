@@ -8,6 +8,7 @@ from typing import Final
 from burster.model.policies import Policy
 from burster.model.targets import Target
 from burster.policy.lint.base import PLACEMENT, SPEC, Hit, Known, PolicyRule, trigger_path
+from burster.policy.problems import closest
 from burster.policy.yaml_nodes import Path
 
 
@@ -146,8 +147,7 @@ def azure_tee(size: str) -> str | None:
     return "None" if re.fullmatch(r"standard_[a-z]+[0-9]+[a-z]*(?:_v[0-9]+)?", size, re.IGNORECASE) else None
 
 
-def _strategy(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _strategy(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy == "Machine":
         yield Hit(
             (*PLACEMENT, "strategy"),
@@ -156,8 +156,7 @@ def _strategy(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _webhook(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _webhook(policy: Policy, _known: Known) -> Iterator[Hit]:
     kind = policy.workload.kind
     if policy.placement.strategy == "Move" and kind and kind not in _MOVED:
         yield Hit(
@@ -168,8 +167,7 @@ def _webhook(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _single_target(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _single_target(policy: Policy, _known: Known) -> Iterator[Hit]:
     targets = policy.placement.targets
     if len(targets) == 1 and policy.placement.strategy not in {"Scale", "Signal"}:
         yield Hit(
@@ -183,6 +181,19 @@ def _single_target(policy: Policy, known: Known) -> Iterator[Hit]:
             f"{len(targets)} targets are tried one after the other: what fails everywhere takes long to say so",
             f"name {_TARGETS_MANY} or fewer",
         )
+
+
+def _unknown_target(policy: Policy, known: Known) -> Iterator[Hit]:
+    """Yield names that are in none of the files, where there are targets in them at all: others may be in the cluster only."""
+    # a target that the policy names already is not what was meant by another name
+    others = [name for name in known.targets if name not in policy.placement.targets]
+    for index, name in enumerate(policy.placement.targets if known.targets else ()):
+        if name not in known.targets:
+            yield Hit(
+                (*PLACEMENT, "targets", index),
+                f"target {name} is in none of these files{closest(name, others)}",
+                "correct the name, or check it together with the target's file",
+            )
 
 
 def _spot(policy: Policy, known: Known) -> Iterator[Hit]:
@@ -225,6 +236,7 @@ RULES: Final = (
     PolicyRule("strategy-not-available", "a strategy that this version does not have", _strategy),
     PolicyRule("move-needs-webhook", "Move of pods that a controller re-creates", _webhook),
     PolicyRule("fall-back", "one target only, or very many", _single_target),
+    PolicyRule("unknown-target", "a target that is in none of the files checked together", _unknown_target),
     PolicyRule("spot-not-available", "spot, where peer pods have none", _spot),
     PolicyRule("provider-share", "a share of a provider that decides nothing or forbids all", _provider_share),
 )

@@ -25,6 +25,16 @@ _LITERAL: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]|\\[.-])*")
 _MARK: Final = "burster_dev_burst"
 
 
+#: a number, its letters included: 1e3, 0xff
+_NUMBER: Final = re.compile(r"(?<![A-Za-z0-9_:.])[0-9.][0-9A-Za-z.]*")
+#: words that make no value of their own
+_CONSTANT: Final = frozenset(
+    {"vector", "scalar", "abs", "ceil", "floor", "round", "sgn", "sqrt", "exp", "ln", "log2", "log10", "pi"}
+    | {"clamp", "clamp_min", "clamp_max", "sum", "min", "max", "avg", "count", "group", "inf", "nan", "Inf", "NaN"}
+    | {"bool", "and", "or", "unless", "by", "without", "on", "ignoring"}
+)
+
+
 class Matcher(msgspec.Struct, frozen=True):
     """One label matcher of a selector."""
 
@@ -69,6 +79,17 @@ def selectors_of(query: str) -> tuple[Selector, ...]:
 def excludes_bursts(query: str) -> bool:
     """Whether a query speaks of the label that marks burster's own pods: then its author knows of them."""
     return _MARK in query or "burster.dev/burst" in query
+
+
+def patterns_of(query: str) -> tuple[str, ...]:
+    """Return every regular expression that a label is matched by."""
+    found = [matcher.value for one in _selectors(query) for matcher in one.matchers if matcher.operator in {"=~", "!~"}]
+    return tuple(dict.fromkeys(found))
+
+
+def reads_nothing(query: str) -> bool:
+    """Whether a query selects no series and asks for no time, so that its value is always the same."""
+    return not any(one.matchers or one.metric not in _CONSTANT for one in _selectors(_NUMBER.sub(" ", query)))
 
 
 def literal_of(pattern: str) -> str:

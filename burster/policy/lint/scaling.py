@@ -10,8 +10,7 @@ from burster.policy.lint.base import SPEC, Hit, Known, PolicyRule
 _HPA: Final = (*SPEC, "advanced", "horizontalPodAutoscalerConfig", "behavior")
 
 
-def _always_some(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _always_some(policy: Policy, _known: Known) -> Iterator[Hit]:
     scaling = policy.scaling
     idle = scaling.idle_replicas
     kept = scaling.min_replicas if idle is None else idle
@@ -24,8 +23,7 @@ def _always_some(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _max_above_bursts(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _max_above_bursts(policy: Policy, _known: Known) -> Iterator[Hit]:
     most, replicas = policy.limits.max_bursts, policy.scaling.max_replicas
     if policy.numeric and most is not None and 0 < most < replicas != _REPLICAS_DEFAULT:
         yield Hit(
@@ -38,8 +36,7 @@ def _max_above_bursts(policy: Policy, known: Known) -> Iterator[Hit]:
 _REPLICAS_DEFAULT: Final = 100
 
 
-def _fallback(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _fallback(policy: Policy, _known: Known) -> Iterator[Hit]:
     fallback, scaling = policy.scaling.fallback, policy.scaling
     if fallback is None or not policy.numeric:
         return
@@ -58,8 +55,7 @@ def _fallback(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _never_down(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _never_down(policy: Policy, _known: Known) -> Iterator[Hit]:
     behavior = policy.scaling.behavior
     if behavior is None:
         return
@@ -77,8 +73,7 @@ def _never_down(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _restore(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _restore(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.scaling.restore_to_original and policy.placement.strategy != "Scale":
         yield Hit(
             (*SPEC, "advanced", "restoreToOriginalReplicaCount"),

@@ -5,11 +5,10 @@ from typing import Final
 
 from burster.model.targets import Target
 from burster.policy.lint.base import SPEC, Hit, Known, TargetRule
-from burster.policy.lint.limits import amounts
+from burster.policy.lint.limits import amounts, never_reached
 
 
-def _every_namespace(target: Target, known: Known) -> Iterator[Hit]:
-    del known
+def _every_namespace(target: Target, _known: Known) -> Iterator[Hit]:
     if "*" in target.allowed_namespaces and not target.required_namespace_labels:
         yield Hit(
             (*SPEC, "allowedNamespaces", target.allowed_namespaces.index("*")),
@@ -18,14 +17,12 @@ def _every_namespace(target: Target, known: Known) -> Iterator[Hit]:
         )
 
 
-def _no_namespace(target: Target, known: Known) -> Iterator[Hit]:
-    del known
+def _no_namespace(target: Target, _known: Known) -> Iterator[Hit]:
     if not target.allowed_namespaces:
         yield Hit((*SPEC, "allowedNamespaces"), "no namespace may burst here: the target is never used", "name one")
 
 
-def _no_budget(target: Target, known: Known) -> Iterator[Hit]:
-    del known
+def _no_budget(target: Target, _known: Known) -> Iterator[Hit]:
     if not amounts(target.limits.budget):
         yield Hit(
             (*SPEC, "limits"),
@@ -34,9 +31,12 @@ def _no_budget(target: Target, known: Known) -> Iterator[Hit]:
         )
 
 
-def _namespace_budgets(target: Target, known: Known) -> Iterator[Hit]:
+def _never_reached(target: Target, _known: Known) -> Iterator[Hit]:
+    yield from never_reached(target.limits.budget)
+
+
+def _namespace_budgets(target: Target, _known: Known) -> Iterator[Hit]:
     """Yield namespaces whose own limit is above the target's, which decides."""
-    del known
     whole = {field: amount for _, field, amount in amounts(target.limits.budget)}
     for index, name in enumerate(target.allowed_namespaces):
         limits = target.namespace_limits.get(name)
@@ -65,8 +65,7 @@ def _shared_group(target: Target, known: Known) -> Iterator[Hit]:
             )
 
 
-def _tees(target: Target, known: Known) -> Iterator[Hit]:
-    del known
+def _tees(target: Target, _known: Known) -> Iterator[Hit]:
     if target.provider == "azure" and "SNP" in target.tees and "TDX" in target.tees:
         yield Hit(
             (*SPEC, "tees"),
@@ -90,8 +89,7 @@ def _assumed(target: Target, known: Known) -> Iterator[Hit]:
         )
 
 
-def _discount(target: Target, known: Known) -> Iterator[Hit]:
-    del known
+def _discount(target: Target, _known: Known) -> Iterator[Hit]:
     unknown = [size for size in sorted(target.negotiated_micro_usd_per_hour) if size not in target.sizes]
     for size in unknown:
         yield Hit(
@@ -105,6 +103,7 @@ RULES: Final = (
     TargetRule("every-namespace", "a target open to every namespace", _every_namespace),
     TargetRule("no-namespace", "a target open to none", _no_namespace),
     TargetRule("target-without-budget", "a target without a budget", _no_budget),
+    TargetRule("budget-never-reached", "a budget above that of a longer window", _never_reached),
     TargetRule("namespace-above-target", "a namespace's budget above its target's", _namespace_budgets),
     TargetRule("sweep-shared-group", "VMs deleted in a resource group that others use", _shared_group),
     TargetRule("both-tees", "a target where either TEE will do", _tees),

@@ -34,7 +34,7 @@ def _never_open(policy: Policy, known: Known) -> Iterator[Hit]:
         yield Hit(
             (*SPEC, "windows"),
             "none of these windows is open now or ever will be: the policy never starts anything",
-            "check lastDay, and that start and end name days that exist",
+            "check firstDay and lastDay, and that the days between have such times",
         )
     for index, window in enumerate(policy.blackouts):
         if always_open(window, known.at_ms):
@@ -45,13 +45,24 @@ def _never_open(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
+def _always_open(policy: Policy, known: Known) -> Iterator[Hit]:
+    for index, window in enumerate(policy.windows):
+        if always_open(window, known.at_ms):
+            yield Hit(
+                (*SPEC, "windows", index),
+                "this window is open now and always will be: the policy is always in force",
+                "remove it, or say when it ends",
+            )
+
+
 def _opens(window: Window, at_ms: int) -> bool:
     return is_open(window, at_ms) or next_change_ms(window, at_ms) is not None
 
 
 def always_open(window: Window, at_ms: int) -> bool:
-    """Whether a window is open now and never closes."""
-    return is_open(window, at_ms) and next_change_ms(window, at_ms) is None
+    """Whether a window is open now and never closes, as far as is looked (some hundred times of its start or end)."""
+    change_ms = next_change_ms(window, at_ms)
+    return is_open(window, at_ms) and (change_ms is None or is_open(window, change_ms))
 
 
 def _past_blackout(policy: Policy, known: Known) -> Iterator[Hit]:
@@ -64,8 +75,7 @@ def _past_blackout(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _when_never(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _when_never(policy: Policy, _known: Known) -> Iterator[Hit]:
     if constant(policy.when) is False:
         yield Hit(
             (*SPEC, "when"),
@@ -74,8 +84,7 @@ def _when_never(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _when_always(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _when_always(policy: Policy, _known: Known) -> Iterator[Hit]:
     if constant(policy.when) is True:
         budget = policy.limits.budget
         free = budget.per_hour_micro_usd is budget.per_day_micro_usd is budget.per_month_micro_usd is None
@@ -87,8 +96,7 @@ def _when_always(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _cooldown(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _cooldown(policy: Policy, _known: Known) -> Iterator[Hit]:
     cooldown_ms = policy.scaling.cooldown_ms
     if policy.placement.strategy not in {"Move", "Machine"} and cooldown_ms < _START_MS:
         yield Hit(
@@ -111,8 +119,7 @@ def _lease(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _pending_for_zero(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _pending_for_zero(policy: Policy, _known: Known) -> Iterator[Hit]:
     trigger = policy.pending
     if trigger is None or policy.pending_for_ms > 0 or policy.wait.mode == "BuyOrWait":
         return
@@ -140,8 +147,7 @@ def _pending_for_zero(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _polling(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _polling(policy: Policy, _known: Known) -> Iterator[Hit]:
     polling_ms = policy.scaling.polling_ms
     polled = [one for one in policy.triggers if not isinstance(one, PendingPodsTrigger)]
     if polled and polling_ms < _POLLING_MIN_MS:
@@ -155,8 +161,7 @@ def _polling(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _wait(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _wait(policy: Policy, _known: Known) -> Iterator[Hit]:
     wait = policy.wait
     if wait.mode != "BuyOrWait":
         return
@@ -176,8 +181,7 @@ def _wait(policy: Policy, known: Known) -> Iterator[Hit]:
         )
 
 
-def _launch_rate(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _launch_rate(policy: Policy, _known: Known) -> Iterator[Hit]:
     rate, most = policy.limits.launch_rate, policy.limits.max_bursts
     if rate is not None and most is not None and rate.count > most:
         yield Hit(
@@ -189,6 +193,7 @@ def _launch_rate(policy: Policy, known: Known) -> Iterator[Hit]:
 
 RULES: Final = (
     PolicyRule("never-open", "windows that never open, or a blackout that never ends", _never_open),
+    PolicyRule("window-without-effect", "a window that is always open", _always_open),
     PolicyRule("past-blackout", "a blackout that is over for good", _past_blackout),
     PolicyRule("when-never", "a condition that is constantly false", _when_never),
     PolicyRule("when-always", "a condition that is constantly true", _when_always),

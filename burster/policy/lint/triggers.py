@@ -1,5 +1,6 @@
 """Lint of triggers: what always fires, never fires, feeds itself, or sends a secret in the open."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,46 +16,43 @@ from burster.model.triggers import (
     Trigger,
 )
 from burster.model.windows import Window
+from burster.policy.fields.amounts import MILLI
 from burster.policy.lint.base import Hit, Known, PolicyRule, trigger_path
-from burster.policy.lint.promql import Selector, excludes_bursts, literal_of, selectors_of
-from burster.policy.windows import is_open, next_change_ms
+from burster.policy.lint.promql import Selector, excludes_bursts, literal_of, reads_nothing, selectors_of
+from burster.policy.lint.timing import always_open
 
 
 #: what the names of replicas and of clones end in
 _REPLICA: Final = "-5d4f8c7b9-x2x4q"
 _CLONE_END: Final = "-0a1b2c3d"
+_PLAIN_NUMBER: Final = re.compile(r"\s*(?:vector\s*\(|scalar\s*\()?\s*([0-9]+(?:\.[0-9]+)?)\s*\)?\s*")
 
 
-def _metric(policy: Policy) -> Iterator[tuple[int, Trigger]]:
+def _always_active(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
-        if not isinstance(trigger, PendingPodsTrigger | CronTrigger | ResourceTrigger):
-            yield index, trigger
-
-
-def _always_active(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
-    for index, trigger in _metric(policy):
-        if trigger.activation_milli < 0:
+        if isinstance(trigger, PrometheusTrigger) and reads_nothing(trigger.query):
             yield Hit(
-                trigger_path(index, "metadata", "activationThreshold"),
-                f"trigger {trigger.name} is active at 0 too, so it always is: there is always at least one replica to pay for",
-                "set it to 0 or more: active means above it",
-            )
-        if trigger.threshold_milli <= 0:
-            yield Hit(
-                trigger_path(index, "metadata", "threshold"),
-                f"with a threshold of {_milli(trigger.threshold_milli)} any value at all asks for the maximum",
-                "set it to what one replica can take",
+                trigger_path(index, "metadata", "query"),
+                f"the query of trigger {trigger.name} reads no metric, so its value is {_constant(trigger)}",
+                "name the metric that tells of demand; for replicas that are always there use minReplicaCount",
             )
 
 
-def _activation(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _constant(trigger: PrometheusTrigger) -> str:
+    plain = _PLAIN_NUMBER.fullmatch(trigger.query)
+    if plain is None:
+        return "the same whatever happens: it always fires, or it never does"
+    if float(plain[1]) * MILLI > trigger.activation_milli:
+        return f"always {plain[1]}: it asks for replicas without any demand, and never stops"
+    return f"always {plain[1]}, and it is active only above {_milli(trigger.activation_milli)}: it never fires"
+
+
+def _activation(policy: Policy, _known: Known) -> Iterator[Hit]:
     most = policy.scaling.max_replicas
     for index, trigger in enumerate(policy.triggers):
-        if isinstance(trigger, CronTrigger | ResourceTrigger) or not policy.numeric or trigger.threshold_milli <= 0:
+        if isinstance(trigger, CronTrigger | ResourceTrigger) or not policy.numeric:
             continue
-        if trigger.activation_milli >= trigger.threshold_milli * most > 0:
+        if trigger.activation_milli >= trigger.threshold_milli * most:
             yield Hit(
                 trigger_path(index, "metadata"),
                 f"trigger {trigger.name} becomes active only above {_milli(trigger.activation_milli)}, where"
@@ -67,11 +65,11 @@ def _cron(policy: Policy, known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         if not isinstance(trigger, CronTrigger):
             continue
-        if _never(trigger, known.at_ms):
+        if always_open(Window(timezone=trigger.timezone, start=trigger.start, end=trigger.end), known.at_ms):
             yield Hit(
                 trigger_path(index, "metadata", "start"),
-                f"trigger {trigger.name} is never active: no such day comes",
-                "check the day and month of start and end",
+                f"trigger {trigger.name} is always active: whenever it starts it has just ended, and by KEDA's rule that is no end",
+                "let it end at another time than it starts; for replicas that are always there use minReplicaCount",
             )
         if trigger.desired_replicas <= 0:
             yield Hit(
@@ -81,17 +79,7 @@ def _cron(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _never(trigger: CronTrigger, at_ms: int) -> bool:
-    window = Window(timezone=trigger.timezone, start=trigger.start, end=trigger.end)
-    try:
-        return not is_open(window, at_ms) and next_change_ms(window, at_ms) is None
-    except ValueError:
-        # KEDA takes a 30th of February, which no window may have
-        return True
-
-
-def _feeds_itself(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _feeds_itself(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy in {"Move", "Machine"}:
         return
     for index, trigger in enumerate(policy.triggers):
@@ -143,8 +131,7 @@ def _selector_feeds(policy: Policy, index: int, trigger: KubernetesWorkloadTrigg
         )
 
 
-def _measures_itself(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _measures_itself(policy: Policy, _known: Known) -> Iterator[Hit]:
     target = policy.scaling.target
     for index, trigger in enumerate(policy.triggers):
         if isinstance(trigger, ResourceTrigger) and target is not None and trigger.source == target:
@@ -156,8 +143,7 @@ def _measures_itself(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _metrics_unused(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _metrics_unused(policy: Policy, _known: Known) -> Iterator[Hit]:
     if policy.placement.strategy != "Move":
         return
     for index, trigger in enumerate(policy.triggers):
@@ -178,8 +164,7 @@ def _access(trigger: Trigger) -> tuple[str, str, HttpAccess] | None:
     return None
 
 
-def _unsafe_ssl(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _unsafe_ssl(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         access = _access(trigger)
         if access is not None and access[2].unsafe_ssl:
@@ -190,8 +175,7 @@ def _unsafe_ssl(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _plain_http(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _plain_http(policy: Policy, _known: Known) -> Iterator[Hit]:
     for index, trigger in enumerate(policy.triggers):
         access = _access(trigger)
         if access is None or not access[0].lower().startswith("http://"):
@@ -205,8 +189,7 @@ def _plain_http(policy: Policy, known: Known) -> Iterator[Hit]:
             )
 
 
-def _min_count(policy: Policy, known: Known) -> Iterator[Hit]:
-    del known
+def _min_count(policy: Policy, _known: Known) -> Iterator[Hit]:
     trigger, most = policy.pending, policy.limits.max_bursts
     if trigger is not None and most is not None and 0 < most < trigger.min_count:
         yield Hit(
@@ -222,9 +205,11 @@ def _milli(value: int) -> str:
 
 
 RULES: Final = (
-    PolicyRule("always-active", "a metric trigger that is active at 0, or whose threshold is 0", _always_active),
+    PolicyRule(
+        "always-active", "a query that reads no metric, so that its trigger always fires, or never", _always_active
+    ),
     PolicyRule("activation-unreachable", "an activation above what the maximum needs", _activation),
-    PolicyRule("cron-without-effect", "a cron trigger that is never or for nothing active", _cron),
+    PolicyRule("cron-without-effect", "a cron trigger that is active always, or for nothing", _cron),
     PolicyRule("feeds-itself", "a query or selector that counts the pods it causes", _feeds_itself),
     PolicyRule("measures-itself", "cpu or memory of the very workload that is scaled", _measures_itself),
     PolicyRule("metrics-unused", "triggers whose values Move does not use", _metrics_unused),

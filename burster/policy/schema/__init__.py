@@ -2,7 +2,7 @@
 
 These models are the one source of the rules' form: validation of files and of API objects, the CRDs, the JSON Schema for editors and the
 reference page all come from them. They hold what was written; ``compile`` turns them into what the engine evaluates. They never look at
-anything outside the document. Their parts are in the ``schema_`` modules; whoever uses the rules as a whole imports from here.
+anything outside the document. Their parts are in the modules beside; whoever uses the rules as a whole imports from here.
 """
 
 from typing import Final

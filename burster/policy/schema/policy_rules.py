@@ -4,17 +4,13 @@ Called by the schema once every part is valid for itself. Looks at nothing outsi
 ``meeting``, what two policies contradict each other in by ``ambiguity``.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from burster.policy.expressions import check_condition, check_formula
 from burster.policy.refusals import FieldErrors, Findings
+from burster.policy.schema.policy_fields import PolicyFields
 from burster.policy.schema.scaling import SCALING_RULES
-from burster.policy.schema.triggers import CronSpec, PendingPodsSpec, ResourceSpec
-
-
-if TYPE_CHECKING:
-    from burster.policy.schema.policy import BurstPolicySpec
-    from burster.policy.schema.triggers import Trigger
+from burster.policy.schema.triggers import CronSpec, PendingPodsSpec, ResourceSpec, Trigger
 
 
 _METRIC: Final = "t.type != 'pending-pods'"
@@ -60,7 +56,7 @@ SPEC_RULES: Final = (
 )
 
 
-def trigger_names(triggers: "tuple[Trigger, ...]") -> tuple[str, ...]:
+def trigger_names(triggers: tuple[Trigger, ...]) -> tuple[str, ...]:
     """Return each trigger's name: its own, or its type, or, where that would be taken, ``s`` with its place and its type as in KEDA."""
     given = [trigger.name for trigger in triggers]
     types = [trigger.type for trigger in triggers]
@@ -70,7 +66,7 @@ def trigger_names(triggers: "tuple[Trigger, ...]") -> tuple[str, ...]:
     )
 
 
-def check_spec(spec: "BurstPolicySpec") -> None:
+def check_spec(spec: PolicyFields) -> None:
     """Raise FieldErrors with everything that contradicts itself in a spec."""
     wrong = Findings()
     spec.check_numbers(wrong)
@@ -81,7 +77,7 @@ def check_spec(spec: "BurstPolicySpec") -> None:
     wrong.raise_any()
 
 
-def _check_names(spec: "BurstPolicySpec", wrong: Findings) -> None:
+def _check_names(spec: PolicyFields, wrong: Findings) -> None:
     names = trigger_names(spec.triggers)
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -104,7 +100,7 @@ def _check_names(spec: "BurstPolicySpec", wrong: Findings) -> None:
             wrong.add(error, "when")
 
 
-def _check_strategy(spec: "BurstPolicySpec", wrong: Findings) -> None:
+def _check_strategy(spec: PolicyFields, wrong: Findings) -> None:
     strategy = spec.placement.strategy
     pending = any(isinstance(trigger, PendingPodsSpec) for trigger in spec.triggers)
     metrics = any(not isinstance(trigger, PendingPodsSpec) for trigger in spec.triggers)
@@ -141,7 +137,7 @@ def _check_strategy(spec: "BurstPolicySpec", wrong: Findings) -> None:
                 )
 
 
-def _check_waiting(spec: "BurstPolicySpec", wrong: Findings) -> None:
+def _check_waiting(spec: PolicyFields, wrong: Findings) -> None:
     if spec.wait.mode != "PendingFor" and not any(isinstance(trigger, PendingPodsSpec) for trigger in spec.triggers):
         wrong.at(
             "wait",
@@ -156,7 +152,7 @@ def _check_waiting(spec: "BurstPolicySpec", wrong: Findings) -> None:
         )
 
 
-def _check_modifiers(spec: "BurstPolicySpec", wrong: Findings) -> None:
+def _check_modifiers(spec: PolicyFields, wrong: Findings) -> None:
     modifiers = spec.advanced.scaling_modifiers
     if modifiers is None:
         if spec.fallback and spec.fallback.behavior == "scalingModifiers":

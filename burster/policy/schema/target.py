@@ -1,6 +1,6 @@
 """BurstTarget: one place to burst to, and what no policy may exceed there.
 
-``compile_target`` turns it into the engine's Target.
+``target_of`` turns it into the engine's Target.
 """
 
 from typing import Annotated, Any, Literal
@@ -13,8 +13,8 @@ from burster.policy.fields.amounts import Cpu, Memory, Percent
 from burster.policy.fields.texts import Origins, Provider, ResourceName, Size, Sizes, Url, Word, Words
 from burster.policy.refusals import Findings
 from burster.policy.schema.base import Metadata, Strict, ruled
+from burster.policy.schema.confidential import InitdataSpec, TeeName, Tees, refuse_no_tee
 from burster.policy.schema.limits import CapsSpec, LimitsSpec
-from burster.policy.schema.policy import InitdataSpec, TeeName, Tees, refuse_no_tee
 
 
 AZURE = "azure"

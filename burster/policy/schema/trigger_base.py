@@ -1,6 +1,6 @@
 """What triggers of every type have, and what none may have: credentials.
 
-The types are in ``schema_triggers`` and ``schema_http_triggers``. KEDA's metadata is text; numbers and booleans are taken as well.
+The types are in ``triggers`` and ``http_triggers``. KEDA's metadata is text; numbers and booleans are taken as well.
 """
 
 from typing import Annotated, ClassVar, Final, Literal

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from burster.policy.expressions import same_times
 from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, unique
 from burster.policy.fields.amounts import Activation, Cpu, Memory, Quantity, Threshold, TrueOrFalse
 from burster.policy.fields.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone
@@ -121,7 +122,7 @@ class CronMetadata(TriggerMetadata):
     @model_validator(mode="after")
     def _span(self) -> "CronMetadata":
         wrong = Findings()
-        if re.split(r"\s+", self.start.strip()) == re.split(r"\s+", self.end.strip()):
+        if same_times(self.start, self.end):
             wrong.at(
                 "end",
                 message="is the same as start, so that by KEDA's rule it never ends: write when it ends, or raise minReplicaCount instead",

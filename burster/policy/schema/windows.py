@@ -1,16 +1,20 @@
 """When a policy is in force.
 
-Part of the schema of BurstPolicy; ``compile_windows`` turns days and times into cron.
+Part of the schema of BurstPolicy; ``compile_window`` turns days and times into cron.
 """
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
+from burster.policy.expressions import same_times
 from burster.policy.fields.texts import Cron, Day, Days, TimeOfDay, Zone, days_of
 from burster.policy.refusals import Findings
 from burster.policy.schema.base import Strict, ruled
+
+
+_WHOLE_DAY: Final = ("00:00", "24:00")
 
 
 class WindowSpec(Strict):
@@ -38,6 +42,7 @@ class WindowSpec(Strict):
             "firstDay must not be after lastDay",
         ),
         ("!has(self.from) || !has(self.to) || self.from != self.to", "from and to must differ"),
+        ("!has(self.start) || !has(self.end) || self.start != self.end", "start and end of a window must differ"),
     )
 
     name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
@@ -70,6 +75,11 @@ class WindowSpec(Strict):
             elif given is None and missing is not None:
                 wrong.at(one, message=f"is required beside {other}: write when it opens")
         self._check_forms(wrong)
+        if self.start is not None and self.end is not None and same_times(self.start, self.end):
+            wrong.at(
+                "end",
+                message="is the same time as start, so that it never ends: write when it ends, or leave both out where days are enough",
+            )
         if self.first_day and self.last_day and date.fromisoformat(self.first_day) > date.fromisoformat(self.last_day):
             wrong.at("lastDay", message=f"{self.last_day} is before firstDay {self.first_day}: swap or correct them")
         if self.from_ is not None and self.from_ == self.to:
@@ -94,7 +104,7 @@ class WindowSpec(Strict):
         elif (
             not (self.first_day or self.last_day)
             and days_of(self.days or ()) in {(), tuple(range(7))}
-            and not (self.from_ or self.to)
+            and (self.from_, self.to) in {(None, None), _WHOLE_DAY}
         ):
             wrong.at(message="is open for ever: give days, from and to, start and end, or firstDay and lastDay")
 

@@ -99,10 +99,8 @@ def workload_of(facts: WorkloadFacts, namespace: str) -> s.WorkloadSeen:
     )
 
 
-def world_facts(
-    facts: Facts, policies: tuple[Policy, ...], targets: tuple[Target, ...], now_ms: int
-) -> Iterator[s.Stimulus]:
-    """Yield what is told of namespaces, on-prem, money, quota and Trustees; pods, prices and metrics are told elsewhere."""
+def world_facts(facts: Facts, targets: tuple[Target, ...]) -> Iterator[s.Stimulus]:
+    """Yield what is told of namespaces, on-prem, quota and Trustees; pods, money, prices and metrics are told elsewhere."""
     for name, labels in facts.namespaces.items():
         yield s.NamespaceSeen(name=name, labels=labels)
     if facts.on_prem is not None:
@@ -116,8 +114,6 @@ def world_facts(
                 cpu_millicores=parse_cpu_millicores(asked.cpu), memory_bytes=parse_memory_bytes(asked.memory)
             ),
         )
-    if facts.spent:
-        yield s.LedgerRestored(entries=tuple(_spends(facts, policies, now_ms)))
     if facts.quota:
         for target in targets:
             rows = tuple(
@@ -134,9 +130,10 @@ def world_facts(
             )
 
 
-def _spends(facts: Facts, policies: tuple[Policy, ...], now_ms: int) -> Iterator[s.Spend]:
-    by_name = {policy.name: policy for policy in policies}
-    for number, spent in enumerate(facts.spent):
+def spends(facts: Facts, policies: tuple[Policy, ...], now_ms: int, *, first: int) -> Iterator[s.Spend]:
+    """Yield what was spent before; ``first`` numbers the first of them, since an entry of a known number is the same entry."""
+    by_name = {name: policy for policy in policies for name in (policy.name, policy.key)}
+    for number, spent in enumerate(facts.spent, start=first):
         policy = by_name.get(spent.policy or "", policies[0])
         at_ms = now_ms - parse_duration_ms(spent.ago)
         yield s.Spend(

@@ -6,7 +6,7 @@ Every mistake is told with file, line, column and field. Paths in a file are rel
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from burster.policy.errors import PolicyErrors, Problem
 from burster.policy.load import load_files
 from burster.policy.problems import problem_at
 from burster.policy.yaml_nodes import YamlDocument
+from burster.simulator.cases.names import unknown_names
 from burster.simulator.cases.schema import Case, Facts, PolicyCases
 from burster.simulator.documents import read_document
 
@@ -97,8 +98,7 @@ def load_cases(path: Path) -> CaseFile:
         at_ms = default_ms if case.at is None else _moment_ms(case.at, (*here, "at"), str(path), document, problems)
         mark = document.values.get(here, document.mark)
         cases.append(LoadedCase(case=case, at_ms=at_ms, line=mark.line, index=index, yaml=document))
-    problems += _unknown_names(read, compiled.policies, str(path), document)
-    problems += _unknown_pods(read, str(path), document)
+    problems += unknown_names(read, compiled, str(path), document)
     if problems:
         raise PolicyErrors(problems)
     return CaseFile(
@@ -118,62 +118,3 @@ def _moment_ms(
         problems.append(problem_at(source, path, message, document))
         return 0
     return round((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * MILLIS_PER_SECOND)
-
-
-def _unknown_names(
-    read: PolicyCases, policies: tuple[Policy, ...], source: str, document: YamlDocument
-) -> Iterable[Problem]:
-    """Yield a problem for each policy or trigger that is named and is in none of the files: such a case could not fail as meant."""
-    known = {policy.name for policy in policies} | {policy.key for policy in policies}
-    triggers = {trigger.name for policy in policies for trigger in policy.triggers}
-    triggers |= {f"{policy.name}/{trigger.name}" for policy in policies for trigger in policy.triggers}
-    facts: list[tuple[tuple[Any, ...], Facts]] = [(("given",), read.given)]
-    named: list[tuple[tuple[Any, ...], str | None]] = []
-    for index, case in enumerate(read.cases):
-        here = ("cases", index)
-        facts.append(((*here, "given"), case.given))
-        named += [((*here, "expect", number, "policy"), one.policy) for number, one in enumerate(case.expect)]
-        for nth, step in enumerate(case.steps):
-            there = (*here, "steps", nth)
-            facts.append((there, step))
-            named += [((*there, "expect", number, "policy"), one.policy) for number, one in enumerate(step.expect)]
-            named.append(((*there, "policyDeleted"), step.policy_deleted))
-    for path, name in named:
-        if name is not None and name not in known:
-            yield problem_at(
-                source, path, f"there is no policy {name}: the files have {', '.join(sorted(known))}", document
-            )
-    for path, given in facts:
-        for part, values in (("metrics", given.metrics), ("use", given.use)):
-            for name in values:
-                if name not in triggers:
-                    have = ", ".join(sorted(triggers))
-                    yield problem_at(
-                        source, (*path, part, name), f"no policy has a trigger {name}: they have {have}", document
-                    )
-
-
-def _unknown_pods(read: PolicyCases, source: str, document: YamlDocument) -> Iterable[Problem]:
-    """Yield a problem for each pod that is to be taken, deleted or finished and was never given: that step would do nothing."""
-    for index, case in enumerate(read.cases):
-        known = _pods_of(read.given) | _pods_of(case.given)
-        for nth, step in enumerate(case.steps):
-            known |= _pods_of(step)
-            for part, names in (("bound", step.bound), ("gone", step.gone), ("finished", step.finished)):
-                for number, name in enumerate(names):
-                    if name.rpartition("/")[2] not in known:
-                        path = ("cases", index, "steps", nth, part, number)
-                        have = ", ".join(sorted(known)[:_PODS_SHOWN_MAX]) or "none"
-                        yield problem_at(source, path, f"no pod {name} was given until then: there is {have}", document)
-
-
-def _pods_of(facts: Facts) -> set[str]:
-    """Return the names of the pods that are given: of several alike name-1, name-2, and so on."""
-    return {
-        name
-        for pod in facts.pods
-        for name in ([pod.name] if pod.count is None else [f"{pod.name}-{n + 1}" for n in range(pod.count)])
-    }
-
-
-_PODS_SHOWN_MAX: Final = 10

@@ -22,7 +22,6 @@ from burster.simulator.cloud_model import FAULTS
 LAUNCH_MS: Final = 90_000
 _STOP_MS: Final = 2_000
 _VM_GOES_MS: Final = 45_000
-_RETRY_MS: Final = 240_000  # the kubelet gives a sandbox 4 minutes, then tries with another VM
 
 
 @dataclass(slots=True)

@@ -74,6 +74,7 @@ class _Run:
         self.restricted: dict[str, None] = {}
         self.pods: dict[str, str] = {}  #: key of a pending pod -> its uid
         self.polls: dict[str, int] = {}  #: policy key -> when its triggers are read next
+        self.spent = 0  #: entries of the ledger that were given so far
         self.steps = 0
 
     def play(self) -> Iterator[Failure]:
@@ -87,8 +88,7 @@ class _Run:
                 return
             self.seen.begin_step()
             self._advance(self.now_ms + parse_duration_ms(one.after))
-            self._happen(one)
-            found = [*self._judge(one.expect, "steps", number, "expect")]
+            found = [*self._happen(one, number), *self._judge(one.expect, "steps", number, "expect")]
             yield from found
 
     def _begin(self) -> None:
@@ -102,7 +102,9 @@ class _Run:
         self._step([*rules, *offered, *news, *(s.SourceSynced(source=name) for name in sources)])
         self._advance(self.now_ms)
 
-    def _happen(self, one: Step) -> None:
+    def _happen(self, one: Step, number: int) -> list[Failure]:
+        """Let a step's events happen; return those that could not."""
+        failed: list[Failure] = []
         news = list(self._news(one))
         if one.prices or one.restricted:
             news = [*told.offerings(self.file.targets, self.prices, self.restricted), *news]
@@ -114,8 +116,12 @@ class _Run:
                 news.append(
                     s.PodLeft(namespace=namespace, name=short, uid=uid, why="Bound" if why == "Bound" else "Gone")
                 )
-        for name in one.finished:
-            self.world.finish(name if "/" in name else f"{self.namespace}/{name}")
+        for nth, name in enumerate(one.finished):
+            key = name if "/" in name else f"{self.namespace}/{name}"
+            if not self.world.finish(key):
+                line = self.loaded.line_of("steps", number, "finished", nth)
+                message = f"pod {key} can't finish: it does not run in the cloud at that moment"
+                failed.append(Failure(line=line, message=message))
         if one.policy_deleted is not None:
             news += [
                 s.PolicyGone(key=key) for key in self.policies if one.policy_deleted in {key, key.partition("/")[2]}
@@ -125,6 +131,7 @@ class _Run:
         if news:
             self._step(news)
         self._advance(self.now_ms)
+        return failed
 
     def _news(self, given: Facts) -> Iterator[s.Stimulus]:
         """Yield what the engine is told of these facts now, and remember what is told again later."""
@@ -133,7 +140,11 @@ class _Run:
         self.world.refuse |= given.refuse
         self.prices |= given.prices
         self.restricted |= dict.fromkeys(given.restricted)
-        yield from told.world_facts(given, self.file.policies, self.file.targets, self.now_ms)
+        yield from told.world_facts(given, self.file.targets)
+        if given.spent:
+            spends = told.spends(given, self.file.policies, self.now_ms, first=self.spent)
+            self.spent += len(given.spent)
+            yield s.LedgerRestored(entries=tuple(spends))
         for workload in given.workloads:
             seen = told.workload_of(workload, self.namespace)
             self.world.workloads[seen.namespace, seen.kind, seen.name] = seen

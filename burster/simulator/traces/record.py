@@ -5,6 +5,7 @@ Called by `burster trace record`. A pod's arrival is kube_pod_created, its run t
 range or did not complete in it are dropped and counted. Reads only; keeps no secret.
 """
 
+import ast
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, cast
@@ -200,7 +201,8 @@ class PrometheusServer:
                 query=query,
                 start_time=_moment(start_ms),
                 end_time=_moment(end_ms),
-                step=f"{step_ms / MILLIS_PER_SECOND:g}s",
+                # as seconds: of durations it takes none with a fraction
+                step=f"{step_ms / MILLIS_PER_SECOND:.3f}",
             )
         except Timeout:
             raise InputError(
@@ -210,7 +212,7 @@ class PrometheusServer:
             text = str(error)
             closed = any(f"HTTP Status Code {code}" in text for code in _CLOSED)
             todo = "give a token that may query it" if closed else "check the address and the query"
-            raise InputError(f"{self.url} refused the query {query} ({text[:200]}); {todo}") from None
+            raise InputError(f"{self.url} refused the query {query} ({_reason(text)[:200]}); {todo}") from None
         except (JSONDecodeError, KeyError, TypeError):
             raise InputError(f"{self.url} does not answer as a Prometheus does; check the address") from None
         except RequestException as error:
@@ -221,6 +223,20 @@ class PrometheusServer:
         if not isinstance(answer, list) or not all(_is_series(item) for item in cast("list[Any]", answer)):
             raise InputError(f"{self.url} does not answer as a Prometheus does; check the address")
         return cast("list[dict[str, Any]]", answer)
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+
+
+def _reason(text: str) -> str:
+    """Return why Prometheus refused, in its own words: the client gives its answer as ``HTTP Status Code 400 (b'{...}')``."""
+    status, _, body = text.partition(" (")
+    try:
+        refusal = msgspec.json.decode(ast.literal_eval(body.removesuffix(")")), type=_Refusal)
+    except (ValueError, SyntaxError, msgspec.MsgspecError):
+        return text
+    return f"{status}: {refusal.error}"
 
 
 def _is_series(item: Any) -> bool:
