@@ -123,7 +123,10 @@ def _unless_known(state: State, entry: PolicyEntry, scaler: Scaler, book: ScaleB
     That may be long after they were read: an answer was out, or the number could not be set at once. What can't be paid goes all the same,
     and the policy's own bounds hold.
     """
-    fallback = entry.policy.scaling.fallback
+    scaling = entry.policy.scaling
+    fallback = scaling.fallback
+    if entry.policy.force_activation and current < scaler.number <= max(1, scaling.min_replicas):
+        return None  # a person has asked for it
     if scaler.number == current or (fallback is not None and not fallback.replicas):
         return None
     if (scaler.chain and scaler.chain[0].code in _BY_RULE) or not _is_unknown(state, entry):
