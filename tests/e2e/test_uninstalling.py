@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from burster.lab.apiserver.errors import ApiError
 from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import service, task_pod
@@ -91,9 +92,7 @@ def is_there(site) -> bool:
 def assert_nothing_is_left(site, controller):
     assert records(site) == []
     assert [
-        one
-        for one in site.store.list("pods", NAMESPACE)
-        if "burster.dev/burst" in one["metadata"].get("labels", {})
+        one for one in site.store.list("pods", NAMESPACE) if "burster.dev/burst" in one["metadata"].get("labels", {})
     ] == []
     assert controller.active_bursts() == []
     assert controller.loop.state.scopes["Policy", "default/everything"].account.outstanding_micro_usd == 0
@@ -151,5 +150,20 @@ def test_events_tell_what_happened(tmp_path, there):
     async def scene(site, clock, controller):
         del clock, controller
         assert there in {one["reason"] for one in site.store.list("events", NAMESPACE)}
+
+    play(tmp_path, scene)
+
+
+def test_a_namespace_that_is_deleted_while_bursts_run_leaves_nothing_behind(tmp_path):
+    """What a namespace's deletion does: everything in it is deleted, and what has a finalizer waits for its controller."""
+
+    async def scene(site, clock, controller):
+        for resource in ("deployments.apps", POLICIES, BURSTS, "pods"):
+            for one in site.store.list(resource, NAMESPACE):
+                with suppress(ApiError):  # gone with its owner
+                    site.store.delete(resource, NAMESPACE, one["metadata"]["name"])
+        await clock.sleep(3 * 3_600)
+        assert not is_there(site)
+        assert_nothing_is_left(site, controller)
 
     play(tmp_path, scene)
