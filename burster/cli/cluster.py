@@ -58,7 +58,7 @@ class ClusterRecords:
 
     def __init__(self, kube: KubeSync, namespace: str) -> None:
         self._kube = kube
-        self._namespace = namespace
+        self.namespace = namespace
         self._mirror: Mirror | None = None
         self._trouble = ""
 
@@ -74,7 +74,7 @@ class ClusterRecords:
     @property
     def title(self) -> str:
         """Who it is, for people."""
-        return f"the records of namespace {self._namespace}" if self._namespace else "the cluster's records"
+        return f"the records of namespace {self.namespace}" if self.namespace else "the cluster's records"
 
     def follow(self) -> None:
         """Keep bursts, policies and pending pods as they are from now on, by watching them."""
@@ -128,14 +128,14 @@ class ClusterRecords:
     def why(self, name: str) -> WhyAnswer:
         """Return what the objects say of a pod, a burst or a policy."""
         namespace, slash, plain = name.rpartition("/")
-        if slash and self._namespace and namespace != self._namespace:
-            raise InputError(f"{name} is not in namespace {self._namespace}: leave -n out, or name what is there")
-        if not self._namespace and slash:
+        if slash and self.namespace and namespace != self.namespace:
+            raise InputError(f"{name} is not in namespace {self.namespace}: leave -n out, or name what is there")
+        if not self.namespace and slash:
             # who asks about one namespace needs no right to see the others
             return ClusterRecords(self._kube, namespace).why(plain)
         bursts = self._burst_records()
         policies = {_key(one): one for one in self._objects(self._policies())}
-        key = self._key_of(name if slash or not self._namespace else f"{self._namespace}/{plain}", bursts, policies)
+        key = self._key_of(name if slash or not self.namespace else f"{self.namespace}/{plain}", bursts, policies)
         policy = policies.get(key)
         about = [
             burst for burst in bursts if key in {burst.key, burst.subject, f"{burst.namespace}/{burst.spec.pod_name}"}
@@ -209,7 +209,7 @@ class ClusterRecords:
             if burst.status.settled_micro_usd is None
         ]
         zones = {_key(one): zone_of(one) for one in policies}
-        return spend_report(
+        report = spend_report(
             settled,
             still_open,
             query,
@@ -217,6 +217,7 @@ class ClusterRecords:
             source=self.title,
             zone_of=lambda policy: zones.get(policy, "UTC"),
         )
+        return msgspec.structs.replace(report, complete=False)
 
     def _key_of(self, name: str, bursts: list[Burst], policies: dict[str, Object]) -> str:
         known = [
@@ -281,7 +282,7 @@ class ClusterRecords:
 
     def _path(self, group: str, plural: str) -> str:
         return (
-            f"{group}/namespaces/{quote(self._namespace, safe='')}/{plural}" if self._namespace else f"{group}/{plural}"
+            f"{group}/namespaces/{quote(self.namespace, safe='')}/{plural}" if self.namespace else f"{group}/{plural}"
         )
 
     def _objects(self, what: Followed) -> list[Object]:
@@ -297,10 +298,8 @@ class ClusterRecords:
     def _refused(self, error: RemoteError) -> InputError:
         """Return one sentence for what stands in the way, and what to do."""
         if error.status == 403:  # noqa: PLR2004 - HTTP
-            where = f"in namespace {self._namespace}" if self._namespace else "in all namespaces"
-            cure = (
-                "the ClusterRole burster-view allows it" if self._namespace else "name one of yours with -n NAMESPACE"
-            )
+            where = f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
+            cure = "the ClusterRole burster-view allows it" if self.namespace else "name one of yours with -n NAMESPACE"
             return InputError(f"you may not look at that {where} ({error}): {cure}")
         if error.kind == "NotFound":
             return InputError("this cluster has no Bursts: apply deploy/crds first, or choose another with --context")

@@ -36,7 +36,7 @@ class LiveController:
     def status(self) -> StatusView:
         """Return how everything stands. The view is of the whole: it is not for one namespace."""
         if self._namespace:
-            raise NoControllerError("the status of one namespace is told by its records")
+            raise InputError("a controller tells the status of the whole: leave -n out, or --server")
         return self._get("status", {}, StatusView)
 
     def why(self, name: str) -> WhyAnswer:
@@ -68,11 +68,11 @@ class LiveController:
 
 
 def _params(query: msgspec.Struct) -> dict[str, str | int]:
-    given: dict[str, Any] = msgspec.to_builtins(query)
+    given: dict[str, Any] = msgspec.structs.asdict(query)
     return {
-        name: ",".join(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType] (built of text)
+        name: ",".join(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType] (built of text)
         for name, value in given.items()
-        if value not in (None, "", [])
+        if value not in (None, "", ())
     }
 
 
@@ -96,6 +96,9 @@ class ControllerOrRecords:
 
     def status(self) -> StatusView:
         """Return how everything stands."""
+        if self._records.namespace:
+            # the picture is of the whole: of one namespace, its records are all there is to tell
+            self._by_records = True
         return self._first(self._controller.status, self._records.status)
 
     def why(self, name: str) -> WhyAnswer:

@@ -104,6 +104,7 @@ def _document(report: SpendReport) -> dict[str, object]:
         "source": report.source,
         "at_ms": report.at_ms,
         "dry_run": report.dry_run,
+        "complete": report.complete,
         "by": report.by,
         "timezone": report.timezone,
         "total_micro_usd": report.total.settled_micro_usd,
@@ -116,6 +117,8 @@ def _document(report: SpendReport) -> dict[str, object]:
 
 
 def _tell(report: SpendReport, output: SheetForm) -> None:
+    if not report.complete:
+        note("what was settled more than about an hour ago is not here: the controller's ledger has it")
     if output == "csv":
         _print_sheet(report)
         return

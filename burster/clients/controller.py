@@ -102,6 +102,8 @@ class ControllerClient:
                     retries=False,
                     redirect=False,
                 )
+            except urllib3.exceptions.NewConnectionError as error:  # a kind of time-out for urllib3
+                raise NoControllerError(f"nobody answers there ({_cause(error)})") from error
             except urllib3.exceptions.TimeoutError as error:
                 raise NoControllerError("no answer in time") from error
             except urllib3.exceptions.HTTPError as error:

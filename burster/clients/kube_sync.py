@@ -181,14 +181,16 @@ class KubeSync:
                 redirect=False,
                 preload_content=not stream,
             )
+        except (
+            urllib3.exceptions.NewConnectionError
+        ) as error:  # refused, or no such name: a kind of time-out for urllib3
+            raise RemoteError("Unreachable", f"{what}: {error}", code=type(error).__name__) from error
         except urllib3.exceptions.TimeoutError as error:
             kind = "Unreachable" if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else "Timeout"
             raise RemoteError(kind, f"{what}: no answer in time", code=type(error).__name__) from error
         except urllib3.exceptions.HTTPError as error:
-            unknown = method != "GET" and not isinstance(error, urllib3.exceptions.NewConnectionError)
-            raise RemoteError(
-                "Timeout" if unknown else "Unreachable", f"{what}: {error}", code=type(error).__name__
-            ) from error
+            kind = "Unreachable" if method == "GET" else "Timeout"
+            raise RemoteError(kind, f"{what}: {error}", code=type(error).__name__) from error
 
 
 def _decoded(what: str, data: bytes) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class SpendReport(msgspec.Struct, frozen=True, kw_only=True):
     left_out: Amounts  #: the rows beyond the limit
     total: Amounts
     dry_run: bool = False
+    complete: bool = True  #: False: only what records are left of was settled, not all that ever was
 
 
 def check_query(query: SpendQuery) -> None:

@@ -51,6 +51,10 @@ class Rights:
         self.used: set[Right] = set()
         self.refused: set[str] = set()
 
+    def names_of(self, right: Right) -> set[str]:
+        """Return the names of the only objects that a right is about; one empty name where it is about all."""
+        return self._names.get(right, {""})
+
     def __call__(self, info: RequestInfo) -> Fault | None:
         if not info.user_agent.startswith("burster/"):
             return None

@@ -69,9 +69,11 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
     assert sorted(kinds) == sorted(
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment", "networkpolicy"]
-        + ["clusterrole"] * 2
+        + ["service"]
+        + ["clusterrole"] * 3
         + ["clusterrolebinding"]
-        + ["role", "rolebinding"] * 2
+        + ["role"] * 3
+        + ["rolebinding"] * 2
     )
     assert all(line.endswith(" created") for line in out.splitlines()), out
     await until_served(kubectl)

@@ -67,7 +67,7 @@ def _start_keeper(folder: Path) -> "subprocess.Popen[bytes]":
             stderr=log,
             start_new_session=True,
         )
-    deadline = time.monotonic() + 2 * READY_S
+    deadline = time.monotonic() + READY_S + 10
     while not (folder / "plane.json").exists():
         if keeper.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"no control plane came up\n{(folder / 'keeper.log').read_text()}")

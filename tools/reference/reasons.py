@@ -151,6 +151,8 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "Verified": ("an event, no decision", "The VM is what was asked for: the burst serves."),
     "VmMismatch": ("Fail", "The burst comes home, and the target's breaker opens."),
     "AdmissionMismatch": ("Fail", "What came out of admission is not what was asked for: the burst comes home; its pod backs off."),
+    "NotRecordedInTime": ("Fail", "The money comes back at once; the pod backs off."),
+    "NotPlacedInTime": ("Fail", "The money comes back when no VM is left; the pod backs off."),
     "NotReadyInTime": ("Fail", "The burst comes home; its pod backs off."),
     "Sandbox…": ("Fail", _SANDBOX),
     "SandboxStorm": ("Fail", "The kubelet would make one VM after the other: the burst comes home; its pod backs off for longer."),

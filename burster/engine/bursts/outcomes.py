@@ -33,6 +33,10 @@ from burster.model.stimuli import (
 _NOT_RECORDED: Final[frozenset[RemoteKind]] = frozenset({*FINAL, "Conflict", "NotFound", "AlreadyExists"})
 #: Answers of PlacePod after which there is no pod of ours, and the pending one was not taken.
 _NOT_PLACED: Final[frozenset[RemoteKind]] = frozenset({"Conflict", "NotFound"})
+#: Answers that say "not now", in which case nothing was done, or what was done is soon shown by the watch.
+_ANSWERED: Final[frozenset[RemoteKind]] = frozenset({"Unavailable", "Throttled", "Protocol"})
+#: What a dry run says of a pod that it leaves alone, for as long as that waits.
+_DRY_RUN: Final = "DryRun"
 #: What the runtime says where it held a record back because the decision could not be written down.
 _HELD_BACK: Final = "LedgerNotWritable"
 _NO_TARGET: Final = Reason(
@@ -269,7 +273,12 @@ def _not_recorded(state: State, entry: BurstEntry, stimulus: InstructionFailed, 
         _recorded(state, entry, entry.seen_uid)
         return
     if stimulus.kind not in _NOT_RECORDED:
-        actions.retry_later(state, entry, "RecordBurst", stimulus.retry_after_ms)
+        if not _is_overdue(state, entry, stimulus):
+            actions.retry_later(state, entry, "RecordBurst", stimulus.retry_after_ms)
+            return
+        late = _late(entry, stimulus, "NotRecordedInTime", "Its record was not taken")
+        ending.park(state, entry)  # one that was written all the same is shown by the watch until then, and adopted
+        ending.drop(state, entry, late)
         return
     if stimulus.kind == "AlreadyExists":
         state.taken_names.add(entry.burst.key)
@@ -278,6 +287,24 @@ def _not_recorded(state: State, entry: BurstEntry, stimulus: InstructionFailed, 
     else:
         resting.rest(state, entry)
     ending.drop(state, entry, reason)
+
+
+def _is_overdue(state: State, entry: BurstEntry, stimulus: InstructionFailed) -> bool:
+    """Say whether a burst that the API keeps refusing for the moment has waited for as long as its launch may take.
+
+    What nobody has answered is never overdue: it may have been done. After a restart the time begins anew.
+    """
+    if stimulus.kind not in _ANSWERED or stimulus.code == _DRY_RUN:
+        return False
+    spec = entry.burst.spec
+    return state.now_ms >= max(spec.decided_at_ms, state.learned.since_ms or 0) + spec.launch_deadline_ms
+
+
+def _late(entry: BurstEntry, stimulus: InstructionFailed, code: str, what: str) -> Reason:
+    allowed = format_duration_ms(entry.burst.spec.launch_deadline_ms)
+    return Reason(
+        code=code, sentence=f"{what} within {allowed}; the last answer was {stimulus.kind}: {stimulus.message[:300]}"
+    )
 
 
 def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, reason: Reason) -> None:
@@ -300,9 +327,17 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
     elif stimulus.kind in FINAL:
         ending.fail_unplaced(state, entry, reason)
         ending.launch_failed(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
-    else:
+    elif not _is_overdue(state, entry, stimulus):
         entry.maybe_placed = True
         actions.retry_later(state, entry, "PlacePod", stimulus.retry_after_ms)
+    elif entry.pod is not None:
+        actions.placed(state, entry, entry.pod.pod_uid)
+        follow_pod(state, entry, entry.pod)
+    else:
+        entry.maybe_placed = True
+        late = _late(entry, stimulus, "NotPlacedInTime", "Its pod could not be placed")
+        ending.fail_unplaced(state, entry, entry.withdraw or late)
+        ending.launch_failed(state, entry, late, blame_workload=False)
 
 
 def _can_not_return(state: State, entry: BurstEntry) -> None:
