@@ -17,6 +17,7 @@ from burster.ledger.rows import encode
 from burster.model import stimuli as s
 from burster.policy.records import burst_to_object
 from burster.sources import bursts, cloud_pods, events, namespaces, nodes, pods, policies
+from burster.sources.feed import Feed
 from tests.adversarial.test_adoption import a_record
 from tests.support.builders import T0
 
@@ -69,7 +70,7 @@ def play(source: str, lines: list[bytes], listed: list[bytes] | None = None) -> 
     async def main() -> None:
         try:
             async with asyncio.timeout(20):
-                await run(Told(lines, listed), posted.append, Still(), random.Random(1), **more)
+                await run(Feed(Told(lines, listed), posted.append, Still(), random.Random(1)), **more)
         except* _Over:
             pass
 

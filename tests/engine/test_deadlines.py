@@ -85,7 +85,7 @@ def test_a_pod_that_can_never_be_placed_gives_its_money_back_when_no_vm_is_left(
     for _ in range(20):
         answers: list[s.Stimulus] = [s.VmsObserved(key=key, vms=()) for _ in engine.asked("ObserveVms")]
         answers += [s.PodReturned(key=key) for _ in engine.asked("ReturnPod")]
-        engine.send(*answers, after_ms=1_000)
+        engine.send(*answers, after_ms=5_000)
     assert engine.phase(key) == "Released"
     assert outstanding(engine) == 0
     assert engine.state.parked[f"bank/{pod.name}"][0] > engine.now

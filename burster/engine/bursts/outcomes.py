@@ -277,7 +277,7 @@ def _not_recorded(state: State, entry: BurstEntry, stimulus: InstructionFailed, 
             actions.retry_later(state, entry, "RecordBurst", stimulus.retry_after_ms)
             return
         late = _late(entry, stimulus, "NotRecordedInTime", "Its record was not taken")
-        ending.park(state, entry)  # one that was written all the same is shown by the watch until then, and adopted
+        resting.park(state, entry)  # one that was written all the same is shown by the watch until then, and adopted
         ending.drop(state, entry, late)
         return
     if stimulus.kind == "AlreadyExists":
