@@ -160,6 +160,9 @@ class Adversary:
                 "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}},
             },
         )
+        for key in sorted(policies):
+            namespace, _, name = key.partition("/")
+            self.cluster.add("burstpolicies", {"metadata": {"namespace": namespace, "name": name}})
         self.listeners: list[Callable[[list[s.Stimulus], StepResult, int], None]] = []
         self.restart()
 
