@@ -12,7 +12,7 @@ from burster.model.bursts import Phase
 #: (from, to) -> when
 EDGES: Final[dict[tuple[Phase, Phase], str]] = {
     ("Reserved", "Placing"): "the record is written in the API",
-    ("Reserved", "Failed"): "the record can't be written: refused, or put off until the launch deadline; never for want of an answer",
+    ("Reserved", "Failed"): "the record can't be written: refused, or put off until the launch deadline",
     ("Reserved", "Releasing"): "the pending pod went away before the record was written",
     ("Placing", "Provisioning"): "the cloud pod exists",
     ("Placing", "Releasing"): "withdrawn: the pending pod was bound on-prem, changed or deleted before it was taken",
