@@ -111,8 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @functools.cache
 def real_binaries() -> Path | None:
-    """Return the folder with prometheus and promtool: $BURSTER_PROMETHEUS, or what is on the path; None: there is none."""
-    if named := os.environ.get("BURSTER_PROMETHEUS"):
+    """Return the folder with prometheus and promtool: $PROMETHEUS_BINARY, or what is on the path; None: there is none."""
+    if named := os.environ.get("PROMETHEUS_BINARY"):
         # whoever names one wants it used: a wrong name is an error and no reason to skip
         return Path(named)
     found = shutil.which("prometheus")
