@@ -1,9 +1,9 @@
 """Strategy Signal: the number is published, and KEDA scales by it. burster places nothing and reserves nothing.
 
 Called by ``replicas``. The number is all the same no larger than limits and budgets would bear now, and is none where no target may take
-such a pod: what KEDA starts runs in the same clouds. What is published already stays where others take the room that is left: it runs.
-It is not published before every trigger has had a value once: after a restart
-nobody knows what was published before, and a guess could give something up.
+such a pod: what KEDA starts runs in the same clouds. What is published already stays where others take the room that is left: it runs. It
+is not published before every trigger has had a value once: after a restart nobody knows what was published before, and a guess could give
+something up.
 
 What it may do in a moment is KEDA's to slow down, once. KEDA's HPA takes the number as an average for a target of 1, so it proposes just
 that number, and holds it to its own behavior: five minutes of stabilization on the way down where the ScaledObject says nothing else.
