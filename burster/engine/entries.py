@@ -94,8 +94,30 @@ class Looked:
     refusal: Refusal | None = None
 
 
+class _Scoped:
+    """What has a scope: its money and its counts are the scope's."""
+
+    __slots__ = ()
+    scope: Scope
+
+    @property
+    def account(self) -> Account:
+        """Its money."""
+        return self.scope.account
+
+    @property
+    def active(self) -> int:
+        """How many of its bursts are out."""
+        return self.scope.active
+
+    @property
+    def vcpus(self) -> int:
+        """How many vCPUs of its bursts are out."""
+        return self.scope.vcpus
+
+
 @dataclass(slots=True)
-class PolicyEntry:
+class PolicyEntry(_Scoped):
     """A policy and its queue."""
 
     policy: Policy
@@ -122,21 +144,6 @@ class PolicyEntry:
     tripped: Reason | None = None  #: the breaker: nothing new by this policy until a person has edited it
     guarded: bool = False  #: burster's finalizer is on its object
     looked: Looked = field(default_factory=Looked)  #: what came of its condition last
-
-    @property
-    def account(self) -> Account:
-        """Its money."""
-        return self.scope.account
-
-    @property
-    def active(self) -> int:
-        """How many of its bursts are out."""
-        return self.scope.active
-
-    @property
-    def vcpus(self) -> int:
-        """How many vCPUs of its bursts are out."""
-        return self.scope.vcpus
 
     def count_at(self, place: tuple[str, str, str], step: int) -> None:
         """Count a burst in (1) or out (-1) at a target, region and size."""
@@ -172,7 +179,7 @@ class StatusBook:
 
 
 @dataclass(slots=True)
-class TargetEntry:
+class TargetEntry(_Scoped):
     """A target, what it offers, and what is known of its health."""
 
     target: Target
@@ -188,21 +195,6 @@ class TargetEntry:
     launched: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
     draining: bool = False
-
-    @property
-    def account(self) -> Account:
-        """Its money."""
-        return self.scope.account
-
-    @property
-    def active(self) -> int:
-        """How many bursts are out here."""
-        return self.scope.active
-
-    @property
-    def vcpus(self) -> int:
-        """How many vCPUs are out here."""
-        return self.scope.vcpus
 
 
 class BurstEntry(msgspec.Struct, eq=False, gc=False):
