@@ -9,7 +9,7 @@ from tests.docs.rights import ROOT
 
 
 PAGE = (ROOT / "docs" / "faults.md").read_text("utf-8")
-NAMED = sorted(set(re.findall(r"`([a-z_/]+\.py(?:::[A-Za-z_0-9]+)?)`", PAGE.partition("\n## ")[2])))
+NAMED = sorted(set(re.findall(r"`([a-z0-9_/]+\.py(?:::[A-Za-z_0-9]+)?)`", PAGE.partition("\n## ")[2])))
 
 
 def test_the_page_names_tests() -> None:
