@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from burster.ledger import LedgerPlace, PostgresAddress, Rotation
+from burster.model.addresses import networks_of
 from burster.model.errors import InputError
 from burster.model.limits import Budget, Limits
 from burster.model.quantities import parse_micro_usd
@@ -107,6 +108,17 @@ class PriceSettings(_Section):
     def _is_a_url(self) -> Self:
         if self.url:
             check_url(self.url)
+        return self
+
+
+class MetricSettings(_Section):
+    """At which addresses triggers may be read, besides what targets allow: networks with commas between; empty: any but this machine's."""
+
+    networks: str = ""
+
+    @model_validator(mode="after")
+    def _are_networks(self) -> Self:
+        networks_of(self.networks)
         return self
 
 
@@ -206,6 +218,7 @@ class Settings(BaseSettings):
     kube: KubeSettings = KubeSettings()
     arm: ArmSettings = ArmSettings()
     prices: PriceSettings = PriceSettings()
+    metrics: MetricSettings = MetricSettings()
     batching: BatchSettings = BatchSettings()
     executor: ExecutorSettings = ExecutorSettings()
     http: HttpSettings = HttpSettings()

@@ -138,7 +138,7 @@ def _announce(lab: LabAddresses, config: Path) -> None:
     line(f"  kubectl --kubeconfig {config} get nodes")
     line(
         f"  BURSTER_ARM__BASE_URL={lab.arm_url} BURSTER_ARM__AUTH=none BURSTER_PRICES__URL={lab.prices_url or lab.arm_url} \\\n"
-        f"    {called_as()} controller --kubeconfig {config} --listen 127.0.0.1:0"
+        f"  BURSTER_METRICS__NETWORKS=127.0.0.0/8 {called_as()} controller --kubeconfig {config} --listen 127.0.0.1:0"
     )
     line()
     line("Ctrl-C or burster lab down ends it.")

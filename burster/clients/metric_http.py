@@ -2,7 +2,7 @@
 
 Called by ``burster.sources.metrics``. It knows nothing of burster's own identity: what it sends is the request's headers and the given
 credentials, so that no token of burster's can reach a foreign server. It keeps no cookies, uses no proxy and no netrc of the environment,
-follows no redirect, and unpacks nothing.
+follows no redirect, unpacks nothing, and connects to no address that is no metric source's.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ from yarl import URL
 
 from burster import __version__
 from burster.clients.credentials import NOBODY, Credentials, TlsContexts
+from burster.clients.metric_addresses import Addresses, refused_in
 from burster.clients.metric_errors import Fault, MetricError
 from burster.model.triggers import AuthMode
-from burster.policy.endpoints import endpoint_of
+from burster.policy.endpoints import ROUTING_HEADERS, endpoint_of, server_of
 
 
 #: An answer is one number; the largest honest one is a page of metrics, as an exporter has it.
@@ -56,7 +57,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class MetricHttp:
     """Connections to all metric sources. Use it as an async context manager, or close it."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Addresses | None = None) -> None:
+        self._addresses = addresses or Addresses()
         self._session: aiohttp.ClientSession | None = None
         self._contexts = TlsContexts()
 
@@ -79,6 +81,8 @@ class MetricHttp:
         endpoint = endpoint_of(request.url)
         if not endpoint:
             raise MetricError("unsupported", "the address can't be read in one way only")
+        if refused := self._addresses.refusal(*server_of(request.url)):
+            raise MetricError("not_allowed", f"{endpoint}: {refused}")
         try:
             async with asyncio.timeout(request.timeout_ms / 1000):
                 return await self._get(request, endpoint, credentials)
@@ -113,7 +117,9 @@ class MetricHttp:
         if self._session is None:
             # how much may be under way to one server is the runtime's business: no server may use up what another one needs
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=_KEEPALIVE_S, socket_factory=self._addresses.socket
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -168,6 +174,11 @@ def _shown(request: Get, credentials: Credentials) -> tuple[dict[str, str], tupl
                 raise MetricError(
                     "unsupported", "burster can't authenticate by oauth: use bearer, basic, custom or tls"
                 )
+    for name in headers:
+        if name.lower() in ROUTING_HEADERS:
+            raise MetricError(
+                "unsupported", f"the header {name} is not a policy's to set: it says whom a request is for"
+            )
     return headers, params
 
 
@@ -199,6 +210,10 @@ def _translated(endpoint: str, error: Exception, credentials: Credentials) -> Me
         cause = error.certificate_error
     elif isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
+    if isinstance(error, aiohttp.InvalidURL):
+        return MetricError("unsupported", "the address can't be read in one way only")
+    if refused := refused_in(cause):
+        return MetricError("not_allowed", f"{endpoint}: {refused}")
     fault, why = _why(error, cause) or (
         "client_error",
         f"it can't be sent ({credentials.scrub(printable(str(error)))})",

@@ -30,6 +30,7 @@ from burster.lab.stage import Stage, set_stage
 from burster.lab.story import Storyteller
 from burster.lab.witness import Witness
 from burster.ledger import Ledger
+from burster.model.addresses import LOOPBACK
 from burster.model.pods import Resources
 from burster.model.stimuli import Stimulus
 from burster.policy.compile import compile_documents
@@ -166,7 +167,7 @@ def make_controller(  # noqa: PLR0913 - what a controller is made of
         facts=connections,
         ledger=ledger,
         clock=clock,
-        options=ControllerOptions(seed=seed, title=title or site.api.url),
+        options=ControllerOptions(seed=seed, title=title or site.api.url, metric_networks=LOOPBACK),
         listeners=listeners,
         around=around,
     )

@@ -18,6 +18,11 @@ _ADDRESS: Final = re.compile(
 )
 _PORTS: Final = {"http": 80, "https": 443}
 _PORT_MAX: Final = 65_535
+#: Headers that say whom a request is for, or where it ends. Behind one address there may be many servers, of which one was allowed.
+ROUTING_HEADERS: Final = frozenset({
+    "connection", "content-length", "expect", "forwarded", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
+    "upgrade", "via", "x-forwarded-host",
+})  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
@@ -29,6 +34,12 @@ def endpoint_of(url: str) -> str:
     scheme = match["scheme"].lower()
     port = int(match["port"]) if match["port"] else _PORTS.get(scheme, 0)
     return f"{scheme}://{match['host'].lower()}:{port}" if 0 < port <= _PORT_MAX else ""
+
+
+def server_of(url: str) -> tuple[str, int]:
+    """Return the host of an address as it is written, without brackets, and its port; ("", 0) where they can't be told for sure."""
+    host, _, port = endpoint_of(url).partition("://")[2].rpartition(":")
+    return host.strip("[]"), int(port or 0)
 
 
 def endpoint_allowed(url: str, allowed: Iterable[str]) -> bool:

@@ -15,6 +15,7 @@ from burster.clients.arm import Arm, ArmSettings
 from burster.clients.kube import Kube, KubeSettings
 from burster.clients.prices import Prices, PriceSettings
 from burster.ledger import Ledger
+from burster.model.addresses import networks_of
 from burster.model.errors import BursterError, RemoteError
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
 from burster.model.targets import Target
@@ -126,6 +127,7 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
         limits=settings.cluster_limits,
         home=settings.namespace,
         title=title,
+        metric_networks=networks_of(settings.metrics.networks),
     )
 
 

@@ -20,10 +20,12 @@ from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
+from burster.clients.metric_addresses import Addresses
 from burster.clients.metric_http import MetricHttp
 from burster.engine import ACTIVE, State, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
+from burster.model.addresses import Network
 from burster.model.errors import BursterError
 from burster.model.limits import Limits
 from burster.model.stimuli import Stimulus
@@ -67,6 +69,7 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     )
     limits: Limits = Limits()  #: what all policies at all targets together may use at most
     home: str = HOME  #: burster's own namespace
+    metric_networks: tuple[Network, ...] = ()  #: where metrics may be read; none: anywhere but on this machine
     seed: int = 0
     title: str = ""
 
@@ -96,7 +99,7 @@ class Controller:
         self._book = TargetBook()
         self._poller = FactsPoller(facts, self.bus.post, clock)
         self._workloads = WorkloadPoller(kube, self.bus.post)
-        self._http = MetricHttp()
+        self._http = MetricHttp(Addresses(networks=options.metric_networks, api_server=kube.host))
         reader = MetricReader(self._http, kube, TriggerAuth(kube, options.home))
         self.metrics = MetricPoller(reader, self.bus.post, clock, self._chance("metrics"), awake=self._has_replicas)
         self._oldest_fact_s: float | None = None

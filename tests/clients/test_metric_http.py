@@ -12,12 +12,15 @@ import pytest
 from aiohttp import web
 
 from burster.clients.credentials import Credentials
+from burster.clients.metric_addresses import Addresses
 from burster.clients.metric_errors import MetricError
 from burster.clients.metric_http import BODY_MAX_BYTES, Get, MetricHttp, checked, printable
+from burster.model.addresses import LOOPBACK
 from tests.support.certificates import Authority
 
 
 SECRET = "sesame-open-up"
+HERE = Addresses(networks=LOOPBACK)
 
 
 class Source:
@@ -77,7 +80,7 @@ async def a_port(serve) -> AsyncIterator[str]:
 
 
 async def fails(request: Get, **parameters: str) -> MetricError:
-    async with MetricHttp() as http:
+    async with MetricHttp(HERE) as http:
         with pytest.raises(MetricError) as caught:
             await http.get(request, Credentials(parameters))
     assert SECRET not in str(caught.value)
@@ -101,14 +104,14 @@ async def fails(request: Get, **parameters: str) -> MetricError:
     ],
 )
 async def test_each_mode_shows_its_credential(modes, parameters, header, value):
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         answer = await http.get(Get(url=source.url, modes=modes), Credentials(parameters))
         assert (answer.status, answer.body) == (200, b"ok")
         assert source.headers[header] == value
 
 
 async def test_an_api_key_goes_where_it_is_wanted():
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         for key_name, name in (("", "api_key"), ("code", "code")):
             request = Get(url=f"{source.url}/a?b=c", modes=("apiKey",), key_in="query", key_name=key_name)
             await http.get(request, Credentials({"apiKey": "a&b"}))
@@ -120,7 +123,7 @@ async def test_without_a_mode_nothing_is_shown_whatever_is_known(monkeypatch, tm
     netrc.write_text("machine 127.0.0.1 login me password sesame\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         source.answer = lambda: web.Response(headers={"Set-Cookie": "session=1"})
         for _ in range(2):
             await http.get(Get(url=source.url, headers=(("X-Tenant", "bank"),)), Credentials({"bearerToken": SECRET}))
@@ -171,7 +174,7 @@ def a_server_context(authority: Authority, tmp_path, *, clients: Authority | Non
 
 async def test_a_ca_of_ones_own_is_the_only_one_that_is_trusted(tmp_path):
     ours, theirs = Authority(), Authority()
-    async with a_source(a_server_context(ours, tmp_path)) as source, MetricHttp() as http:
+    async with a_source(a_server_context(ours, tmp_path)) as source, MetricHttp(HERE) as http:
         request = Get(url=source.url)
         assert (await http.get(request, Credentials({"ca": ours.pem.decode()}))).status == 200
         error = await fails(request, ca=theirs.pem.decode())
@@ -194,7 +197,7 @@ async def test_mutual_tls(tmp_path):
     certificate, key = (part.decode() for part in ours.issue("burster"))
     stranger, its_key = (part.decode() for part in Authority().issue("burster"))
     ca = ours.pem.decode()
-    async with a_source(a_server_context(ours, tmp_path, clients=ours)) as source, MetricHttp() as http:
+    async with a_source(a_server_context(ours, tmp_path, clients=ours)) as source, MetricHttp(HERE) as http:
         request = Get(url=source.url, modes=("tls",))
         answer = await http.get(request, Credentials({"ca": ca, "cert": certificate, "key": key}))
         assert answer.status == 200
@@ -298,7 +301,7 @@ async def test_a_huge_body_is_left_where_it_is(declared):
 
 
 async def test_a_body_is_not_unpacked():
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         packed = gzip.compress(b"0" * 10_000_000)
         source.answer = lambda: web.Response(body=packed, headers={"Content-Encoding": "gzip"})
         assert (await http.get(Get(url=source.url))).body == packed
@@ -316,7 +319,7 @@ async def test_a_body_is_not_unpacked():
     ],
 )
 async def test_statuses(status, fault):
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         source.answer = lambda: web.Response(status=status, headers={"Retry-After": "7"})
         answer = await http.get(Get(url=source.url))
         with pytest.raises(MetricError) as caught:
@@ -334,7 +337,7 @@ async def test_refused_credentials(status):
 
 @pytest.mark.parametrize("after", ["", "soon", "-1", "1e9", "99999999999", "Wed, 21 Oct 2026 07:28:00 GMT"])
 async def test_a_retry_after_that_says_nothing(after):
-    async with a_source() as source, MetricHttp() as http:
+    async with a_source() as source, MetricHttp(HERE) as http:
         source.answer = lambda: web.Response(status=429, headers={"Retry-After": after})
         assert (await http.get(Get(url=source.url))).retry_after_ms is None
 

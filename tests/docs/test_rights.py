@@ -14,6 +14,7 @@ from burster.lab.player import service, task_pod
 from burster.lab.site import SiteOptions, open_site
 from burster.lab.stage import set_stage
 from burster.ledger import Ledger
+from burster.model.addresses import LOOPBACK
 from burster.model.pods import Resources
 from burster.policy.load import load_files
 from burster.runtime.elector import Elector, Leadership, LeaseTimes
@@ -158,7 +159,7 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) ->
                         facts=connections,
                         ledger=ledger,
                         clock=clock,
-                        options=ControllerOptions(dry_run=dry_run),
+                        options=ControllerOptions(dry_run=dry_run, metric_networks=LOOPBACK),
                         authority=leadership,
                     )
                     await _a_day(clock, site, controller, scaled_to)

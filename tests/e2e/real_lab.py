@@ -96,6 +96,7 @@ class Lab:
             BURSTER_ARM__BASE_URL=self.arm_url,
             BURSTER_ARM__AUTH="none",
             BURSTER_PRICES__URL=self.arm_url,
+            BURSTER_METRICS__NETWORKS="127.0.0.0/8",
             # as often as makes sense where a VM lives for seconds
             BURSTER_TICKS__EVALUATE_MS="1000",
             BURSTER_TICKS__GC_MS="5000",

@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from burster.clients.kube import Kube, KubeSettings
+from burster.clients.metric_addresses import Addresses
 from burster.clients.metric_errors import MetricError
 from burster.clients.metric_http import MetricHttp
 from burster.lab.monitoring.server import MonitoringServer
+from burster.model.addresses import LOOPBACK
 from burster.model.errors import RemoteError
 from burster.model.triggers import AuthRef, ExternalTrigger, HttpAccess, KubernetesWorkloadTrigger
 from burster.sources.metrics import MetricReader, Number
@@ -103,7 +105,7 @@ async def test_a_team_that_opted_in_has_its_own_secrets_read_and_nobody_elses(ku
     async with (
         MonitoringServer(lambda: "jobs 4\n", lambda: 0, demands=demands) as server,
         await Kube.connect(settings) as kube,
-        MetricHttp() as http,
+        MetricHttp(Addresses(networks=LOOPBACK)) as http,
     ):
         reader = MetricReader(http, kube, TriggerAuth(kube, "burster-system"))
 

@@ -170,6 +170,21 @@ REFUSED = [
     (KeyValues(headers=True), "X-A=1,x-a=2", "names 'x-a' twice: remove one"),
     (KeyValues(), f"a={'b' * 4095}", "is longer than 4096 characters: write less"),
     (KeyValues(headers=True), "Authorization=x", f"authorization {CREDENTIAL}"),
+    (
+        KeyValues(headers=True),
+        "X-Scope-OrgID=bank,Host=other.bank",
+        "host is not a policy's to set: it says whom a request is for, which is the address that the target allows",
+    ),
+    (
+        Origin(),
+        "http://169.254.169.254",
+        "'http://169.254.169.254' can't be allowed, as machines get their credentials there: name a server of metrics",
+    ),
+    (
+        Origin(),
+        "http://[::ffff:a9fe:a9fe]:80",
+        "'http://[::ffff:a9fe:a9fe]:80' can't be allowed, as machines get their credentials there: name a server of metrics",
+    ),
     (KeyValues(headers=True), "X=1,Cookie=x", f"cookie {CREDENTIAL}"),
     (KeyValues(headers=True), "a b=1", "'a b' is no name of an HTTP header"),
     (IsoDate(), "2026-02-29", f"'2026-02-29' {DAY}"),

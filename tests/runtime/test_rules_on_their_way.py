@@ -20,6 +20,8 @@ from tests.support.builders import a_policy, a_target
 class _Nothing:
     """No connection: nothing that these tests do asks for one."""
 
+    host = "https://10.96.0.1:443"
+
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} was asked for")
 
@@ -78,6 +80,8 @@ async def test_a_number_that_the_engine_took_down_stays_down(tmp_path) -> None:
 
 class _Silent:
     """A connection on which nothing ever comes."""
+
+    host = "https://10.96.0.1:443"
 
     async def pages(self, *_: Any, **__: Any) -> AsyncGenerator[Any]:
         await asyncio.Event().wait()

@@ -72,6 +72,9 @@ def test_settings_are_frozen():
         pytest.param(
             "BURSTER_PRICES__URL", "https://u:p@x/", "BURSTER_PRICES: .*password", id="a password in an address"
         ),
+        pytest.param(
+            "BURSTER_METRICS__NETWORKS", "everywhere", "BURSTER_METRICS: 'everywhere' is no network", id="no network"
+        ),
         pytest.param("BURSTER_PRISES__URL", "https://x/", "BURSTER_PRISES__URL sets nothing", id="a misspelt section"),
         pytest.param("BURSTER_HTTP__PRT", "1", "BURSTER_HTTP__PRT sets nothing", id="a misspelt field"),
         pytest.param("BURSTER_DRYRUN", "true", "BURSTER_DRYRUN sets nothing", id="a misspelt value"),
@@ -83,6 +86,11 @@ def test_a_wrong_value_is_a_sentence_that_names_the_variable(monkeypatch, name, 
     monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=sentence):
         load_settings()
+
+
+def test_networks_of_metrics_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("BURSTER_METRICS__NETWORKS", "10.20.0.0/16, fd12::/32")
+    assert load_settings().metrics.networks == "10.20.0.0/16, fd12::/32"
 
 
 def test_the_loopback_stand_in_may_be_plain_and_open():

@@ -4,9 +4,11 @@ import pytest
 from aiohttp import web
 
 from burster.clients.kube import Kube, KubeSettings
+from burster.clients.metric_addresses import Addresses
 from burster.clients.metric_errors import MetricError
 from burster.clients.metric_http import MetricHttp
 from burster.lab.monitoring.server import MonitoringServer
+from burster.model.addresses import LOOPBACK
 from burster.model.errors import RemoteError
 from burster.model.stimuli import PodUse
 from burster.model.triggers import ExternalTrigger, KubernetesWorkloadTrigger, ResourceTrigger, WorkloadRef
@@ -70,7 +72,7 @@ async def test_the_credentials_go_with_the_query_and_everything_else_that_was_sa
 
 async def test_bursters_own_token_goes_to_the_api_server_and_nowhere_else(tmp_path):
     config = tmp_path / "kubeconfig"
-    async with a_server() as api, a_server() as server, MetricHttp() as http:
+    async with a_server() as api, a_server() as server, MetricHttp(Addresses(networks=LOOPBACK)) as http:
         config.write_text(
             f"""{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}],
             clusters: [{{name: c, cluster: {{server: "{api.url}"}}}}], users: [{{name: u, user: {{token: {SECRET}}}}}]}}"""

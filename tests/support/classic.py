@@ -15,6 +15,7 @@ from burster.lab.monitoring.server import MonitoringServer
 from burster.lab.site import Site, SiteOptions, open_site
 from burster.lab.stage import set_stage
 from burster.ledger import Ledger
+from burster.model.addresses import LOOPBACK
 from burster.model.pods import Resources
 from burster.policy.load import load_text
 from burster.runtime.wiring import Controller, ControllerOptions
@@ -153,7 +154,7 @@ async def a_classic(
                 facts=connections,
                 ledger=ledger,
                 clock=clock,
-                options=ControllerOptions(),
+                options=ControllerOptions(metric_networks=LOOPBACK),
             )
             running = asyncio.create_task(controller.run(), name="controller")
             try:

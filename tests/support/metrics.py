@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from burster.clients.kube import Page
+from burster.clients.metric_addresses import Addresses
 from burster.clients.metric_http import MetricHttp
+from burster.model.addresses import LOOPBACK
 from burster.model.errors import RemoteError
 from burster.model.triggers import AuthMode, AuthRef, HttpAccess, MetricsApiTrigger, PrometheusTrigger
 from burster.sources.metrics import MetricReader
@@ -77,5 +79,5 @@ def a_page(url: str, location: str, **changes: Any) -> MetricsApiTrigger:
 @asynccontextmanager
 async def a_reader(kube: FakeKube | None = None) -> AsyncIterator[MetricReader]:
     kube = kube or FakeKube()
-    async with MetricHttp() as http:
+    async with MetricHttp(Addresses(networks=LOOPBACK)) as http:
         yield MetricReader(http, kube, TriggerAuth(kube, "burster-system"))

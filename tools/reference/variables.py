@@ -53,6 +53,9 @@ _MEANINGS: Final = {
     "arm.base_url": "Azure Resource Manager. Plain http is refused, except for a stand-in on this machine's loopback.",
     "arm.auth": "How to log in. `none` is for a stand-in on loopback only.",
     "prices.url": "Azure's retail price list (`https://prices.azure.com`); empty: the dated copy that comes with burster.",
+    "metrics.networks": "Networks in which triggers may be read, with commas between (`10.20.0.0/16,fd12::/32`), besides what targets' "
+    "`allowedMetricEndpoints` say; empty: any but this machine's own, which has to be named (`127.0.0.0/8`). Never read are addresses at "
+    "which machines get credentials, and the API server's.",
     "batching.max_delay_ms": "How long facts that come while writes are under way may wait to be decided together.",
     "batching.max_stimuli": "How many facts one step takes at most.",
     "executor.concurrency": "How many instructions are carried out at one time.",

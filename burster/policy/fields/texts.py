@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import JsonSchemaValue
 
-from burster.policy.endpoints import endpoint_of
+from burster.model.addresses import address_of, never_read
+from burster.policy.endpoints import ROUTING_HEADERS, endpoint_of, server_of
 from burster.policy.expressions import check_cron, check_day, check_zone
 from burster.policy.fields import DnsName, Kind, Matching, shown, unique
 
@@ -75,6 +76,9 @@ class Origin(Kind):
                 f"{shown(value)} is not scheme://host:port in lower case, without a path: write for example"
                 " https://thanos.monitoring.svc:9092"
             )
+        address = address_of(server_of(value)[0]) if isinstance(value, str) else None
+        if address is not None and (why := never_read(address)):
+            raise ValueError(f"{shown(value)} can't be allowed, as {why}: name a server of metrics")
         return value
 
     def _json_schema(self) -> JsonSchemaValue:
@@ -114,6 +118,10 @@ def _check_headers(names: list[str]) -> None:
         if name in {"authorization", "proxy-authorization", "cookie"}:
             raise ValueError(
                 f"{name} is a credential: put it into a TriggerAuthentication, named by authenticationRef, and choose it by authModes"
+            )
+        if name in ROUTING_HEADERS:
+            raise ValueError(
+                f"{name} is not a policy's to set: it says whom a request is for, which is the address that the target allows"
             )
 
 
