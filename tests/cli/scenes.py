@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import fcntl
+import ipaddress
 import itertools
 import os
 import socket
+import struct
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 import yaml
 from aiohttp import web
 
@@ -40,6 +44,7 @@ ROOT = Path(__file__).parents[2]
 T0 = 1_800_000_000_000
 HOUR_MS = 3_600_000
 _numbers = itertools.count(1)
+_ITS_ADDRESS = 0x8915  # SIOCGIFADDR
 
 
 @dataclass
@@ -52,6 +57,11 @@ class Scene:
     kube: Kube
     real: bool
     proxied: dict[str, str] = field(default_factory=dict[str, str])  #: lab: what the front sends where
+
+    @property
+    def host(self) -> str:
+        """Where a controller has to listen, for the API server to reach it."""
+        return own_address() if self.real else "127.0.0.1"
 
     async def burster(self, *words: str, plugin: bool = False) -> tuple[int, str, str]:
         program = (
@@ -74,26 +84,44 @@ class Scene:
         return orjson.loads(out)
 
     async def controller_at(self, url: str, *, pod: str = "") -> None:
-        """Let the service (or a pod) lead to a controller's HTTP face."""
+        """Let the service (or a pod) lead to a controller's HTTP face, which listens on this machine's own address where the plane is real."""
         port = int(url.rpartition(":")[2])
         if not self.real:
             path = f"pods/{pod}:{port}" if pod else "services/burster:http"
             self.proxied[f"/api/v1/namespaces/{self.home}/{path}/proxy"] = url
             return
         address = own_address()
-        if pod:
-            path = f"/api/v1/namespaces/{self.home}/pods"
-            container = {"name": "c", "image": "x", "ports": [{"containerPort": port}]}
-            await self.kube.create(path, {"metadata": {"name": pod}, "spec": {"containers": [container]}})
-            status = {"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}}
-            await self.kube.patch(f"{path}/{pod}/status", status)
-            return
+        name = pod or f"burster-{next(_numbers)}"
+        await self._put_pod(name, address, port)
+        if not pod:
+            await self._put_service(name, address, port)
+
+    async def _put_pod(self, name: str, address: str, port: int) -> None:
+        path = f"/api/v1/namespaces/{self.home}/pods"
+        container = {"name": "c", "image": "x", "ports": [{"name": "http", "containerPort": port}]}
+        await self.kube.create(path, {"metadata": {"name": name}, "spec": {"containers": [container]}})
+        status = {"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}}
+        await self.kube.patch(f"{path}/{name}/status", status)
+
+    async def _put_service(self, pod: str, address: str, port: int) -> None:
+        """A service and where it leads, as the controllers of a cluster write it: an address counts only as that of a pod."""
+        home = f"/api/v1/namespaces/{self.home}"
+        about = {"kind": "Pod", "namespace": self.home, "name": pod}
         ports = [{"name": "http", "port": port}]
-        service = {"metadata": {"name": "burster"}, "spec": {"ports": ports}}
-        with contextlib.suppress(RemoteError):
-            await self.kube.create(f"/api/v1/namespaces/{self.home}/services", service)
-        endpoints = {"metadata": {"name": "burster"}, "subsets": [{"addresses": [{"ip": address}], "ports": ports}]}
-        await self.kube.create(f"/api/v1/namespaces/{self.home}/endpoints", endpoints)
+        await self.kube.create(f"{home}/services", {"metadata": {"name": "burster"}, "spec": {"ports": ports}})
+        subset = {"addresses": [{"ip": address, "targetRef": about}], "ports": ports}
+        await self.kube.create(f"{home}/endpoints", {"metadata": {"name": "burster"}, "subsets": [subset]})
+        endpoint_slice = {
+            "metadata": {"name": "burster-1", "labels": {"kubernetes.io/service-name": "burster"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "targetRef": about}],
+            "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        }
+        try:  # what newer API servers look at
+            await self.kube.create(f"/apis/discovery.k8s.io/v1/namespaces/{self.home}/endpointslices", endpoint_slice)
+        except RemoteError as error:
+            if error.kind != "NotFound":  # Kubernetes 1.20 has no such version of them
+                raise
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -104,8 +132,13 @@ def environment(**more: str) -> dict[str, str]:
 def own_address() -> str:
     """An address of this machine that is not loopback: an API server forwards to no other."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.connect(("192.0.2.1", 9))  # nothing is sent
-        return one.getsockname()[0]
+        for _, interface in socket.if_nameindex():
+            wanted = struct.pack("256s", interface.encode()[:15])
+            with contextlib.suppress(OSError):  # one without an address
+                address = socket.inet_ntoa(fcntl.ioctl(one.fileno(), _ITS_ADDRESS, wanted)[20:24])
+                if not ipaddress.ip_address(address).is_loopback:
+                    return address
+    pytest.skip("not run: this machine has no address but loopback, to which an API server forwards nothing")
 
 
 def a_burst(namespace: str, number: int, **status: Any) -> Burst:
@@ -252,6 +285,28 @@ async def front(api: str, proxied: dict[str, str]) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
+@asynccontextmanager
+async def forwarded(host: str, port: int) -> AsyncIterator[str]:
+    """An address at which another answers: a port of this machine's loopback."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(65_536):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    server = await asyncio.start_server(take, host, 0)
+    try:
+        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
 class ALeader:
     """A controller, as far as it is asked: a state and a ledger."""
 
@@ -263,13 +318,13 @@ class ALeader:
 
 @asynccontextmanager
 async def controller(
-    ledger: Path, state: State | None, *, host: str = "127.0.0.1", led_by: str = ""
+    ledger: Path, state: State | None, *, host: str = "127.0.0.1", port: int = 0, led_by: str = ""
 ) -> AsyncIterator[str]:
     """A controller's HTTP face over a ledger; without a state a replica that stands by. Gives its address."""
     leader = None if state is None else ALeader(state)
     view = StatusView(at_ms=T0, title="burster-7", leader=leader is not None, led_by=led_by, spent_micro_usd=123_400)
     desk = Desk(lambda: leader, lambda: view, LedgerPlace(path=ledger), SystemClock())
-    async with HttpSurface(make_app(lambda: view, Metrics(), questions=desk), host, 0) as surface:
+    async with HttpSurface(make_app(lambda: view, Metrics(), questions=desk), host, port) as surface:
         yield surface.url
 
 

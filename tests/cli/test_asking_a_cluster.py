@@ -104,14 +104,11 @@ async def test_names_that_nobody_or_more_than_one_has(bursts):
 
 
 async def test_the_controller_is_asked_through_the_api_server(scene, tmp_path):
-    if scene.real:
-        pytest.skip("not proven on a real API server yet: it finds no endpoint of the service that the scene writes")
     ledger = tmp_path / "ledger.sqlite"
     tell_a_story(ledger)
     with Ledger.read(ledger) as read:
         settled = sum(spend.micro_usd for spend in read.spend())
-    host = "0.0.0.0" if scene.real else "127.0.0.1"
-    async with scenes.controller(ledger, a_state("bank"), host=host) as url:
+    async with scenes.controller(ledger, a_state("bank"), host=scene.host) as url:
         await scene.controller_at(url)
         code, out, err = await scene.burster("status")
         assert (code, err) == (0, "")
@@ -136,21 +133,34 @@ async def test_the_controller_is_asked_through_the_api_server(scene, tmp_path):
 
 
 async def test_a_replica_that_stands_by_leads_to_the_one_that_leads(scene, tmp_path):
+    """Two replicas have one port, each at its own address; the service leads to the one that stands by."""
     tell_a_story(tmp_path / "ledger.sqlite")
-    host = "0.0.0.0" if scene.real else "127.0.0.1"
-    async with (
-        scenes.controller(tmp_path / "none", None, host=host, led_by="burster-a_0123456789ab") as idle,
-        scenes.controller(tmp_path / "ledger.sqlite", a_state(), host=host) as leading,
-    ):
-        await scene.controller_at(idle)
-        if scene.real:
-            # a pod that has the leader's port: the same as the one that stands by, on another machine, in real life
-            pytest.skip("two controllers on one address have two ports")
-        port = idle.rpartition(":")[2]
-        scene.proxied[f"/api/v1/namespaces/{scene.home}/pods/burster-a:{port}/proxy"] = leading
-        code, out, err = await scene.burster("why", "batch-7")
-        assert (code, err) == (0, "")
-        assert "Release by bank/classic" in out
+    async with scenes.controller(tmp_path / "none", None, led_by="burster-a_0123456789ab") as idle:
+        port = int(idle.rpartition(":")[2])
+        leading = scenes.controller(
+            tmp_path / "ledger.sqlite", a_state(), host=scene.host, port=port if scene.real else 0
+        )
+        async with leading as leader, scenes.forwarded(scene.host, port) as stands_by:
+            await scene.controller_at(stands_by)
+            if scene.real:
+                await scene.controller_at(leader, pod="burster-a")
+            else:
+                scene.proxied[f"/api/v1/namespaces/{scene.home}/pods/burster-a:{port}/proxy"] = leader
+            code, out, err = await scene.burster("why", "batch-7")
+            assert (code, err) == (0, "")
+            assert "Release by bank/classic" in out
+            for words in (("status",), ("history",), ("spend",)):
+                code, out, err = await scene.burster(*words)
+                assert (code, err) == (0, ""), words
+            if scene.real:
+                await scene.kube.delete(f"/api/v1/namespaces/{scene.home}/pods/burster-a", {"gracePeriodSeconds": 0})
+            else:
+                scene.proxied.popitem()
+            code, out, err = await scene.burster("spend")
+            assert code == 0
+            # the leader's pod is gone: nothing is told from the replica that stands by, and who tells is said
+            assert f"no controller answers (the service burster in {scene.home}: " in err
+            assert BY_RECORDS in err
 
 
 async def test_the_controller_is_asked_at_an_address(tmp_path):
