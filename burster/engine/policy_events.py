@@ -24,6 +24,8 @@ _BAD: Final = {"Accepted": "False", "Ready": "False", "Fallback": "True", "Pause
 #: Why a policy is not ready that another event says already
 _TOLD_OTHERWISE: Final = frozenset({"Invalid", "PolicyLeaving", "BreakerOpen"})
 _MONEY: Final = ("Budget", "BudgetStop", "BudgetDrain", "RenewalsFirst", "BudgetHeldOff")
+#: What no waiting mends and only people can: the pod's owner sees no burst, and would not know why
+_STANDING: Final = frozenset({"MoveNeedsWebhook", "StrategyNotAvailable", "CloneWouldRunTwice"})
 _MESSAGE_MAX: Final = 1_000
 
 
@@ -65,15 +67,13 @@ def tell_turn(state: State, key: str, uid: str, before: str | None, now: PolicyC
 
 
 def tell_decided(state: State) -> None:
-    """Write what was decided in this step: bursts that started, numbers that changed, and money that refused."""
+    """Write what was decided in this step: bursts that started, numbers that changed, and what money or the policy's strategy refused."""
     starts: dict[str, list[Decision]] = {}
     told: dict[tuple[str, str], Decision] = {}
     for decision in state.decisions:
         if decision.verdict == "Burst":
             starts.setdefault(decision.policy, []).append(decision)
-        elif decision.verdict == "Scale" or (
-            decision.verdict in {"Deny", "Wait"} and decision.reasons[0].code.endswith(_MONEY)
-        ):
+        elif decision.verdict == "Scale" or (decision.verdict in {"Deny", "Wait"} and _is_told(decision)):
             told.setdefault((decision.policy, decision.reasons[0].code), decision)
     for key, decisions in starts.items():
         first = decisions[0]
@@ -86,6 +86,11 @@ def tell_decided(state: State) -> None:
             _tell(state, key, "ScaleTargetScaled" if changed else code, message, warning=not changed)
         else:
             _tell(state, key, "BurstRefused", f"{decision.subject}: {message}", warning=True)
+
+
+def _is_told(refusal: Decision) -> bool:
+    code = refusal.reasons[0].code
+    return code in _STANDING or code.endswith(_MONEY)
 
 
 def _tell(state: State, key: str, reason: str, message: str, *, warning: bool = False) -> None:

@@ -62,7 +62,7 @@ class Place:
         self.hollow = hollow
         self.started: list[subprocess.Popen[str]] = []
 
-    def controller(self, *flags: str) -> "subprocess.Popen[str]":
+    def controller(self, *flags: str, **variables: str) -> "subprocess.Popen[str]":
         process = self.world.start(
             *(
                 "controller",
@@ -78,6 +78,7 @@ class Place:
             BURSTER_PRICES__URL=self.arm.url,
             BURSTER_TICKS__EVALUATE_MS="1000",
             BURSTER_TICKS__GC_MS="5000",
+            **variables,
         )
         self.started.append(process)
         return process
@@ -112,8 +113,8 @@ class Place:
 
 
 @asynccontextmanager
-async def a_place(folder: Path, *, node_cpu: str = "8", rules: str = "") -> AsyncIterator[Place]:
-    """Have everything, with rules applied, and nothing of it afterwards."""
+async def a_place(folder: Path, *, node_cpu: str = "8", rules: str = "", target: str = "") -> AsyncIterator[Place]:
+    """Have everything, with rules and a target (the shipped one, if none is given) applied, and nothing of it afterwards."""
     world = World(folder)
     async with contextlib.AsyncExitStack() as stack:
         plane = stack.enter_context(ControlPlane(folder / "plane"))
@@ -141,7 +142,7 @@ async def a_place(folder: Path, *, node_cpu: str = "8", rules: str = "") -> Asyn
         await stack.enter_async_context(hollow)
         place = Place(world, plane, arm, hollow)
         try:
-            await _prepare(place, rules)
+            await _prepare(place, (target or TARGET.read_text()) + "\n---\n" + rules)
             yield place
         finally:
             for process in place.started:
@@ -159,8 +160,7 @@ async def _prepare(place: Place, rules: str) -> None:
     await place.kubectl("apply", "-n", "default", "-f", str(ROOT / "deploy/opt-in/rolebinding.yaml"))
     await place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     await place.apply(INITDATA)
-    target = yaml.safe_load(TARGET.read_text())
-    await place.apply(yaml.safe_dump(target) + "---\n" + rules)
+    await place.apply(rules)
 
     async def ready() -> bool:
         taints = await place.each("nodes", ".spec.taints[*].key")

@@ -4,6 +4,7 @@ import msgspec
 
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
+from burster.model.pods import Owner
 from burster.model.scaling import Fallback
 from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy
 from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
@@ -56,6 +57,19 @@ def test_money_that_refuses_is_told_once_for_all():
     engine = an_engine(known(limits=limits), *pods)
     assert told(engine) == [("Warning", "BurstRefused")]
     assert messages(engine)[0].startswith("bank/task-0: ")
+
+
+def test_pods_that_this_version_can_not_take_are_told_once_for_all():
+    owner = Owner(api_version="batch/v1", kind="Job", name="batch", uid="job")
+    pods = (
+        s.PodSeen(pod=a_pod(f"task-{number}", since=T0 - 60_000, owner=owner, workload=owner)) for number in range(3)
+    )
+    engine = an_engine(known(strategy="Move"), *pods)
+    assert told(engine) == [("Warning", "BurstRefused")]
+    (message,) = messages(engine)
+    assert message.startswith("bank/task-0: Moving a pod that a Job controls needs burster's admission webhook")
+    engine.send(s.Tick(kind="evaluate"), after_ms=15_000)
+    assert told(engine) == [], "it is told once, not at every look"
 
 
 def test_a_pause_and_its_end_are_told():
