@@ -1,7 +1,7 @@
 """Where metrics are read from, looked at in the moment of connecting: what is no metric source's is not connected to.
 
-Called by ``burster.clients.metric_http`` for each socket. An allow-list names hosts; what a name leads to is up to whoever runs its DNS, and
-may change between two looks. So the address that is connected to is the one that is judged, also where it is written out.
+Called by ``burster.clients.metric_http`` for each socket. An allow-list names hosts; what a name leads to is up to whoever runs its DNS,
+and may change between two looks. So the address that is connected to is the one that is judged, also where it is written out.
 """
 
 import errno

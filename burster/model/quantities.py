@@ -84,6 +84,18 @@ def parse_cpu_millicores(text: str) -> int:
     return millicores
 
 
+def parse_milli(text: str) -> int:
+    """Return a metric's value in thousandths, rounded away from zero as Kubernetes does (``Quantity.MilliValue``); it may be below 0.
+
+    Raises QuantityError.
+    """
+    if not text.startswith("-"):
+        return parse_cpu_millicores(text)  # the same unit, and the same rounding
+    if text[1:2] in {"+", "-"}:
+        raise QuantityError(f"{_shown(text)} is no quantity")
+    return -parse_cpu_millicores(text[1:])
+
+
 @lru_cache(maxsize=4096)
 def parse_memory_bytes(text: str) -> int:
     """Return a memory quantity in bytes, rounded up. Raises QuantityError."""

@@ -104,9 +104,14 @@ class KubernetesWorkloadTrigger(_Trigger, frozen=True, kw_only=True, omit_defaul
 
 
 class ExternalTrigger(_Trigger, frozen=True, kw_only=True, omit_defaults=True):
-    """A number that others push, or that a KEDA external scaler at ``scaler_address`` is asked for."""
+    """A number that others push, that a KEDA external scaler at ``scaler_address`` is asked for, or an external metric of the namespace.
+
+    ``metadata`` is the scaler's alone. ``metric_selector`` narrows the metric's values, which are summed, by their labels.
+    """
 
     scaler_address: str = ""
+    metric_name: str = ""
+    metric_selector: str = ""
     metadata: dict[str, str] = {}
     auth: AuthRef | None = None
 

@@ -66,7 +66,7 @@ def read_triggers(policy: Policy) -> Iterable[ReadTrigger]:
     for trigger in policy.triggers:
         if isinstance(trigger, PendingPodsTrigger | CronTrigger):
             continue
-        if isinstance(trigger, ExternalTrigger) and (trigger.scaler_address or "metricName" not in trigger.metadata):
+        if isinstance(trigger, ExternalTrigger) and (trigger.scaler_address or not trigger.metric_name):
             continue
         yield trigger
 

@@ -14,7 +14,7 @@ import msgspec
 from burster.clients.metric_errors import Fault, MetricError
 from burster.clients.workloads import path_of
 from burster.model.errors import QuantityError, RemoteError
-from burster.model.quantities import parse_cpu_millicores, parse_memory_bytes
+from burster.model.quantities import parse_cpu_millicores, parse_memory_bytes, parse_milli
 from burster.model.stimuli import PodUse
 from burster.model.triggers import ExternalTrigger, KubernetesWorkloadTrigger, ResourceTrigger
 from burster.sources.wire import BURST_LABEL, Condition, ResourceNeeds, Time, epoch_ms
@@ -152,22 +152,22 @@ async def count_pods(kube: Kube, namespace: str, trigger: KubernetesWorkloadTrig
 
 
 async def external_value_milli(kube: Kube, namespace: str, trigger: ExternalTrigger) -> int:
-    """Return the sum of an external metric's values. Raises MetricError."""
-    name, selector = trigger.metadata.get("metricName", ""), trigger.metadata.get("metricSelector", "")
+    """Return the sum of an external metric's values, as the HPA adds them up; not below 0. Raises MetricError."""
+    name, selector = trigger.metric_name, trigger.metric_selector
     if not _METRIC_NAME.fullmatch(name):
+        # what the language lets through is a name; it becomes part of a path, so this does not rely on it
         raise MetricError("location", "metricName is no name of an external metric")
     path = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{name}"
     try:
         found = _values.decode(await kube.get(path, {"labelSelector": selector} if selector else None)).items or []
-        # a quantity of cpu is in thousandths as well
-        total = sum(0 if each.value.startswith("-") else parse_cpu_millicores(each.value) for each in found)
+        total = sum(parse_milli(each.value) for each in found)
     except RemoteError as error:
         raise remote(error, f"external metric {name}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, QuantityError):
         raise MetricError("protocol", f"external metric {name}: the answer makes no sense") from None
     if not found:
         raise MetricError("no_value", f"external metric {name} has no value")
-    return total
+    return max(0, total)
 
 
 async def use_of(kube: Kube, namespace: str, trigger: ResourceTrigger) -> Use:

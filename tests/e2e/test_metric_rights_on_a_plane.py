@@ -122,7 +122,7 @@ async def test_a_team_that_opted_in_has_its_own_secrets_read_and_nobody_elses(ku
         pods = KubernetesWorkloadTrigger(name="pods", pod_selector="app=web")
         assert await reader.read("bank", pods, 0.0) == Number(1_000)
         # nobody serves external metrics here: with the right to ask for them that is what is told, without it the right
-        external = ExternalTrigger(name="queue", metadata={"metricName": "depth"})
+        external = ExternalTrigger(name="queue", metric_name="depth")
         for namespace, fault in (("bank", "client_error"), ("shop", "auth")):
             with pytest.raises(MetricError) as caught:
                 await reader.read(namespace, external, 0.0)

@@ -184,6 +184,17 @@ def test_name_namespace_and_labels_stay():
     }
 
 
+def test_an_external_scalers_metric_name_is_the_scalers_own():
+    for named in ("", "name: lag, "):
+        text = scaled_object(
+            triggers=f"- {{type: external, {named}metadata: {{scalerAddress: 'a:1', targetValue: 7, metricName: lag}}}}\n"
+        )
+        (made,) = spec_of(text)["triggers"]
+        assert made["metadata"] == {"scalerAddress": "a:1", "targetValue": "7", "metricName": "lag"}
+        assert made.get("name", "") == ("lag" if named else "")
+        assert not [path for kind in ("changed", "dropped") for path, _ in notes_of(text, kind) if "metricName" in path]
+
+
 def test_triggers_that_burster_has_are_carried_with_text_for_numbers():
     text = scaled_object(
         triggers=(

@@ -287,9 +287,16 @@ def test_which_pending_pods_count(trigger, sentences):
             ],
         ),
         (
-            ExternalTrigger(name="e", threshold_milli=0, metadata={"metricName": "s0-prometheus"}),
+            ExternalTrigger(name="e", threshold_milli=0, metric_name="s0-prometheus"),
             [
                 "Trigger e is the external metric s0-prometheus of namespace bank.",
+                "It is active above 0, not at it.",
+            ],
+        ),
+        (
+            ExternalTrigger(name="e", threshold_milli=0, metric_name="depth", metric_selector="queue=orders"),
+            [
+                "Trigger e is the external metric depth of namespace bank, summed over the values with queue=orders.",
                 "It is active above 0, not at it.",
             ],
         ),

@@ -239,6 +239,7 @@ CRON = {
 PODS = {"type": "kubernetes-workload", "metadata": {"podSelector": "app=web", "value": "2"}}
 API = {"type": "metrics-api", "metadata": {"url": "https://x/y", "valueLocation": "a.b", "targetValue": 3}}
 MEMORY = {"type": "memory", "metadata": {"value": "80"}, "sourceRef": {"name": "web"}}
+METRIC = {"type": "external", "metadata": {"targetValue": "5", "metricName": "s0-kafka", "metricSelector": "a=b"}}
 EXTERNAL = {"type": "external", "metadata": {"targetValue": "5", "own": "key"}}
 AUTH = {"name": "credentials"}
 SCALED = {"scaleTargetRef": {"name": "cloud-deployment"}}
@@ -295,6 +296,12 @@ BAD_POLICIES = {
     ],
     "useCachedMetrics is for triggers": [scaled({**CRON, "useCachedMetrics": True})],
     "authenticationRef is for prometheus": [scaled({**CRON, "authenticationRef": AUTH})],
+    "metricSelector narrows the metric": [scaled(changed(METRIC, "metricName"))],
+    "an external metric is read by its name": [
+        scaled(changed(METRIC, metricName="a/b")),
+        scaled(changed(METRIC, metricName="")),
+        scaled({**METRIC, "authenticationRef": AUTH}),
+    ],
     "authModes needs credentials": [
         scaled(changed(PROMETHEUS, authModes="bearer")),
         scaled(changed(API, authMode="basic")),

@@ -209,6 +209,19 @@ def test_the_other_triggers():
         metadata={"a": "1", "b": "true", "c": "1.5", "d": "x"},
         auth=AuthRef(name="a"),
     )  # fmt: skip
+    named = {"metricName": "s0-prometheus", "metricSelector": "scaledobject.keda.sh/name=orders", "targetValue": "100"}
+    assert trigger("external", named) == ExternalTrigger(
+        name="external",
+        threshold_milli=100_000,
+        metric_name="s0-prometheus",
+        metric_selector="scaledobject.keda.sh/name=orders",
+    )
+    assert trigger("external", {**named, "scalerAddress": "a:1"}) == ExternalTrigger(
+        name="external",
+        threshold_milli=100_000,
+        scaler_address="a:1",
+        metadata={"metricName": "s0-prometheus", "metricSelector": "scaledobject.keda.sh/name=orders"},
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,29 @@ def test_credentials_are_never_metadata():
     assert trigger("external", {"targetValue": 1, "hostFromEnv": "X"}) == {"metadata.hostFromEnv": env}
 
 
+def test_an_external_metric_is_named_so_that_it_can_be_asked_for():
+    metric = {"targetValue": 1, "metricName": "s0-prometheus", "metricSelector": "scaledobject.keda.sh/name=orders"}
+    assert trigger("external", metric) == {}
+    listed = "write it as `kubectl get --raw /apis/external.metrics.k8s.io/v1beta1` lists it, for example s0-prometheus"
+    for name in ("", "a/b", "../pods", "a b", "x" * 254):
+        ((path, message),) = trigger("external", {**metric, "metricName": name}).items()
+        assert (path, message.endswith(f" is no name of an external metric: {listed}")) == ("metadata.metricName", True)
+    assert trigger("external", {**metric, "metricSelector": "a b"}) == {
+        "metadata.metricSelector": "'a b' is no label selector: write it as kubectl takes it, for example app=web,tier in (front,back)"
+    }
+    alone = {"targetValue": 1, "metricSelector": "a=b"}
+    sentence = "narrows the metric that metricName names: write metricName, or remove it"
+    assert trigger("external", alone) == {"metadata.metricSelector": sentence}
+    nobodys = "belongs to an external scaler, and none is asked: remove it, or write scalerAddress instead of metricName"
+    assert trigger("external", {**metric, "metricSelectr": "a=b"}) == {"metadata.metricSelectr": nobodys}
+    assert trigger("external", metric, authenticationRef={"name": "a"}) == {
+        "authenticationRef": "external metrics are read by burster's own account: remove it"
+    }
+    # a scaler's own keys may be called so, and mean what that scaler says
+    scaler = {"targetValue": 1, "scalerAddress": "scaler:9000", "metricName": "a/b", "metricSelector": "a b", "more": 1}
+    assert trigger("external", scaler, authenticationRef={"name": "a"}) == {}
+
+
 def test_modes_of_authentication():
     reference = {"authenticationRef": {"name": "a"}}
     assert trigger("prometheus", {**QUERY, "authModes": "bearer"}) == {

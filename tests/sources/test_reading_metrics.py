@@ -296,29 +296,55 @@ async def test_a_workload_that_can_not_be_measured(objects, fault):
     assert (await fails(FakeKube(objects), a_measured())).fault == fault
 
 
-def an_external(**metadata: str) -> ExternalTrigger:
-    return ExternalTrigger(name="queue", metadata=metadata)
+def an_external(name: str, selector: str = "") -> ExternalTrigger:
+    return ExternalTrigger(name="queue", metric_name=name, metric_selector=selector)
 
 
 async def test_an_external_metric_is_the_sum_of_its_values():
     kube = FakeKube({QUEUE: {"items": [{"value": "1500m"}, {"value": "2k"}, {"value": "-3"}]}})
     async with a_reader(kube) as reader:
         selector = "scaledobject.keda.sh/name=queue"
-        trigger = an_external(metricName="s0-prometheus", metricSelector=selector)
-        assert await reader.read("bank", trigger, 0.0) == Number(2_001_500)
+        trigger = an_external("s0-prometheus", selector)
+        # the HPA adds up whatever the values are (GetExternalMetricReplicas): 1.5 + 2000 - 3
+        assert await reader.read("bank", trigger, 0.0) == Number(1_998_500)
         assert kube.params == [{"labelSelector": selector}]
 
 
 @pytest.mark.parametrize(
-    ("items", "fault"), [([], "no_value"), ([{"value": "x"}], "protocol"), ([{}], "protocol"), (7, "protocol")]
+    ("values", "milli"),
+    [
+        (["0"], 0),
+        (["100u"], 1),  # MilliValue rounds up
+        (["1", "1Ki", "250m", "1e3"], 2_025_250),
+        (["2", "-5"], 0),
+        (["-100u", "1"], 999),  # and away from zero
+        (["9223372036854775"], 9_223_372_036_854_775_000),
+    ],
+)
+async def test_quantities_are_added_up_in_thousandths(values, milli):
+    kube = FakeKube({QUEUE: {"items": [{"value": each} for each in values]}})
+    async with a_reader(kube) as reader:
+        assert await reader.read("bank", an_external("s0-prometheus"), 0.0) == Number(milli)
+
+
+@pytest.mark.parametrize(
+    ("items", "fault"),
+    [
+        ([{"value": "--1"}], "protocol"),
+        ([{"value": "-+1"}], "protocol"),
+        ([], "no_value"),
+        ([{"value": "x"}], "protocol"),
+        ([{}], "protocol"),
+        (7, "protocol"),
+    ],
 )
 async def test_an_external_metric_without_a_value(items, fault):
     kube = FakeKube({QUEUE: {"items": items}})
-    assert (await fails(kube, an_external(metricName="s0-prometheus"))).fault == fault
+    assert (await fails(kube, an_external("s0-prometheus"))).fault == fault
 
 
 @pytest.mark.parametrize("name", ["", "../../../api/v1/secrets", "a/b", "..", "a?b", "a b"])
 async def test_a_name_that_is_none_is_not_asked_for(name):
     kube = FakeKube()
-    assert (await fails(kube, an_external(metricName=name))).fault == "location"
+    assert (await fails(kube, an_external(name))).fault == "location"
     assert kube.asked == []

@@ -81,10 +81,18 @@ def _kubernetes_workload(trigger: written.KubernetesWorkloadSpec, name: str) -> 
 
 def _external(trigger: written.ExternalSpec, name: str) -> ExternalTrigger:
     metadata = trigger.metadata
+    metric, selector = metadata.metric_name or "", metadata.metric_selector or ""
+    free = dict(metadata.model_extra or {})
+    if metadata.scaler_address:
+        # a scaler's own keys may have these names as well
+        free |= {key: text for key, text in (("metricName", metric), ("metricSelector", selector)) if text}
+        metric = selector = ""
     return ExternalTrigger(
         **_polled(trigger, name, metadata.target_value, metadata.activation_target_value),
         scaler_address=metadata.scaler_address or "",
-        metadata=dict(metadata.model_extra or {}),
+        metric_name=metric,
+        metric_selector=selector,
+        metadata=free,
         auth=_auth(trigger.authentication_ref),
     )
 

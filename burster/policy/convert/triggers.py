@@ -49,7 +49,8 @@ def convert_trigger(index: int, trigger: dict[str, Any], scaled: dict[str, Any],
         return None
     made: dict[str, Any] = {"type": kind}
     carried = _metadata(kind, metadata, here, notes)
-    name = trigger.get("name") or _name_in(metadata, here, notes, named=bool(trigger.get("name")))
+    # an external scaler's metricName is the scaler's own
+    name = trigger.get("name") or ("" if kind == "external" else _name_in(metadata, here, notes))
     if name:
         made["name"] = name
     made["metadata"] = carried
@@ -89,9 +90,9 @@ def _metadata(kind: str, metadata: dict[str, Any], here: Path, notes: Notes) -> 
     return made
 
 
-def _name_in(metadata: dict[str, Any], here: Path, notes: Notes, *, named: bool) -> str:
+def _name_in(metadata: dict[str, Any], here: Path, notes: Notes) -> str:
     """Return the name that a deprecated metricName gives the trigger."""
-    if "metricName" not in metadata or named:
+    if "metricName" not in metadata:
         return ""
     name = text_of(metadata["metricName"])
     notes.changed((*here, "metadata", "metricName"), "KEDA has deprecated it: it is the trigger's name now")
@@ -114,5 +115,5 @@ def _rest(
     if kind in {"cpu", "memory"} and "metricType" not in made and metadata.get("type"):
         made["metricType"] = text_of(metadata["type"])
         notes.changed((*here, "metadata", "type"), "KEDA has removed it: it is metricType now")
-    if trigger.get("name") and "metricName" in metadata:
+    if trigger.get("name") and "metricName" in metadata and kind != "external":
         notes.dropped((*here, "metadata", "metricName"), "KEDA has deprecated it, and the trigger has a name")

@@ -134,8 +134,10 @@ def _metric(policy: Policy, trigger: Trigger) -> Iterator[str]:
 def _external(trigger: ExternalTrigger, namespace: str) -> str:
     if trigger.scaler_address:
         return f"a number that the external scaler at {trigger.scaler_address} gives"
-    metric = trigger.metadata.get("metricName")
-    return f"the external metric {metric} of namespace {namespace}" if metric else "a number that others push"
+    if not trigger.metric_name:
+        return "a number that others push"
+    summed = f", summed over the values with {trigger.metric_selector}" if trigger.metric_selector else ""
+    return f"the external metric {trigger.metric_name} of namespace {namespace}{summed}"
 
 
 def _arithmetic(trigger: Trigger) -> Iterator[str]:

@@ -198,19 +198,24 @@ class CronText(Kind):
         return {"type": "string", "pattern": r"^\S+( +\S+){4}$", "maxLength": _CRON_LENGTH_MAX}
 
 
+def check_selector(text: str) -> None:
+    """Raise ValueError unless a text is a label selector as kubectl takes it."""
+    parts = re.split(r",(?![^()]*\))", text)
+    wrong = next((part for part in parts if not _REQUIREMENT.fullmatch(part)), None)
+    if len(text) > _PAIRS_LENGTH_MAX or wrong is not None:
+        raise ValueError(
+            f"{shown(wrong if wrong is not None else text)} is no label selector: write it as kubectl takes it,"
+            " for example app=web,tier in (front,back)"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class SelectorText(Kind):
     """A label selector as one text, as kubectl takes it."""
 
     def _check(self, value: Any) -> Any:
         if isinstance(value, str):
-            parts = re.split(r",(?![^()]*\))", value)
-            wrong = next((part for part in parts if not _REQUIREMENT.fullmatch(part)), None)
-            if len(value) > _PAIRS_LENGTH_MAX or wrong is not None:
-                raise ValueError(
-                    f"{shown(wrong if wrong is not None else value)} is no label selector: write it as kubectl takes it,"
-                    " for example app=web,tier in (front,back)"
-                )
+            check_selector(value)
         return value
 
     def _json_schema(self) -> JsonSchemaValue:

@@ -50,6 +50,20 @@ TRIGGER_RULES: Final = (
     ),
     (
         (
+            "self.type != 'external' || !has(self.metadata) || has(self.metadata.scalerAddress) || !has(self.metadata.metricSelector)"
+            " || has(self.metadata.metricName)"
+        ),
+        "metricSelector narrows the metric that metricName names: write metricName, or remove it",
+    ),
+    (
+        (
+            "self.type != 'external' || !has(self.metadata) || has(self.metadata.scalerAddress) || !has(self.metadata.metricName)"
+            " || (!has(self.authenticationRef) && self.metadata.metricName.matches('^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$'))"
+        ),
+        "an external metric is read by its name (metricName), by burster's own account: correct the name, and remove authenticationRef",
+    ),
+    (
+        (
             "self.type != 'cron' || !has(self.metadata) || !has(self.metadata.start) || !has(self.metadata.end) ||"
             " self.metadata.start != self.metadata.end"
         ),

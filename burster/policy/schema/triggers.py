@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from burster.policy.expressions import same_times
-from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, unique
+from burster.policy.fields import DnsLabel, DurationBetween, Matching, WholeNumber, shown, unique
 from burster.policy.fields.amounts import Activation, Cpu, Memory, Quantity, Threshold, TrueOrFalse
-from burster.policy.fields.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone
+from burster.policy.fields.texts import Cron, DnsNames, ResourceName, SelectorWords, Zone, check_selector
 from burster.policy.refusals import Findings
 from burster.policy.schema.base import RULES
 from burster.policy.schema.http_triggers import MetricsApiSpec, PrometheusSpec
@@ -194,8 +194,11 @@ class ResourceSpec(AnyTrigger):
 _Free = Annotated[str, Matching(r"[\s\S]{0,4096}", 4_096, "text of at most 4096 characters", numbers=True)]
 
 
+_METRIC_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}")
+
+
 class ExternalMetadata(TriggerMetadata):
-    """The settings of an external trigger; further keys are free and are handed to the scaler."""
+    """The settings of an external trigger; further keys are free and are handed to the scaler, where one is asked."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, _Free] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride] (narrower, as pydantic asks)
@@ -205,27 +208,72 @@ class ExternalMetadata(TriggerMetadata):
     ) = Field(
         default=None, description="A KEDA external scaler to ask; the number is pushed by others where it is left out."
     )
+    metric_name: _Free | None = Field(
+        default=None,
+        description="Without scalerAddress: an external metric to read (external.metrics.k8s.io) in the policy's namespace; several values"
+        " are summed.",
+    )
+    metric_selector: _Free | None = Field(
+        default=None, description="Beside metricName: labels of the values to read, as kubectl takes them."
+    )
     target_value: Threshold = Field(description="The value per replica.")
     activation_target_value: Activation = Field(
         default="0", description="The trigger is active where the value is above this."
     )
 
+    @property
+    def reads_metric(self) -> bool:
+        """Whether it is an external metric that is read."""
+        return self.scaler_address is None and self.metric_name is not None
+
     @model_validator(mode="after")
-    def _no_credentials(self) -> "ExternalMetadata":
+    def _keys(self) -> "ExternalMetadata":
         wrong = Findings()
         for name in self.__pydantic_extra__ or {}:
-            if hint := type(self).hint(name):
+            if hint := type(self).hint(name) or (
+                "belongs to an external scaler, and none is asked: remove it, or write scalerAddress instead of metricName"
+                if self.reads_metric
+                else ""
+            ):
                 wrong.at(name, message=hint)
+        if self.scaler_address is None:
+            self._check_metric(wrong)
         wrong.raise_any()
         return self
 
+    def _check_metric(self, wrong: Findings) -> None:
+        if self.metric_name is not None and not _METRIC_NAME.fullmatch(self.metric_name):
+            wrong.at(
+                "metricName",
+                message=f"{shown(self.metric_name)} is no name of an external metric: write it as `kubectl get --raw"
+                " /apis/external.metrics.k8s.io/v1beta1` lists it, for example s0-prometheus",
+            )
+        if self.metric_selector is None:
+            return
+        if self.metric_name is None:
+            wrong.at(
+                "metricSelector", message="narrows the metric that metricName names: write metricName, or remove it"
+            )
+        try:
+            check_selector(self.metric_selector)
+        except ValueError as error:
+            wrong.at("metricSelector", message=str(error))
+
 
 class ExternalSpec(PolledTrigger):
-    """A number that others push, or that a KEDA external scaler is asked for."""
+    """A number that others push, that a KEDA external scaler is asked for, or an external metric."""
 
     type: Literal["external"] = Field(description="Which trigger.")
     metadata: ExternalMetadata = Field(description="The trigger's settings.")
     authentication_ref: AuthRefSpec | None = Field(default=None, description="Where the credentials are.")
+
+    @model_validator(mode="after")
+    def _whose_credentials(self) -> "ExternalSpec":
+        wrong = Findings()
+        if self.authentication_ref is not None and self.metadata.reads_metric:
+            wrong.at("authenticationRef", message="external metrics are read by burster's own account: remove it")
+        wrong.raise_any()
+        return self
 
 
 Trigger = Annotated[
