@@ -191,7 +191,7 @@ class ResourceSpec(AnyTrigger):
         return self
 
 
-_Free = Annotated[str, Matching(r"[\s\S]{0,4096}", 4_096, "text of at most 4096 characters", numbers=True)]
+_Free = Annotated[str, Matching(r"[\s\S]*", 4_096, "text of at most 4096 characters", numbers=True)]
 
 
 _METRIC_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}")
