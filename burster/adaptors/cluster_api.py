@@ -60,6 +60,11 @@ def burst_policies(namespace: str, name: str) -> str:
     return f"/apis/{GROUP_VERSION}/namespaces/{namespace}/burstpolicies/{name}"
 
 
+def burst_targets(name: str) -> str:
+    """Return the path of a target."""
+    return f"/apis/{GROUP_VERSION}/bursttargets/{name}"
+
+
 def config_maps(namespace: str, name: str) -> str:
     """Return the path of a ConfigMap."""
     return f"/api/v1/namespaces/{namespace}/configmaps/{name}"

@@ -90,7 +90,7 @@ class EventRecorder:
         return left > 0
 
     async def _write(self, instruction: EmitEvent, series: _Series, now_ms: int) -> None:
-        path = paths.events(instruction.namespace)
+        path = paths.events(_home_of(instruction))
         if series.count > 1:
             again = {
                 "count": series.count,
@@ -111,6 +111,11 @@ class EventRecorder:
                 raise
 
 
+def _home_of(instruction: EmitEvent) -> str:
+    """Return the namespace in which an event is: the API server takes events on what is in none in this one only."""
+    return instruction.namespace or "default"
+
+
 def _trim(cache: OrderedDict[_Pattern, _Series] | OrderedDict[_Object, tuple[int, int]]) -> None:
     while len(cache) > REMEMBERED:
         cache.popitem(last=False)
@@ -122,17 +127,19 @@ def _moment(now_ms: int) -> str:
 
 def _body(instruction: EmitEvent, series: _Series, now_ms: int) -> dict[str, object]:
     moment = _moment(now_ms)
+    about: dict[str, str] = {
+        "apiVersion": "v1" if instruction.kind == "Pod" else GROUP_VERSION,
+        "kind": instruction.kind,
+        "name": instruction.name,
+        "uid": instruction.uid,
+    }
+    if instruction.namespace:
+        about["namespace"] = instruction.namespace
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": series.name, "namespace": instruction.namespace},
-        "involvedObject": {
-            "apiVersion": "v1" if instruction.kind == "Pod" else GROUP_VERSION,
-            "kind": instruction.kind,
-            "namespace": instruction.namespace,
-            "name": instruction.name,
-            "uid": instruction.uid,
-        },
+        "metadata": {"name": series.name, "namespace": _home_of(instruction)},
+        "involvedObject": about,
         "reason": instruction.reason,
         "message": instruction.message[:_MESSAGE_MAX],
         "type": instruction.severity,

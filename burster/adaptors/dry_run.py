@@ -28,6 +28,7 @@ from burster.model.stimuli import (
     SignalPublished,
     StatusWritten,
     Stimulus,
+    TargetStatusWritten,
     VmsObserved,
 )
 
@@ -77,6 +78,8 @@ class DryRunAdaptor:
                 return PolicyReleased(policy=policy)
             case i.WritePolicyStatus(policy=policy):
                 return PolicyStatusWritten(policy=policy)
+            case i.WriteTargetStatus(target=target):
+                return TargetStatusWritten(target=target)
             case i.ListCloud() | i.DeleteVm() | i.EmitEvent():
                 return None
 

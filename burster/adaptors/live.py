@@ -7,10 +7,10 @@ from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.cluster_events import EventRecorder
 from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
 from burster.adaptors.policy_guard import PolicyGuard
-from burster.adaptors.policy_status import write_policy_status
 from burster.adaptors.records import forget_burst, record_burst, write_status
 from burster.adaptors.scales import set_scale
 from burster.adaptors.signals import SignalBoard
+from burster.adaptors.statuses import write_policy_status, write_target_status
 from burster.model import instructions as i
 from burster.model.instructions import Instruction
 from burster.model.stimuli import Stimulus
@@ -64,6 +64,8 @@ class LiveAdaptor:
                 return await self.guard.release(instruction)
             case i.WritePolicyStatus():
                 return await write_policy_status(self._api, instruction)
+            case i.WriteTargetStatus():
+                return await write_target_status(self._api, instruction)
             case i.EmitEvent():
                 await self._events.emit(instruction)
                 return None

@@ -20,7 +20,7 @@ from burster.model.instructions import Instruction
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod
 from burster.model.policies import Policy
-from burster.model.stimuli import CloudPodSeen
+from burster.model.stimuli import CloudPodSeen, TargetFact
 from burster.model.targets import Target
 
 
@@ -167,7 +167,7 @@ class Leaving:
 
 @dataclass(slots=True)
 class StatusBook:
-    """What a policy's status was last asked to say, and how that went; kept by ``policy_status``."""
+    """What a policy's or target's status was last asked to say, and how that went; kept by ``statuses``."""
 
     facts: tuple[object, ...] = ()  #: what the latest wish was made from
     asked_at_ms: int | None = None
@@ -193,6 +193,9 @@ class TargetEntry(_Scoped):
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
     #: (region, family) -> vCPUs that burster launched and the rows may not count yet
     launched: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    read: bool = False  #: its cloud has said what it offers
+    #: what could not be read the last time -> why
+    unread: dict[TargetFact, str] = field(default_factory=dict[TargetFact, str])
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
     draining: bool = False
 

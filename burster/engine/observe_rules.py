@@ -3,6 +3,9 @@
 Called by ``step`` for each such fact. Notes it, and has looked again who may be concerned; decides nothing.
 """
 
+import msgspec
+
+from burster.engine import statuses
 from burster.engine.releasing import leaving
 from burster.engine.state import State
 from burster.model.stimuli import NamespaceGone, NamespaceSeen, PolicyRefused, TrusteeHealth
@@ -10,6 +13,8 @@ from burster.model.stimuli import NamespaceGone, NamespaceSeen, PolicyRefused, T
 
 def policy_refused(state: State, stimulus: PolicyRefused) -> None:
     """Remember that a policy's latest version is not valid; what runs by an earlier one is kept, what waits is told."""
+    statuses.remember(state, state.policy_statuses, stimulus.key, stimulus.told)
+    stimulus = msgspec.structs.replace(stimulus, told={})
     if state.refused.get(stimulus.key) == stimulus:
         return
     state.refused[stimulus.key] = stimulus

@@ -2,22 +2,19 @@
 
 from typing import Final
 
-from burster.engine import demand
+from burster.engine import demand, statuses
 from burster.engine.accounting import budgets
 from burster.engine.bursts import ending, provenance, resting, storms
-from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
 from burster.engine.numbers import replica_money, replica_signals
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
-from burster.engine.offers.offer_index import join_offerings, quota_keys
 from burster.engine.policy_events import tell_policy
 from burster.engine.releasing import leaving, releases, wait
 from burster.engine.shapes import shape_of
-from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State, TargetEntry
+from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
 from burster.model.decisions import Reason
-from burster.model.offerings import Quota
 from burster.model.pods import Pod
 from burster.model.stimuli import (
     CapacitySeen,
@@ -25,22 +22,16 @@ from burster.model.stimuli import (
     DrainRequested,
     LedgerHealth,
     LedgerRestored,
-    OfferingsSeen,
     PodLeft,
     PodSeen,
     PolicyGone,
     PolicySeen,
-    QuotaSeen,
     Spend,
-    TargetGone,
-    TargetSeen,
 )
 
 
 #: How long a settled burst is remembered after its record has gone, so that a late echo of the record is known for what it is.
 _SETTLED_KEPT_MS: Final = 86_400_000
-#: How long after its placing a pod's VM may not be counted in the cloud's usage yet.
-_COUNTED_AFTER_MS: Final = 60_000
 POLICY_GONE: Final = Reason(code="PolicyGone", sentence="Its policy was deleted.")
 
 
@@ -54,6 +45,7 @@ def policy_seen(state: State, stimulus: PolicySeen) -> None:
     """Take a policy in; what it spent before it changed stays spent."""
     policy = stimulus.policy
     policy_accepted(state, policy.key)
+    statuses.remember(state, state.policy_statuses, policy.key, stimulus.told)
     entry = state.policies.get(policy.key)
     _note_object(state, stimulus, entry)
     if entry is not None and entry.policy == policy:
@@ -114,73 +106,6 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
     if entry is not None:
         replica_signals.withdraw(state, stimulus.key, entry.scaler)
         demand.reassign(state, entry.policy.namespace)
-
-
-def target_seen(state: State, stimulus: TargetSeen) -> None:
-    """Take a target in."""
-    target = stimulus.target
-    entry = state.targets.get(target.name)
-    if entry is None:
-        scope = budgets.scope_of(state, "Target", target.name)
-        entry = state.targets[target.name] = TargetEntry(target=target, scope=scope)
-        if target.name in state.early_offerings:
-            entry.listed = state.early_offerings.pop(target.name)
-        _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
-    else:
-        if target.generation != entry.target.generation:
-            # Whoever edits a target has looked at it: that is what the breaker waits for.
-            entry.tripped = None
-            storms.reset_target(state, target.name)
-        entry.target = target
-    budgets.rules_changed(state, "Target", target.name)
-    entry.offerings = join_offerings(target, entry.listed)
-    reopen_all(state)
-
-
-def target_gone(state: State, stimulus: TargetGone) -> None:
-    """Start nothing more at a target that is gone; what runs there keeps its lease and comes home by itself."""
-    entry = state.targets.pop(stimulus.name, None)
-    if entry is not None:
-        budgets.rules_changed(state, "Target", stimulus.name)
-        state.early_offerings[stimulus.name] = entry.listed
-        state.early_quotas[stimulus.name] = tuple(entry.quotas.values())
-
-
-def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
-    """Replace what a target offers."""
-    target = state.targets.get(stimulus.target)
-    if target is None:
-        state.early_offerings[stimulus.target] = stimulus.offerings
-    elif target.listed != stimulus.offerings:
-        target.listed = stimulus.offerings
-        target.offerings = join_offerings(target.target, target.listed)
-        reopen_all(state)
-
-
-def quota_seen(state: State, stimulus: QuotaSeen) -> None:
-    """Replace what is known of a target's quota."""
-    target = state.targets.get(stimulus.target)
-    if target is None:
-        state.early_quotas[stimulus.target] = stimulus.rows
-        return
-    before = (target.quotas, target.launched)
-    _take_quotas(state, target, stimulus.rows)
-    if (target.quotas, target.launched) != before:
-        reopen_all(state)
-
-
-def _take_quotas(state: State, target: TargetEntry, rows: tuple[Quota, ...]) -> None:
-    """Replace the rows; what burster launched and they can't count yet is counted on top."""
-    target.quotas = {quota_keys(row.region or target.target.region, row.family)[0]: row for row in rows}
-    target.launched = {}
-    for burst in state.bursts.values():
-        burst_spec, status = burst.burst.spec, burst.burst.status
-        if burst_spec.target != target.target.name or status.phase not in ACTIVE:
-            continue
-        burst.launch_counted = False
-        young = status.placed_at_ms is None or state.now_ms < status.placed_at_ms + _COUNTED_AFTER_MS
-        if status.phase in {"Reserved", "Placing", "Provisioning"} and young and not burst.vms:
-            actions.count_launch(state, burst, launched=True)
 
 
 def pod_seen(state: State, stimulus: PodSeen) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from burster.engine.state import State
 from burster.model.decisions import Decision
-from burster.model.instructions import EmitEvent, PolicyCondition
+from burster.model.instructions import Condition, EmitEvent
 
 
 #: Condition -> (event when it turns true, event when it turns false); the names are formed as KEDA's are
@@ -48,7 +48,7 @@ def tell_policy(state: State, key: str, uid: str, reason: str, message: str, *, 
     )
 
 
-def tell_turn(state: State, key: str, uid: str, before: str | None, now: PolicyCondition) -> None:
+def tell_turn(state: State, key: str, uid: str, before: str | None, now: Condition) -> None:
     """Write that a condition has turned; ``before`` is its former status, None for a policy that is seen for the first time."""
     if now.type not in _TURNS or before == now.status or (before is None and now.status != _BAD[now.type]):
         return

@@ -1,74 +1,48 @@
-"""What each policy's status says, and when it is written: the last thing a step does, after everything is decided.
+"""What each policy's status says: the last thing a step does, after everything is decided.
 
-Called by ``step`` (``explain``), and by the observing half for how a write ended. A status is asked for only where it says something new,
-at most once in five seconds per policy, and again with growing pauses where it could not be written. Policies without a uid are in no API
-server and have none. It decides nothing: no other room reads what is kept here.
+Called by ``step`` (``explain``), and by the observing half for how a write ended. When one is written is ``statuses``' business. Policies
+without a uid are in no API server and have none. It decides nothing.
 """
 
 from collections.abc import Iterator
-from typing import Final, Literal
 
-from burster.engine import pauses
+from burster.engine import pauses, statuses
 from burster.engine.numbers import replica_gates
 from burster.engine.policy_events import tell_turn
 from burster.engine.state import PolicyEntry, State, StatusBook
-from burster.model.instructions import PolicyCondition, WritePolicyStatus
+from burster.engine.statuses import Say
+from burster.model.instructions import WritePolicyStatus
 from burster.model.policies import Policy
 from burster.model.stimuli import InstructionFailed, PolicyRefused, PolicyStatusWritten
-
-
-ConditionStatus = Literal["True", "False"]
-#: type, status, reason, message
-_Told = tuple[Literal["Accepted", "Ready", "Active", "Fallback", "Paused"], ConditionStatus, str, str]
-APART_MS: Final = 5_000
-_UNANSWERED_MS: Final = 60_000
-_PAUSE_MAX_MS: Final = 900_000
 
 
 def explain(state: State) -> None:
     """Ask for the statuses that say something new."""
     books = state.policy_statuses
-    for key in [key for key in books if key not in state.policies and key not in state.refused]:
-        del books[key]
+    statuses.forget_gone(books, state.policies, state.refused)
     for key in sorted({*state.policies, *state.refused} if state.refused else state.policies):
         entry, refused = state.policies.get(key), state.refused.get(key)
         if not (refused.uid if refused is not None else entry.policy.uid if entry is not None else ""):
             continue
-        book = books.get(key)
-        if book is None:
-            book = books[key] = StatusBook()
+        book = statuses.book_of(books, key)
         facts = _facts(state, entry, refused)
         if facts == book.facts:
             continue
-        due_ms = _due_ms(state, book)
+        due_ms = statuses.due_ms(state, book)
         if due_ms > state.now_ms:
-            state.at(due_ms, "policy-status", key)
+            state.at(due_ms, "status", key)
         else:
             _ask(state, key, book, facts)
 
 
 def written(state: State, stimulus: PolicyStatusWritten) -> None:
     """Note that a status is written."""
-    book = state.policy_statuses.get(stimulus.policy)
-    if book is not None:
-        book.under_way, book.failures = False, 0
+    statuses.written(state.policy_statuses.get(stimulus.policy))
 
 
 def failed(state: State, stimulus: InstructionFailed) -> None:
-    """Note that a status could not be written: it is asked for again, as things are by then."""
-    book = state.policy_statuses.get(stimulus.subject)
-    if book is None:
-        return
-    pause_ms = min(_PAUSE_MAX_MS, APART_MS << min(book.failures, 8))
-    book.under_way, book.failures, book.facts = False, book.failures + 1, ()
-    book.again_at_ms = state.now_ms + max(pause_ms, stimulus.retry_after_ms or 0)
-
-
-def _due_ms(state: State, book: StatusBook) -> int:
-    if book.asked_at_ms is None:
-        return state.now_ms
-    apart_ms = _UNANSWERED_MS if book.under_way else APART_MS
-    return max(book.asked_at_ms + apart_ms, book.again_at_ms)
+    """Note that a status could not be written."""
+    statuses.failed(state, state.policy_statuses.get(stimulus.subject), stimulus)
 
 
 def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> tuple[object, ...]:
@@ -99,9 +73,9 @@ def _facts(state: State, entry: PolicyEntry | None, refused: PolicyRefused | Non
 def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) -> None:
     entry, refused = state.policies.get(key), state.refused.get(key)
     generation = refused.generation if refused is not None else entry.policy.generation if entry is not None else 0
-    book.facts, book.asked_at_ms, book.under_way = facts, state.now_ms, True
+    statuses.ask(state, book, facts)
     before = {kind: status for kind, (status, _) in book.since.items()}
-    conditions = tuple(_since(state, book, told) for told in _conditions(state, entry, refused))
+    conditions = tuple(statuses.condition(state, book, say) for say in _conditions(state, entry, refused))
     uid = refused.uid if refused is not None else entry.policy.uid if entry is not None else ""
     for condition in conditions:
         tell_turn(state, key, uid, before.get(condition.type), condition)
@@ -115,7 +89,7 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
     month = account.window("month", state.now_ms, entry.policy.limits.budget.timezone)
     if month.settled_micro_usd:
         # Next month nothing is spent yet, and nobody may come by to notice.
-        state.at(month.end_ms, "policy-status", key)
+        state.at(month.end_ms, "status", key)
     state.instructions.append(
         WritePolicyStatus(
             key=written_key,
@@ -131,15 +105,7 @@ def _ask(state: State, key: str, book: StatusBook, facts: tuple[object, ...]) ->
     )
 
 
-def _since(state: State, book: StatusBook, told: _Told) -> PolicyCondition:
-    kind, status, reason, message = told
-    before = book.since.get(kind)
-    if before is None or before[0] != status:
-        before = book.since[kind] = (status, state.now_ms)
-    return PolicyCondition(type=kind, status=status, since_ms=before[1], reason=reason, message=message)
-
-
-def _conditions(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[_Told]:
+def _conditions(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Iterator[Say]:
     yield _accepted(entry, refused)
     yield _ready(state, entry, refused)
     yield _active(entry)
@@ -148,7 +114,7 @@ def _conditions(state: State, entry: PolicyEntry | None, refused: PolicyRefused 
     yield _paused(state, entry)
 
 
-def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
+def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> Say:
     if refused is None:
         return "Accepted", "True", "Valid", "The policy is valid and counts."
     kept = "Nothing starts by it."
@@ -157,7 +123,7 @@ def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told
     return "Accepted", "False", "Invalid", f"{refused.message} {kept}"
 
 
-def _ready(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> _Told:
+def _ready(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Say:
     if entry is None or refused is not None:
         return "Ready", "False", "Invalid", "Its latest version is not valid."
     unready = _unready(state, entry)
@@ -183,7 +149,7 @@ def _unready(state: State, entry: PolicyEntry) -> tuple[str, str] | None:
     return None
 
 
-def _active(entry: PolicyEntry | None) -> _Told:
+def _active(entry: PolicyEntry | None) -> Say:
     if entry is not None and entry.scaler is not None and (entry.scaler.active or entry.scaler.number):
         return "Active", "True", "ReplicasWanted", "Its triggers ask for replicas."
     if entry is not None and entry.policy.force_activation:
@@ -200,13 +166,13 @@ def _active(entry: PolicyEntry | None) -> _Told:
     return "Active", "False", "NoDemand", "Nothing is asked for by it."
 
 
-def _fallback(entry: PolicyEntry) -> _Told:
+def _fallback(entry: PolicyEntry) -> Say:
     if entry.scaler is not None and entry.scaler.fallback:
         return "Fallback", "True", "TriggersFail", "A trigger can't be read, and its fallback stands for it."
     return "Fallback", "False", "TriggersAnswer", "No fallback stands for a trigger."
 
 
-def _paused(state: State, entry: PolicyEntry | None) -> _Told:
+def _paused(state: State, entry: PolicyEntry | None) -> Say:
     stopped = pauses.cluster_gate(state)
     if stopped is not None:
         return "Paused", "True", stopped.reason.code, stopped.reason.sentence
@@ -224,7 +190,7 @@ def _paused(state: State, entry: PolicyEntry | None) -> _Told:
     return "Paused", "False", "NotPaused", "It is not paused."
 
 
-def _one_way(policy: Policy) -> _Told:
+def _one_way(policy: Policy) -> Say:
     out, inward = "nothing new starts by it", "nothing of it comes home for want of demand"
     if policy.paused_scale_out and policy.paused_scale_in:
         return "Paused", "True", "PausedBothWays", f"By its annotations {out}, and {inward}."

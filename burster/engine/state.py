@@ -28,11 +28,11 @@ from burster.model.instructions import Instruction
 from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Resources
-from burster.model.stimuli import CloudPodSeen, ClusterStop, PolicyRefused, Spend, WorkloadSeen
+from burster.model.stimuli import CloudPodSeen, ClusterStop, PolicyRefused, Spend, TargetRefused, WorkloadSeen
 
 
 TimerKind = Literal[
-    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "scaling", "forget", "policy-status"
+    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "scaling", "forget", "status"
 ]
 
 
@@ -57,6 +57,9 @@ class State:
     deciding: bool = False  #: a step is deciding; else whoever asks only looks, and nothing is remembered of it
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])  #: name -> labels
     trustees_down: dict[str, str] = field(default_factory=dict[str, str])  #: target -> why its Trustee does not answer
+    #: targets whose latest version can't be used
+    refused_targets: dict[str, TargetRefused] = field(default_factory=dict[str, TargetRefused])
+    target_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
     #: offerings and quotas that came before their target did

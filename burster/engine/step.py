@@ -21,13 +21,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from burster.engine import demand, eligibility, pauses, policy_events, policy_status, queues
+from burster.engine import demand, eligibility, pauses, policy_events, policy_status, queues, target_status
 from burster.engine import observe_rules as rules
+from burster.engine import observe_targets as targets
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
+from burster.engine.bursts import failures, observe_vms, outcomes, sweeping
 from burster.engine.bursts import observe_bursts as bursts
 from burster.engine.bursts import observe_pods as cloud_pods
-from burster.engine.bursts import outcomes, sweeping
 from burster.engine.bursts.adoption import restore_breaker, resume
 from burster.engine.numbers import metrics, replicas
 from burster.engine.releasing import leaving
@@ -101,6 +102,7 @@ def _decide(state: State) -> None:
     demand.say_unmatched(state)  # 9
     demand.say_ambiguous(state)
     policy_status.explain(state)
+    target_status.explain(state)
     policy_events.tell_decided(state)
     state.deciding = False
     state.seen.clear()
@@ -166,10 +168,12 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.NamespaceSeen: rules.namespace_seen,
     s.NamespaceGone: rules.namespace_gone,
     s.TrusteeHealth: rules.trustee_health,
-    s.TargetSeen: world.target_seen,
-    s.TargetGone: world.target_gone,
-    s.OfferingsSeen: world.offerings_seen,
-    s.QuotaSeen: world.quota_seen,
+    s.TargetSeen: targets.target_seen,
+    s.TargetRefused: targets.target_refused,
+    s.TargetGone: targets.target_gone,
+    s.TargetUnread: targets.target_unread,
+    s.OfferingsSeen: targets.offerings_seen,
+    s.QuotaSeen: targets.quota_seen,
     s.PodSeen: world.pod_seen,
     s.PodLeft: world.pod_left,
     s.CapacitySeen: world.capacity_seen,
@@ -182,12 +186,13 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.PodPlaced: outcomes.pod_placed,
     s.PodDeleted: outcomes.pod_deleted,
     s.PodReturned: outcomes.pod_returned,
-    s.VmsObserved: outcomes.vms_observed,
+    s.VmsObserved: observe_vms.vms_observed,
     s.CloudListed: sweeping.cloud_listed,
     s.VmDeleted: sweeping.vm_deleted,
     s.StatusWritten: outcomes.status_written,
     s.RecordDeleted: outcomes.record_deleted,
     s.PolicyStatusWritten: policy_status.written,
+    s.TargetStatusWritten: target_status.written,
     s.PolicyReleased: leaving.released,
     s.WorkloadSeen: metrics.workload_seen,
     s.WorkloadGone: metrics.workload_gone,
@@ -196,7 +201,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.MetricFailed: metrics.metric_failed,
     s.ScaleSet: replicas.set_scale_answered,
     s.SignalPublished: replicas.signal_answered,
-    s.InstructionFailed: outcomes.instruction_failed,
+    s.InstructionFailed: failures.instruction_failed,
     s.LedgerRestored: world.ledger_restored,
     s.LedgerHealth: world.ledger_health,
     s.ClusterLimitsSeen: budgets.cluster_limits_seen,

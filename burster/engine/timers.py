@@ -133,7 +133,7 @@ def _scaling(_state: State, _key: str) -> None:
     """Wake: every number is looked at in the step, and knows itself what is due."""
 
 
-def _policy_status(_state: State, _key: str) -> None:
+def _status(_state: State, _key: str) -> None:
     """Wake: at the end of the step every status is looked at."""
 
 
@@ -148,5 +148,5 @@ _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "budget": overspend.look,
     "forget": _forget,
     "scaling": _scaling,
-    "policy-status": _policy_status,
+    "status": _status,
 }

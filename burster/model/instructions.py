@@ -11,6 +11,10 @@ from burster.model.bursts import Burst
 from burster.model.triggers import WorkloadRef
 
 
+ConditionType = Literal["Accepted", "Ready", "Reachable", "Active", "Fallback", "Paused"]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
 class _Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     """Base of all instructions; the tag is the class name. ``key`` is unique among those under way; ``deadline_ms`` is a duration."""
 
@@ -114,11 +118,11 @@ class ReleasePolicy(_Instruction, frozen=True, kw_only=True, omit_defaults=True)
     uid: str = ""
 
 
-class PolicyCondition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of a policy's conditions, as Kubernetes has them."""
+class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a policy's or target's conditions, as Kubernetes has them."""
 
-    type: Literal["Accepted", "Ready", "Active", "Fallback", "Paused"]
-    status: Literal["True", "False", "Unknown"]
+    type: ConditionType
+    status: ConditionStatus
     since_ms: int
     reason: str
     message: str
@@ -129,7 +133,7 @@ class WritePolicyStatus(_Instruction, frozen=True, kw_only=True, omit_defaults=T
 
     policy: str
     generation: int
-    conditions: tuple[PolicyCondition, ...]
+    conditions: tuple[Condition, ...]
     pending: int = 0
     bursts: int = 0
     replicas: int | None = None  #: the number wanted, where demand is a number
@@ -137,11 +141,24 @@ class WritePolicyStatus(_Instruction, frozen=True, kw_only=True, omit_defaults=T
     spent_micro_usd: int = 0
 
 
-class EmitEvent(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
-    """Write a Kubernetes event on a policy, pod or burst. Never retried: an event is a courtesy, the ledger is the record."""
+class WriteTargetStatus(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write a BurstTarget's status by server-side apply. Ends in TargetStatusWritten. A newer one replaces a waiting one."""
 
-    namespace: str
-    kind: Literal["BurstPolicy", "Pod", "Burst"]
+    target: str
+    generation: int
+    conditions: tuple[Condition, ...]
+    offerings: int = 0  #: sizes that may be used there and have a price
+    bursts: int = 0
+    vcpus: int = 0
+    reserved_micro_usd: int = 0
+    spent_micro_usd: int = 0
+
+
+class EmitEvent(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Write a Kubernetes event on a policy, target, pod or burst. Never retried: an event is a courtesy, the ledger is the record."""
+
+    namespace: str  #: empty for a target, which is in none
+    kind: Literal["BurstPolicy", "BurstTarget", "Pod", "Burst"]
     name: str
     uid: str = ""
     severity: Literal["Normal", "Warning"] = "Normal"
@@ -164,5 +181,6 @@ Instruction = (
     | PublishSignal
     | ReleasePolicy
     | WritePolicyStatus
+    | WriteTargetStatus
     | EmitEvent
 )

@@ -16,6 +16,9 @@ from burster.model.policies import Policy
 from burster.model.targets import Target
 
 
+#: condition -> (status, since when): what an object's status said when it was read, which may be a predecessor's word, or anybody's
+Told = dict[str, tuple[str, int]]
+TargetFact = Literal["offerings", "prices", "quota"]
 SourceName = Literal["pods", "policies", "targets", "bursts", "cloud-pods", "offerings"]
 
 
@@ -35,6 +38,7 @@ class PolicySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy
     deleting: bool = False  #: somebody deleted it: its bursts come home, then its finalizer goes
     guarded: bool = False  #: burster's finalizer is on it
+    told: Told = {}
 
 
 class PolicyGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,18 +56,39 @@ class PolicyRefused(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     message: str
     deleting: bool = False
     guarded: bool = False
+    told: Told = {}
 
 
 class TargetSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """A valid target exists, new or changed."""
 
     target: Target
+    told: Told = {}
+
+
+class TargetRefused(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """A target exists and can't be used, as ``message`` says: for everything else it counts as gone."""
+
+    name: str
+    uid: str = ""
+    generation: int = 0
+    code: str = "Invalid"  #: why, in one word
+    message: str
+    told: Told = {}
 
 
 class TargetGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """A target was deleted, or no longer compiles."""
+    """A target was deleted."""
 
     name: str
+
+
+class TargetUnread(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """What a target offers, or may use, could not be read: what was read before counts on."""
+
+    target: str
+    fact: TargetFact
+    message: str
 
 
 class OfferingsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -340,6 +365,12 @@ class PolicyReleased(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     policy: str
 
 
+class TargetStatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """WriteTargetStatus succeeded."""
+
+    target: str
+
+
 class PolicyStatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """WritePolicyStatus succeeded."""
 
@@ -422,9 +453,12 @@ Stimulus = (
     | ScaleSet
     | SignalPublished
     | PolicyStatusWritten
+    | TargetStatusWritten
     | PolicyReleased
     | TargetSeen
+    | TargetRefused
     | TargetGone
+    | TargetUnread
     | OfferingsSeen
     | QuotaSeen
     | PodSeen

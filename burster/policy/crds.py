@@ -106,15 +106,22 @@ def _targets() -> dict[str, Any]:
         status=TargetStatus,
         scope="Cluster",
         columns=(
-            # what a target says of itself: nobody has the right to write its status for the whole cluster
+            ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
             ("Provider", "string", ".spec.provider", 0),
             ("Region", "string", ".spec.azure.region", 0),
-            ("RuntimeClass", "string", ".spec.runtimeClassName", 0),
+            ("Reachable", "string", '.status.conditions[?(@.type=="Reachable")].status', 0),
+            ("Sizes", "integer", ".status.offerings", 0),
+            ("Bursts", "integer", ".status.bursts", 0),
             ("Max", "integer", ".spec.limits.maxBursts", 0),
-            ("Sweep", "string", ".spec.sweep.mode", 0),
+            ("Spent", "string", ".status.spentUsd", 0),
             ("Age", "date", ".metadata.creationTimestamp", 0),
+            ("Reason", "string", '.status.conditions[?(@.type=="Ready")].message', 1),
+            ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].status', 1),
+            ("Reserved", "string", ".status.reservedUsd", 1),
+            ("RuntimeClass", "string", ".spec.runtimeClassName", 1),
+            ("Sweep", "string", ".spec.sweep.mode", 1),
             ("Site", "string", ".spec.region", 1),
-            ("Sizes", "string", ".spec.sizes", 1),
+            ("Allowed", "string", ".spec.sizes", 1),
         ),
     )
 

@@ -16,7 +16,6 @@ import msgspec
 
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
 from burster.model.errors import InputError
-from burster.model.instructions import WritePolicyStatus
 from burster.model.quantities import format_micro_usd
 from burster.model.triggers import WorkloadRef
 from burster.policy.schema import API_VERSION, GROUP
@@ -269,34 +268,3 @@ def _first(*moments: int | None) -> int | None:
 
 def _reason(status: BurstStatus) -> str:
     return status.reason if _REASON.fullmatch(status.reason) else status.phase
-
-
-def policy_status_to_object(instruction: WritePolicyStatus) -> dict[str, Any]:
-    """Return the body of a server-side apply to a policy's status subresource: the whole status."""
-    namespace, _, name = instruction.policy.partition("/")
-    status: dict[str, Any] = {
-        "observedGeneration": instruction.generation,
-        "conditions": [
-            {
-                "type": condition.type,
-                "status": condition.status,
-                "observedGeneration": instruction.generation,
-                "lastTransitionTime": format_time(condition.since_ms)[:-5] + "Z",
-                "reason": condition.reason,
-                "message": condition.message[:MESSAGE_MAX],
-            }
-            for condition in instruction.conditions
-        ],
-        "pending": instruction.pending,
-        "bursts": instruction.bursts,
-        "reservedUsd": format_micro_usd(instruction.reserved_micro_usd),
-        "spentUsd": format_micro_usd(instruction.spent_micro_usd),
-    }
-    if instruction.replicas is not None:
-        status["replicas"] = instruction.replicas
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "BurstPolicy",
-        "metadata": {"namespace": namespace, "name": name},
-        "status": status,
-    }

@@ -135,9 +135,12 @@ class TargetStatus(Strict):
 
     observed_generation: Int64 | None = Field(default=None, description="The generation this status is about.")
     conditions: Conditions = Field(
-        default=(), description="Accepted: the target is valid. Reachable: its cloud answers."
+        default=(),
+        description="Accepted: the latest version is valid and can be used. Ready: bursts may go there. "
+        "Reachable: its cloud answers, and its sizes, prices and quota could be read.",
     )
-    offerings: int = Field(default=0, ge=0, description="Sizes that can be had here now.")
+    offerings: int = Field(default=0, ge=0, description="Sizes that may be used there and have a price.")
     bursts: int = Field(default=0, ge=0, description="Bursts that are not released.")
+    vcpus: int = Field(default=0, ge=0, description="vCPUs of those bursts.")
     reserved_usd: str = Field(default="", description="Money now set aside.")
     spent_usd: str = Field(default="", description="Money settled this month.")

@@ -30,7 +30,9 @@ _ORDER: Final[dict[type, int]] = {
             s.PolicyRefused,
             s.PolicyGone,
             s.TargetSeen,
+            s.TargetRefused,
             s.TargetGone,
+            s.TargetUnread,
             s.OfferingsSeen,
             s.QuotaSeen,
             s.TrusteeHealth,
@@ -52,6 +54,7 @@ _ORDER: Final[dict[type, int]] = {
             s.ScaleSet,
             s.SignalPublished,
             s.PolicyStatusWritten,
+            s.TargetStatusWritten,
             s.PolicyReleased,
             s.InstructionFailed,
             s.CapacitySeen,
@@ -107,9 +110,11 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return (type(stimulus).__name__, stimulus.policy)
         case s.TargetSeen(target=target):
             return ("target", target.name)
-        case s.TargetGone():
+        case s.TargetGone() | s.TargetRefused():
             return ("target", stimulus.name)
-        case s.OfferingsSeen() | s.QuotaSeen() | s.CloudListed() | s.TrusteeHealth():
+        case s.TargetUnread():
+            return ("unread", stimulus.target, stimulus.fact)
+        case s.OfferingsSeen() | s.QuotaSeen() | s.CloudListed() | s.TrusteeHealth() | s.TargetStatusWritten():
             return (type(stimulus).__name__, stimulus.target)
         case s.Tick():
             return ("tick", stimulus.kind)

@@ -10,14 +10,21 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from burster.model.errors import RemoteError
-from burster.model.stimuli import Stimulus
+from burster.model.stimuli import Stimulus, TargetFact, TargetUnread
 from burster.model.targets import Target
 from burster.runtime.clock import Clock
+from burster.sources.offerings import PricesUnreadError
 
 
 _log = structlog.get_logger("burster.runtime.cloud_facts")
 
 Fact = Literal["offerings", "quota"]
+#: What one reading tells of
+_IN: Final[dict[Fact, frozenset[TargetFact]]] = {
+    "offerings": frozenset({"offerings", "prices"}),
+    "quota": frozenset({"quota"}),
+}
+_MESSAGE_MAX: Final = 500
 _RETRY_S: Final = 30.0
 _DEADLINE_S: Final = 120.0
 
@@ -43,6 +50,7 @@ class FactsPoller:
         self._clock = clock
         self._targets: dict[str, Target] = {}
         self._wishes: dict[tuple[Fact, str], float] = {}  #: what is wanted, and not before which monotonic time
+        self._unread: dict[tuple[str, TargetFact], TargetUnread] = {}  #: what was told to have failed, and has since
         self._wake = asyncio.Event()
         self._granting = False
 
@@ -62,6 +70,7 @@ class FactsPoller:
     def forget(self, name: str) -> None:
         """Stop polling a target that is gone."""
         self._targets.pop(name, None)
+        self._unread = {key: told for key, told in self._unread.items() if key[0] != name}
 
     def wish_all(self, fact: Fact) -> None:
         """Read one kind of fact for every target."""
@@ -103,6 +112,21 @@ class FactsPoller:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 self._post(await read(target))
+                self._unread = {
+                    key: told for key, told in self._unread.items() if key[0] != name or key[1] not in _IN[fact]
+                }
         except (RemoteError, TimeoutError) as error:
-            _log.warning("cloud_facts.failed", fact=fact, target=name, message=str(error) or "no answer in time")
+            message = str(error) or "no answer in time"
+            _log.warning("cloud_facts.failed", fact=fact, target=name, message=message)
+            self._tell(TargetUnread(target=name, fact=_of_what(fact, error), message=message[:_MESSAGE_MAX]))
             self.wish(fact, name, after_s=_RETRY_S)
+
+    def _tell(self, unread: TargetUnread) -> None:
+        """Say that something could not be read, and not again while the same is wrong."""
+        if self._unread.get((unread.target, unread.fact)) != unread:
+            self._unread[unread.target, unread.fact] = unread
+            self._post(unread)
+
+
+def _of_what(fact: Fact, error: Exception) -> TargetFact:
+    return "prices" if fact == "offerings" and isinstance(error, PricesUnreadError) else fact

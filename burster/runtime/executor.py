@@ -37,6 +37,7 @@ _URGENCY: Final[dict[type, int]] = {
     i.ForgetBurst: 6,
     i.ReleasePolicy: 6,
     i.WritePolicyStatus: 6,
+    i.WriteTargetStatus: 6,
     i.EmitEvent: 7,
 }
 
@@ -181,11 +182,11 @@ def _unheard(_tag: str, _outcome: str, _seconds: float) -> None:
 
 def _subject(instruction: Instruction) -> str:
     match instruction:
-        case i.ListCloud() | i.DeleteVm():
+        case i.ListCloud() | i.DeleteVm() | i.WriteTargetStatus():
             return instruction.target
         case i.SetScale() | i.PublishSignal() | i.ReleasePolicy() | i.WritePolicyStatus():
             return instruction.policy
         case i.EmitEvent():
-            return f"{instruction.namespace}/{instruction.name}"
+            return f"{instruction.namespace}/{instruction.name}" if instruction.namespace else instruction.name
         case _:
             return instruction.burst.key

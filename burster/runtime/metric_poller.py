@@ -101,7 +101,7 @@ class MetricPoller:
                 self.forget(key)
             case s.TargetSeen(target=target):
                 self.target(target)
-            case s.TargetGone(name=name):
+            case s.TargetGone(name=name) | s.TargetRefused(name=name):
                 self.forget_target(name)
             case s.NamespaceSeen(name=name, labels=labels):
                 self.namespace(name, labels)

@@ -168,11 +168,11 @@ class Controller:
         match stimulus:
             case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
                 self._poller.forget(target.name)
-                stimulus = _refused(target)
+                stimulus = _refused(target, stimulus.told)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
-            case s.TargetGone(name=name):
+            case s.TargetGone(name=name) | s.TargetRefused(name=name):
                 self._poller.forget(name)
             case s.PolicySeen(policy=policy):
                 self._workloads.policy(policy)
@@ -292,11 +292,15 @@ def _as_itself(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group if others is not None or first is None else first
 
 
-def _refused(target: Target) -> s.TargetGone:
+def _refused(target: Target, told: s.Told) -> s.TargetRefused:
     """Return that a target can't be used here: for the engine there is none."""
-    _log.warning(
-        "target.refused",
-        target=target.name,
-        why=f"burster has no adaptor for provider {target.provider} yet, only for {', '.join(sorted(PROVIDERS))}",
+    why = f"burster has no adaptor for provider {target.provider} yet, only for {', '.join(sorted(PROVIDERS))}."
+    _log.warning("target.refused", target=target.name, why=why)
+    return s.TargetRefused(
+        name=target.name,
+        uid=target.uid,
+        generation=target.generation,
+        code="ProviderNotSupported",
+        message=why,
+        told=told,
     )
-    return s.TargetGone(name=target.name)

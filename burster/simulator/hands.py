@@ -87,6 +87,7 @@ class Hands:
             i.PublishSignal: (0, self.numbers.publish),
             i.ReleasePolicy: (latency.api_ms, self._release_policy),
             i.WritePolicyStatus: (latency.api_ms, self._policy_status),
+            i.WriteTargetStatus: (latency.api_ms, self._target_status),
         }
 
     def carry_out(self, instruction: i.Instruction) -> None:
@@ -295,6 +296,9 @@ class Hands:
 
     def _policy_status(self, instruction: i.WritePolicyStatus) -> None:
         self._tell(s.PolicyStatusWritten(policy=instruction.policy))
+
+    def _target_status(self, instruction: i.WriteTargetStatus) -> None:
+        self._tell(s.TargetStatusWritten(target=instruction.target))
 
     def _release_policy(self, instruction: i.ReleasePolicy) -> None:
         self._tell(s.PolicyReleased(policy=instruction.policy))

@@ -9,10 +9,15 @@ from typing import Protocol
 
 from burster.clients.arm_facts import Sku
 from burster.clients.prices import RegionPrices
+from burster.model.errors import RemoteError
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.stimuli import OfferingsSeen
 from burster.model.targets import Target
+
+
+class PricesUnreadError(RemoteError):
+    """The sizes are known, and nobody says what they cost."""
 
 
 class SkuReader(Protocol):
@@ -32,9 +37,12 @@ class PriceReader(Protocol):
 
 
 async def observe_offerings(target: Target, arm: SkuReader, prices: PriceReader) -> OfferingsSeen:
-    """Return what the target offers now. Raises RemoteError."""
+    """Return what the target offers now. Raises RemoteError, PricesUnreadError where only the prices are wanting."""
     skus = await arm.skus(target)
-    known = await prices.region_prices(target.region)
+    try:
+        known = await prices.region_prices(target.region)
+    except RemoteError as error:
+        raise PricesUnreadError(error.kind, str(error), code=error.code, retry_after_ms=error.retry_after_ms) from error
     return OfferingsSeen(target=target.name, offerings=build_offerings(target, skus, known))
 
 

@@ -1,4 +1,4 @@
-"""BurstPolicies and BurstTargets: API server to PolicySeen, PolicyRefused, PolicyGone, TargetSeen and TargetGone.
+"""BurstPolicies and BurstTargets: API server to PolicySeen, PolicyRefused, PolicyGone, TargetSeen, TargetRefused and TargetGone.
 
 A policy that does not compile is refused: what runs by it is kept under its last good version, and nothing new starts by either version,
 since a rule that somebody meant to tighten must not go on in its loose form. A target that does not compile is gone for the engine: nothing
@@ -21,10 +21,12 @@ from burster.model.stimuli import (
     SourceSynced,
     Stimulus,
     TargetGone,
+    TargetRefused,
     TargetSeen,
 )
 from burster.policy.compile import compile_policy, compile_target
 from burster.policy.records import DRAIN_FINALIZER
+from burster.policy.status_objects import told_by
 from burster.sources.feed import Feed
 from burster.sources.reflector import Codec, meta_of_dict
 
@@ -41,7 +43,7 @@ _log: Final = structlog.get_logger("burster.sources")
 
 def _compiled_policy(obj: dict[str, Any]) -> Stimulus:
     policy, metadata = compile_policy(obj), cast("dict[str, Any]", obj["metadata"])
-    return PolicySeen(policy=policy, deleting=_is_deleting(metadata), guarded=_is_guarded(metadata))
+    return PolicySeen(policy=policy, deleting=_is_deleting(metadata), guarded=_is_guarded(metadata), told=told_by(obj))
 
 
 def _is_deleting(metadata: dict[str, Any]) -> bool:
@@ -54,23 +56,36 @@ def _is_guarded(metadata: dict[str, Any]) -> bool:
 
 
 def _compiled_target(obj: dict[str, Any]) -> Stimulus:
-    return TargetSeen(target=compile_target(obj))
+    return TargetSeen(target=compile_target(obj), told=told_by(obj))
 
 
-def _policy_refused(key: str, metadata: dict[str, Any], message: str) -> Stimulus:
-    generation: object = metadata.get("generation")
+def _policy_refused(key: str, obj: dict[str, Any], message: str) -> Stimulus:
+    metadata = cast("dict[str, Any]", obj["metadata"])
     return PolicyRefused(
         key=key,
         uid=str(metadata.get("uid") or ""),
-        generation=generation if isinstance(generation, int) else 0,
+        generation=_generation(metadata),
         message=message[:_MESSAGE_MAX],
         deleting=_is_deleting(metadata),
         guarded=_is_guarded(metadata),
+        told=told_by(obj),
     )
 
 
-def _target_refused(key: str, metadata: dict[str, Any], message: str) -> Stimulus:  # noqa: ARG001 - as for policies
-    return TargetGone(name=key)
+def _target_refused(key: str, obj: dict[str, Any], message: str) -> Stimulus:
+    metadata = cast("dict[str, Any]", obj["metadata"])
+    return TargetRefused(
+        name=key,
+        uid=str(metadata.get("uid") or ""),
+        generation=_generation(metadata),
+        message=message[:_MESSAGE_MAX],
+        told=told_by(obj),
+    )
+
+
+def _generation(metadata: dict[str, Any]) -> int:
+    generation: object = metadata.get("generation")
+    return generation if isinstance(generation, int) else 0
 
 
 def _policy_gone(key: str) -> Stimulus:
@@ -112,7 +127,7 @@ class RuleSink:
             stimulus = self._compiled(obj)
         except InputError as error:
             _log.warning("rule refused", source=self._source, key=key, error=str(error))
-            stimulus = self._refused(key, metadata, str(error))
+            stimulus = self._refused(key, obj, str(error))
         self._post(stimulus)
         return key, uid
 

@@ -130,3 +130,17 @@ async def test_one_that_could_not_be_written_is_not_added_to(cluster, recorder):
         await recorder.emit(event())
     await recorder.emit(event(at=T0 + 1))
     assert written(cluster) == [("BurstStarted", 1)]
+
+
+async def test_an_event_on_a_target_is_in_the_namespace_that_takes_it(cluster, recorder, clock):
+    for _ in range(2):
+        await recorder.emit(event("It can't be used.", "TargetRefused", kind="BurstTarget", namespace="", name="azure"))
+        clock.ms += 60_000
+    (one,) = cluster.all("events")
+    assert (one["metadata"]["namespace"], one["count"]) == ("default", 2)
+    assert one["involvedObject"] == {
+        "apiVersion": "burster.dev/v1alpha1",
+        "kind": "BurstTarget",
+        "name": "azure",
+        "uid": "uid-1",
+    }

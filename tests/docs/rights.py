@@ -51,6 +51,10 @@ class Rights:
         self.used: set[Right] = set()
         self.refused: set[str] = set()
 
+    def namespace_of(self, right: Right) -> str:
+        """Return the namespace in which a right holds; "" for everywhere."""
+        return self._holds[right[0]]
+
     def names_of(self, right: Right) -> set[str]:
         """Return the names of the only objects that a right is about; one empty name where it is about all."""
         return self._names.get(right, {""})

@@ -108,7 +108,10 @@ def test_a_target_that_no_longer_compiles_counts_as_deleted():
     posted = []
     sink = RuleSink(posted.append, "targets", _compiled_target, _target_refused, _target_gone)
     sink.seen({"kind": "BurstTarget", "metadata": {"name": "azure", "uid": "u"}, "spec": {"provider": "azure"}})
-    assert posted == [s.TargetGone(name="azure")]
+    (refused,) = posted
+    engine = an_engine()
+    engine.send(refused)
+    assert (type(refused).__name__, engine.state.targets) == ("TargetRefused", {})
 
 
 def test_a_deleted_target_is_forgotten_by_a_restart():

@@ -3,8 +3,9 @@
 import re
 
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef
-from burster.model.instructions import PolicyCondition, WritePolicyStatus
-from burster.policy.records import burst_to_object, policy_status_to_object, status_to_object
+from burster.model.instructions import Condition, WritePolicyStatus, WriteTargetStatus
+from burster.policy.records import burst_to_object, status_to_object
+from burster.policy.status_objects import policy_status_to_object, target_status_to_object
 from tests.docs.test_deploy import kubectl, until_served
 from tests.support.builders import T0
 
@@ -79,7 +80,7 @@ async def test_each_kind_tells_its_story_in_one_line(kubectl, tmp_path):
         policy="default/nightly",
         generation=1,
         conditions=tuple(
-            PolicyCondition(type=kind, status=status, since_ms=T0, reason=reason, message="")
+            Condition(type=kind, status=status, since_ms=T0, reason=reason, message="")
             for kind, status, reason in (
                 ("Accepted", "True", "Valid"),
                 ("Ready", "True", "Ready"),
@@ -93,6 +94,26 @@ async def test_each_kind_tells_its_story_in_one_line(kubectl, tmp_path):
     )
     body = policy_status_to_object(told)["status"]
     store.patch("burstpolicies.burster.dev", "default", "nightly", {"status": body}, subresource="status")
+    place = WriteTargetStatus(
+        key="x",
+        target="azure-westeurope-tdx",
+        generation=1,
+        conditions=tuple(
+            Condition(type=kind, status=status, since_ms=T0, reason=reason, message=message)
+            for kind, status, reason, message in (
+                ("Accepted", "True", "Valid", ""),
+                ("Ready", "False", "BreakerOpen", "VM podvm-a is no confidential VM."),
+                ("Reachable", "True", "CloudAnswers", ""),
+            )
+        ),
+        offerings=1,
+        bursts=1,
+        vcpus=2,
+        reserved_micro_usd=120_000,
+        spent_micro_usd=4_500_000,
+    )
+    body = target_status_to_object(place)["status"]
+    store.patch("bursttargets.burster.dev", "", "azure-westeurope-tdx", {"status": body}, subresource="status")
     _, out, _ = await kubectl("get", "bursts")
     assert lines(out) == [
         "NAME PHASE POLICY POD TARGET SIZE COST VM AGE",
@@ -105,9 +126,11 @@ async def test_each_kind_tells_its_story_in_one_line(kubectl, tmp_path):
     ]
     _, out, _ = await kubectl("get", "bursttargets")
     assert lines(out) == [
-        "NAME PROVIDER REGION RUNTIMECLASS MAX SWEEP AGE",
-        "azure-westeurope-tdx azure westeurope kata-remote 50 Report AGE",
+        "NAME READY PROVIDER REGION REACHABLE SIZES BURSTS MAX SPENT AGE",
+        "azure-westeurope-tdx False azure westeurope True 1 1 50 $4.5000 AGE",
     ]
+    _, out, _ = await kubectl("get", "bursttargets", "-o", "wide")
+    assert "VM podvm-a is no confidential VM." in out, "the wide table says why"
 
 
 async def test_a_burst_can_be_waited_for(kubectl):

@@ -23,15 +23,16 @@ from burster.simulator.traces.model import TraceEntry
 from tests.docs.rights import ROOT, Rights, documents
 
 
-NAMESPACE = "default"
+NAMESPACE = "batch"
+TARGET = "azure-westeurope-tdx"
 #: what a controller that acts has beyond rbac.yaml
-LEAD = ("lease.yaml",)
+LEAD = ("lease.yaml", "targets.yaml")
 #: granted although no request is ever made with it; deploy/rbac.yaml says why
 WITHOUT_REQUEST = {("burster-act", "bursts/finalizers.burster.dev", "update")}
 RULES = """
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
-metadata: {name: everything, namespace: default}
+metadata: {name: everything, namespace: batch}
 spec:
   workload: {podNamePattern: "(web|set|task).*"}
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
@@ -40,7 +41,7 @@ spec:
 ---
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
-metadata: {name: measured, namespace: default}
+metadata: {name: measured, namespace: batch}
 spec:
   workload: {podNamePattern: "own.*"}
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
@@ -52,7 +53,7 @@ SCALE = """
 ---
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
-metadata: {name: scale-KIND, namespace: default}
+metadata: {name: scale-KIND, namespace: batch}
 spec:
   workload: {podNamePattern: "nobody-KIND"}
   scaleTargetRef: {kind: KIND_, name: cloud}
@@ -126,6 +127,10 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
         assert site.store.get(resource, NAMESPACE, "cloud")["spec"]["replicas"] == scaled_to, resource
     status = site.store.get("burstpolicies.burster.dev", NAMESPACE, "scale-deployment").get("status", {})
     assert status.get("replicas") == (1 if scaled_to else None)
+    for _ in range(2):  # a target that can't be used says so, and that is one event, counted
+        for provider in ("onprem", "azure"):
+            site.store.patch("bursttargets.burster.dev", "", TARGET, {"spec": {"provider": provider}})
+            await clock.sleep(30)
     await controller.drain(deadline_s=1_200)
     await clock.sleep(2 * 3_600)
     running.cancel()
@@ -200,8 +205,8 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
 def test_without_the_opt_in_nothing_is_created(tmp_path):
     rights = Rights("", LEAD)
     controller, _ = run_under(rights, tmp_path, dry_run=False)
-    assert "get burstpolicies.burster.dev in default" in rights.refused  # what comes before the first record
-    assert "delete pods in default" not in rights.refused  # without a record nothing is even tried
+    assert "get burstpolicies.burster.dev in batch" in rights.refused  # what comes before the first record
+    assert "delete pods in batch" not in rights.refused  # without a record nothing is even tried
     assert controller.active_bursts() == []
 
 
@@ -211,6 +216,8 @@ def test_what_holds_for_the_whole_cluster_only_reads():
     roles = {each["metadata"]["name"]: each for each in found if each["kind"] == "ClusterRole"}
     for name in bound:
         assert {verb for rule in roles[name]["rules"] for verb in rule["verbs"]} <= {"get", "list", "watch"}
+    (written,) = [rule for each in documents("targets.yaml") if each["kind"] == "ClusterRole" for rule in each["rules"]]
+    assert written == {"apiGroups": ["burster.dev"], "resources": ["bursttargets/status"], "verbs": ["patch"]}
 
 
 @pytest.mark.parametrize("kind", ["secrets", "configmaps", "nodes", "roles", "serviceaccounts", "*"])

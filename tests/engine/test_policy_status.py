@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from burster.engine.numbers.scaler import Scaler
-from burster.engine.policy_status import APART_MS
+from burster.engine.statuses import APART_MS
 from burster.model import stimuli as s
 from burster.model.decisions import Reason
 from burster.model.instructions import WritePolicyStatus
@@ -143,7 +143,7 @@ def test_one_that_could_not_be_written_is_tried_again_with_growing_pauses() -> N
         asked_at = engine.now
         engine.send(failure())
         assert engine.asked("WritePolicyStatus") == []
-        due = min(due for due, _, kind, _ in engine.state.timers if kind == "policy-status")
+        due = min(due for due, _, kind, _ in engine.state.timers if kind == "status")
         engine.send(after_ms=due - engine.now - 1)
         assert engine.asked("WritePolicyStatus") == []
         engine.wait(1)
@@ -291,3 +291,30 @@ def test_a_number_that_an_hpa_owns_is_said_so_and_is_not_touched() -> None:
     world.reads(4)
     world.run(60)
     assert world.history == []
+
+
+def test_a_restart_keeps_since_when_each_condition_holds() -> None:
+    before = {"Ready": ("True", T0 - 60_000), "Paused": ("True", T0 - 60_000), "Active": ("False", T0 + 60_000)}
+    engine = Engine()
+    engine.sync(s.PolicySeen(policy=known(), told=before), s.TargetSeen(target=a_target()))
+    assert {kind: (status, since) for kind, (status, _, since) in told(written(engine)).items()} == {
+        "Accepted": ("True", 0),
+        "Ready": ("True", -60_000),
+        "Active": ("False", 0),
+        "Paused": ("False", 0),
+    }, "what turned meanwhile has turned now, and nothing has turned in the future"
+
+
+def test_a_restart_does_not_tell_of_a_refusal_again() -> None:
+    before = {"Accepted": ("False", T0 - 60_000), "Ready": ("False", T0 - 60_000)}
+    engine = Engine()
+    engine.sync(s.PolicyRefused(key=KEY, uid="p-1", generation=3, message="No.", told=before))
+    assert told(written(engine))["Accepted"] == ("False", "Invalid", -60_000)
+    assert engine.asked("EmitEvent") == []
+
+
+def test_what_a_status_says_later_is_not_believed_over_what_is_known() -> None:
+    engine = an_engine()
+    forged = {"Paused": ("True", 0), "Ready": ("False", 0)}
+    answer(engine, s.PolicySeen(policy=known(generation=4), told=forged), after_ms=APART_MS)
+    assert told(written(engine))["Ready"] == ("True", "Ready", 0)

@@ -43,7 +43,9 @@ async def test_a_target_of_a_provider_without_an_adaptor_is_refused(tmp_path) ->
     controller.post(s.TargetSeen(target=a_target()))
     assert controller.bus.take(9) == [s.TargetSeen(target=a_target())]
     controller.post(s.TargetSeen(target=a_target(provider="sovereign")))
-    assert controller.bus.take(9) == [s.TargetGone(name="azure")], "also where it was another's before"
+    (refused,) = controller.bus.take(9)
+    assert (type(refused), refused.name, refused.code) == (s.TargetRefused, "azure", "ProviderNotSupported")
+    assert refused.message == "burster has no adaptor for provider sovereign yet, only for azure."
 
 
 async def test_a_signal_goes_with_its_policy_and_stays_while_it_is_only_refused(tmp_path) -> None:

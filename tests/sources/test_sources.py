@@ -25,6 +25,7 @@ from burster.model.stimuli import (
     SourceSynced,
     Stimulus,
     TargetGone,
+    TargetRefused,
     TargetSeen,
 )
 from burster.policy.records import burst_to_object
@@ -261,7 +262,7 @@ def test_rules_that_were_made_anew_while_nobody_watched_are_there(play: Play):
             api.forget_history()
             api.cut()
             await clock.sleep(60)
-            assert [type(one) for one in posted[before:]] == [PolicySeen, TargetGone], "refused, the target is gone"
+            assert [type(one) for one in posted[before:]] == [PolicySeen, TargetRefused]
             api.remove(policies.POLICIES_PATH, "p")
             api.remove(policies.TARGETS_PATH, "t")
             await clock.settled()

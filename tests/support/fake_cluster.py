@@ -34,7 +34,7 @@ class FakeCluster:
     def add(self, plural: str, obj: Json) -> Json:
         """Put an object there as its author wrote it; the server's own fields are added."""
         metadata = obj["metadata"]
-        key = (plural, metadata["namespace"], metadata["name"])
+        key = (plural, metadata.get("namespace", ""), metadata["name"])
         if key in self.objects:
             raise RemoteError("AlreadyExists", f"{plural} {key[2]} exists", status=409)
         obj = copy.deepcopy(obj)
@@ -144,7 +144,8 @@ def _holds(plural: str, obj: Json) -> bool:
 def _parse(path: str) -> tuple[str, str, str, str]:
     parts = path.strip("/").split("/")
     if "namespaces" not in parts:
-        return parts[-1], "", "", ""
+        rest = [*parts[2 if parts[0] == "api" else 3 :], "", ""]
+        return rest[0], "", rest[1], rest[2]
     at = parts.index("namespaces")
     rest = [*parts[at + 2 :], "", ""]
     return rest[0], parts[at + 1], rest[1], rest[2]

@@ -31,6 +31,7 @@ from tests.support.language import IMAGES, PROMETHEUS, WINDOWS
 
 #: (kind, key): the policy, the namespace at a target, the target, the cluster
 ScopeName = tuple[str, str]
+PAUSED = "the policy is paused"
 _CPU = 1000
 
 
@@ -83,7 +84,7 @@ class Told:
                 self.refused.add(key)
             case s.TargetSeen(target=target):
                 self.targets[target.name] = target
-            case s.TargetGone(name=name):
+            case s.TargetGone(name=name) | s.TargetRefused(name=name):
                 self.targets.pop(name, None)
                 self.draining_targets.discard(name)
             case s.OfferingsSeen(target=target, offerings=offerings):
@@ -216,7 +217,7 @@ class Told:
         if policy.key in self.refused:
             yield "the policy is refused"
         if policy.paused or policy.paused_scale_out:
-            yield "the policy is paused"
+            yield PAUSED
         if policy.placement.strategy == "Machine":
             yield "strategy Machine is not there"
         opens = {window.name: holds for window, holds in WINDOWS}

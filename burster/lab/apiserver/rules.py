@@ -18,6 +18,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_CLUSTERS_EVENTS: Final = "default"
 _NAME_MAX: Final = 253
 _LABEL_MAX: Final = 63
 
@@ -159,6 +160,14 @@ def _lease(obj: Json) -> list[FieldError]:
     ]
 
 
+def _event(obj: Json) -> list[FieldError]:
+    """An event is where its object is; one about what is in no namespace is in the default one."""
+    about = section(obj, "involvedObject").get("namespace") or ""
+    if obj["metadata"].get("namespace", "") == (about or _CLUSTERS_EVENTS):
+        return []
+    return [bad_value("involvedObject.namespace", about, "does not match event.namespace")]
+
+
 _RULES: Final[dict[str, Callable[[Json], list[FieldError]]]] = {
     "pods": _pod,
     "deployments.apps": _workload,
@@ -167,6 +176,7 @@ _RULES: Final[dict[str, Callable[[Json], list[FieldError]]]] = {
     "daemonsets.apps": _workload,
     "jobs.batch": _job,
     "leases.coordination.k8s.io": _lease,
+    "events": _event,
 }
 
 

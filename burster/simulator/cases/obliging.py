@@ -115,6 +115,8 @@ class ObligingWorld:
                 self.tell(s.PolicyReleased(policy=policy))
             case i.WritePolicyStatus(policy=policy):
                 self.tell(s.PolicyStatusWritten(policy=policy))
+            case i.WriteTargetStatus(target=target):
+                self.tell(s.TargetStatusWritten(target=target))
             case i.EmitEvent():
                 pass
 

@@ -11,8 +11,10 @@ import yaml
 
 from burster.model import stimuli as s
 from burster.model.bursts import Burst
+from burster.model.instructions import Condition, WriteTargetStatus
 from burster.policy.records import burst_to_object, status_to_object
-from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
+from burster.policy.status_objects import target_status_to_object, told_by
+from tests.support.builders import T0, Engine, a_pod, a_policy, a_target, an_offering
 
 from .conftest import Api, Kubectl
 
@@ -198,3 +200,45 @@ def _contains(whole, part) -> bool:
     if isinstance(part, list):
         return isinstance(whole, list) and len(whole) == len(part) and all(map(_contains, whole, part))
     return whole == part
+
+
+async def test_a_target_s_status_is_applied_and_told_in_columns(kinds: Api, kubectl: Kubectl):
+    name = f"place-{kinds.namespace}"
+    shipped = yaml.safe_load((ROOT / "policies/targets/azure-westeurope-tdx.yaml").read_text())
+    target = {**shipped, "metadata": {"name": name}}
+    await kinds.create(f"/bursttargets.{GROUP}", target)
+    ready = Condition(type="Ready", status="False", since_ms=T0, reason="BreakerOpen", message="A VM was none of ours.")
+    told = WriteTargetStatus(key="k", target=name, generation=1, conditions=(ready,), offerings=2, bursts=3, vcpus=6)
+    path = f"{kinds.path(f'/bursttargets.{GROUP}', name)}/status?fieldManager=burster&force=true"
+    for _ in range(2):
+        found = await kinds.ok(
+            "PATCH", path, target_status_to_object(told), content_type="application/apply-patch+yaml"
+        )
+    assert told_by(found) == {"Ready": ("False", T0)}
+    assert found["status"]["conditions"][0]["observedGeneration"] == 1
+    mine = [one for one in found["metadata"]["managedFields"] if one["manager"] == "burster"]
+    assert [(one["operation"], one.get("subresource", "status")) for one in mine] == [("Apply", "status")]
+    again = await kinds.ok("PATCH", path, target_status_to_object(told), content_type="application/apply-patch+yaml")
+    assert again["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"], "the same again is no change"
+    out = await kubectl("get", "bursttargets", name, "-o", "wide")
+    assert out.split("\n")[1].split()[:7] == [name, "False", "azure", "westeurope", "2", "3", "40"]
+    assert "A VM was none of ours." in out
+
+
+async def test_an_event_about_what_is_in_no_namespace_is_in_the_default_one(kinds: Api):
+    """That is where burster-target-events lets burster write: anywhere else the API server refuses it."""
+    name = f"about-{kinds.namespace}"
+    event = {
+        "metadata": {"name": name},
+        "involvedObject": {"apiVersion": GROUP, "kind": "BurstTarget", "name": "azure"},
+        "reason": "TargetRefused",
+        "message": "It can't be used.",
+        "type": "Warning",
+    }
+    status, answer = await kinds.call("POST", kinds.path("events"), event)
+    assert (status, answer["reason"]) == (422, "Invalid")
+    status, answer = await kinds.call("POST", "/api/v1/namespaces/default/events", event)
+    assert status == 201, answer
+    elsewhere = {**event, "involvedObject": {**event["involvedObject"], "namespace": "another"}}
+    status, answer = await kinds.call("POST", kinds.path("events"), elsewhere)
+    assert (status, answer["reason"]) == (422, "Invalid")

@@ -1,21 +1,21 @@
-"""A policy's status as the API server gets it, and a record that stands for no pod."""
+"""A policy's status and a target's as the API server gets it, and a record that stands for no pod."""
 
 import msgspec
 import pytest
 
-from burster.adaptors.policy_status import write_policy_status
 from burster.adaptors.records import record_burst
+from burster.adaptors.statuses import write_policy_status, write_target_status
 from burster.model.bursts import Burst, PodRef
 from burster.model.errors import RemoteError
-from burster.model.instructions import PolicyCondition, RecordBurst, WritePolicyStatus
-from burster.model.stimuli import PolicyStatusWritten
-from burster.policy.records import policy_status_to_object
+from burster.model.instructions import Condition, RecordBurst, WritePolicyStatus, WriteTargetStatus
+from burster.model.stimuli import PolicyStatusWritten, TargetStatusWritten
+from burster.policy.status_objects import policy_status_to_object, target_status_to_object
 from burster.policy.statuses import PolicyStatus
 from tests.support.builders import T0
 from tests.support.fake_cluster import FakeCluster, FakeKube
 
 
-CONDITION = PolicyCondition(type="Accepted", status="False", since_ms=T0 + 999, reason="Invalid", message="m" * 5_000)
+CONDITION = Condition(type="Accepted", status="False", since_ms=T0 + 999, reason="Invalid", message="m" * 5_000)
 STATUS = WritePolicyStatus(
     key="k",
     policy="bank/tasks",
@@ -51,6 +51,16 @@ async def test_the_whole_status_is_applied(api: FakeKube, cluster: FakeCluster) 
         "reservedUsd": "$0.0123",
         "spentUsd": "$1.0000",
     }
+
+
+async def test_a_target_s_whole_status_is_applied(api: FakeKube, cluster: FakeCluster) -> None:
+    cluster.add("bursttargets", {"metadata": {"name": "azure"}})
+    told = WriteTargetStatus(key="k", target="azure", generation=4, conditions=(CONDITION,), offerings=7)
+    assert await write_target_status(api, told) == TargetStatusWritten(target="azure")
+    assert cluster.calls[-1] == ("patch", "/apis/burster.dev/v1alpha1/bursttargets/azure/status")
+    found = cluster.find("bursttargets", "", "azure")
+    assert found is not None
+    assert found["status"] == target_status_to_object(told)["status"]
 
 
 def test_the_number_wanted_is_there_where_there_is_one() -> None:

@@ -1,0 +1,123 @@
+"""What the cloud says of a burst's VMs: which are its own, what they cost from when on, and whether they are what was decided.
+
+Called by ``step`` for each answer of ObserveVms. Whether a burst may serve is decided here, by ``vms.find_mismatch``.
+"""
+
+from typing import Final
+
+from burster.engine.bursts import ending, resting, storms
+from burster.engine.bursts import lifecycle_actions as actions
+from burster.engine.bursts.lifecycle import ACTIVE, ENDING
+from burster.engine.bursts.observe_pods import storm
+from burster.engine.bursts.vms import find_mismatch
+from burster.engine.releasing import wait
+from burster.engine.state import BurstEntry, State
+from burster.model.decisions import Reason
+from burster.model.offerings import Vm
+from burster.model.quantities import format_duration_ms
+from burster.model.stimuli import VmsObserved
+
+
+_NO_TARGET: Final = Reason(
+    code="TargetMissing", sentence="Its BurstTarget is gone, and nobody can say what its VM has to be."
+)
+
+
+def vms_observed(state: State, stimulus: VmsObserved) -> None:
+    """Take in what the cloud says of a burst's VMs."""
+    entry = state.bursts.get(stimulus.key)
+    if entry is None:
+        return
+    conclusive = entry.observing_gone and "ObserveVms" in entry.under_way
+    actions.answered(entry, "ObserveVms")
+    phase = entry.burst.status.phase
+    if phase == "Released":
+        return
+    vms = tuple(vm for vm in stimulus.vms if not _is_anothers(state, entry, vm))
+    _note_vms(state, entry, vms)
+    _note_gone(state, entry, stimulus.gone)
+    actions.cover_running(state, entry)
+    if phase in {"Provisioning", "Attesting"} and len(entry.vms) > storms.VMS_MAX:
+        ending.fail_launch(state, entry, storm(entry, len(entry.vms) - 1), slow=True)
+    elif phase == "Attesting":
+        _verify(state, entry, vms)
+    elif phase == "Provisioning" and vms:
+        actions.observe_again(state, entry)
+    elif phase == "Serving" and not vms:
+        sentence = "The pod says it runs, and the cloud has no VM for it."
+        ending.end(state, entry, "Lost", Reason(code="VmLost", sentence=sentence), verdict="Fail")
+    elif phase in ENDING or phase == "Releasing":
+        ending.vms_seen_ending(state, entry, vms, conclusive=conclusive)
+
+
+def _is_anothers(state: State, entry: BurstEntry, vm: Vm) -> bool:
+    """Say whether a VM of this burst's name can't be its own: made after its pod had gone, or already known as another burst's."""
+    if entry.pod_gone_at_ms is not None and vm.created_at_ms is not None and vm.created_at_ms > entry.pod_gone_at_ms:
+        return True
+    if vm.name in entry.vms:
+        return False
+    return any(
+        vm.name in other.vms
+        for other in state.bursts.values()
+        if other is not entry and other.burst.status.phase in ACTIVE
+    )
+
+
+def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
+    entry.vms_known = True
+    seen = {vm.name: vm for vm in vms}
+    for name, vm in seen.items():
+        span = entry.vms.setdefault(name, [vm.created_at_ms or state.now_ms, None])
+        span[0] = span[0] if span[0] is not None else vm.created_at_ms or state.now_ms
+        span[1] = None
+    for name, span in entry.vms.items():
+        if name not in seen and span[1] is None:
+            span[1] = state.now_ms
+    _write_vms(state, entry)
+
+
+def _note_gone(state: State, entry: BurstEntry, gone: tuple[Vm, ...]) -> None:
+    """Note VMs that came and went between two looks, of which only a lagging listing tells: they cost until now at most.
+
+    One that was made before this burst was decided on was another's, of a pod of the same name.
+    """
+    for vm in gone:
+        began = vm.created_at_ms
+        ours = began is not None and began >= entry.burst.spec.decided_at_ms and not _is_anothers(state, entry, vm)
+        if ours and vm.name not in entry.vms:
+            entry.vms[vm.name] = [began, state.now_ms]
+            _write_vms(state, entry)
+
+
+def _write_vms(state: State, entry: BurstEntry) -> None:
+    names = tuple(sorted(entry.vms))
+    started = min((span[0] for span in entry.vms.values() if span[0] is not None), default=None)
+    status = entry.burst.status
+    if names != status.vms or started != status.vm_started_at_ms:
+        actions.change_status(state, entry, vms=names, vm_started_at_ms=started)
+
+
+def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
+    up = [vm for vm in vms if vm.provisioning_state == "Succeeded"]
+    if not up:
+        actions.observe_again(state, entry)
+        return
+    policy = state.policies.get(entry.burst.policy_key)
+    target = state.targets.get(entry.burst.spec.target)
+    for vm in up:
+        mismatch = _NO_TARGET
+        if target is not None:
+            mismatch = find_mismatch(vm, entry.burst, policy.policy if policy else None, target.target)
+        if mismatch is not None:
+            if target is not None:
+                target.tripped = mismatch
+            resting.park(state, entry)
+            ending.end(state, entry, "Failed", mismatch, verdict="Fail")
+            return
+    took = state.now_ms - entry.burst.spec.decided_at_ms
+    sentence = (
+        f"VM {up[-1].name} is a confidential {entry.burst.spec.size}, {format_duration_ms(took)} after the decision."
+    )
+    actions.serve(state, entry, Reason(code="Verified", sentence=sentence, numbers={"took_ms": took}))
+    storms.served(state, entry)
+    wait.note_start(state, entry.burst.spec.target, took)

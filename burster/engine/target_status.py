@@ -1,0 +1,179 @@
+"""What each target's status says, and the events on it: the last thing a step does, after everything is decided.
+
+Called by ``step`` (``explain``), and by the observing half for how a write ended. When one is written is ``statuses``' business. Targets
+without a uid are in no API server and have none. It decides nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from burster.engine import statuses
+from burster.engine.offers.offer_index import price_of
+from burster.engine.state import State, StatusBook, TargetEntry
+from burster.engine.statuses import Say
+from burster.model.instructions import Condition, EmitEvent, WriteTargetStatus
+from burster.model.stimuli import InstructionFailed, TargetFact, TargetRefused, TargetStatusWritten
+
+
+#: Condition -> (event when it turns true, event when it turns false); only what turns false is told of a target that is new here
+_TURNS: Final = {
+    "Accepted": ("TargetAccepted", "TargetRefused"),
+    "Reachable": ("TargetReachable", "TargetUnreachable"),
+    "Ready": ("TargetReady", "TargetNotReady"),
+}
+#: Why a target is not ready that another event says already, or that passes by itself
+_TOLD_OTHERWISE: Final = frozenset({"Invalid", "ProviderNotSupported", "NotReadYet"})
+_UNREAD: Final[dict[TargetFact, str]] = {
+    "offerings": "OfferingsUnread",
+    "prices": "PricesUnread",
+    "quota": "QuotaUnread",
+}
+_MESSAGE_MAX: Final = 1_000
+
+
+def explain(state: State) -> None:
+    """Ask for the statuses that say something new."""
+    books = state.target_statuses
+    statuses.forget_gone(books, state.targets, state.refused_targets)
+    for name in sorted({*state.targets, *state.refused_targets}):
+        entry, refused = state.targets.get(name), state.refused_targets.get(name)
+        if not (refused.uid if refused is not None else entry.target.uid if entry is not None else ""):
+            continue
+        book = statuses.book_of(books, name)
+        facts = _facts(state, entry, refused)
+        if facts == book.facts:
+            continue
+        due_ms = statuses.due_ms(state, book)
+        if due_ms > state.now_ms:
+            state.at(due_ms, "status", name)
+        else:
+            statuses.ask(state, book, facts)
+            state.instructions.append(_status(state, name, book, entry, refused))
+
+
+def written(state: State, stimulus: TargetStatusWritten) -> None:
+    """Note that a status is written."""
+    statuses.written(state.target_statuses.get(stimulus.target))
+
+
+def failed(state: State, stimulus: InstructionFailed) -> None:
+    """Note that a status could not be written."""
+    statuses.failed(state, state.target_statuses.get(stimulus.subject), stimulus)
+
+
+def _facts(state: State, entry: TargetEntry | None, refused: TargetRefused | None) -> tuple[object, ...]:
+    """Return all that a status is made from; cheap, as every target is asked in every step."""
+    if entry is None:
+        return (refused,)
+    target, account = entry.target, entry.account
+    month = account.window("month", state.now_ms, target.limits.budget.timezone)
+    return (
+        target.generation,
+        entry.offerings,
+        entry.read,
+        tuple(sorted(entry.unread.items())),
+        entry.tripped,
+        entry.draining,
+        state.trustees_down.get(target.name),
+        entry.active,
+        entry.vcpus,
+        account.outstanding_micro_usd,
+        month.settled_micro_usd,
+    )
+
+
+def _status(
+    state: State, name: str, book: StatusBook, entry: TargetEntry | None, refused: TargetRefused | None
+) -> WriteTargetStatus:
+    before = {kind: status for kind, (status, _) in book.since.items()}
+    conditions = tuple(statuses.condition(state, book, say) for say in _conditions(state, entry, refused))
+    uid = refused.uid if refused is not None else entry.target.uid if entry is not None else ""
+    for condition in conditions:
+        _tell_turn(state, name, uid, before.get(condition.type), condition)
+    key = f"target-status/{name}"
+    if entry is None:
+        generation = 0 if refused is None else refused.generation
+        return WriteTargetStatus(key=key, target=name, generation=generation, conditions=conditions)
+    account = entry.account
+    month = account.window("month", state.now_ms, entry.target.limits.budget.timezone)
+    if month.settled_micro_usd:
+        # Next month nothing is spent yet, and nobody may come by to notice.
+        state.at(month.end_ms, "status", name)
+    return WriteTargetStatus(
+        key=key,
+        target=name,
+        generation=entry.target.generation,
+        conditions=conditions,
+        offerings=_usable(entry),
+        bursts=entry.active,
+        vcpus=entry.vcpus,
+        reserved_micro_usd=account.outstanding_micro_usd,
+        spent_micro_usd=month.settled_micro_usd,
+    )
+
+
+def _usable(entry: TargetEntry) -> int:
+    """Count the sizes that may be used and whose price is known."""
+    target = entry.target
+    return sum(
+        not one.restricted and one.tee in target.tees and price_of(target, one) is not None for one in entry.offerings
+    )
+
+
+def _conditions(state: State, entry: TargetEntry | None, refused: TargetRefused | None) -> Iterator[Say]:
+    if entry is None or refused is not None:
+        why = "It is not valid." if refused is None else refused.message
+        code = "Invalid" if refused is None else refused.code
+        yield "Accepted", "False", code, f"{why} Nothing new starts there, and no lease there is renewed."
+        yield "Ready", "False", code, why
+        return
+    yield "Accepted", "True", "Valid", "The target is valid and counts."
+    yield _ready(state, entry)
+    yield _reachable(entry)
+
+
+def _ready(state: State, entry: TargetEntry) -> Say:
+    name, trustee = entry.target.name, state.trustees_down.get(entry.target.name)
+    if entry.tripped is not None:
+        sentence = f"{entry.tripped.sentence} Nothing new starts there until the target is edited."
+        return "Ready", "False", "BreakerOpen", sentence
+    if entry.draining:
+        return "Ready", "False", "TargetEvacuated", f"{name} is being evacuated."
+    if trustee is not None:
+        return "Ready", "False", "TrusteeDown", f"Its Trustee does not answer: {trustee}"
+    if not _usable(entry):
+        if entry.offerings or entry.read:
+            return "Ready", "False", "NoOfferings", "None of its sizes may be used here, or none has a price."
+        return "Ready", "False", "NotReadYet", "What it offers was not read yet."
+    return "Ready", "True", "Ready", "Bursts may go there, as far as its limits have room."
+
+
+def _reachable(entry: TargetEntry) -> Say:
+    if entry.unread:
+        fact = min(entry.unread)
+        said = " ".join(f"Its {one} can't be read: {entry.unread[one]}" for one in sorted(entry.unread))
+        return "Reachable", "False", _UNREAD[fact], f"{said} What was read before counts on."
+    if not entry.read:
+        return "Reachable", "Unknown", "NotReadYet", "Nobody has heard of its cloud yet."
+    return "Reachable", "True", "CloudAnswers", "Its sizes, prices and quota were read."
+
+
+def _tell_turn(state: State, name: str, uid: str, before: str | None, now: Condition) -> None:
+    """Write that a condition has turned; ``before`` is its former status, None for a target that is seen for the first time."""
+    if now.status in {before, "Unknown"} or (now.status == "True" and before != "False"):
+        return
+    if now.type == "Ready" and now.reason in _TOLD_OTHERWISE:
+        return
+    turned = _TURNS[now.type][now.status != "True"]
+    state.instructions.append(
+        EmitEvent(
+            key=f"event/BurstTarget/{name}/{now.type}/{state.now_ms}",
+            namespace="",
+            kind="BurstTarget",
+            name=name,
+            uid=uid,
+            severity="Normal" if now.status == "True" else "Warning",
+            reason="BreakerOpened" if now.reason == "BreakerOpen" else turned,
+            message=now.message[:_MESSAGE_MAX],
+        )
+    )
