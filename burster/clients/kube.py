@@ -13,14 +13,13 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlencode
 
 import aiohttp
-import kubernetes_asyncio.client
-import kubernetes_asyncio.config
 import msgspec
 import orjson
 import yaml
 from yarl import URL
 
 from burster import __version__
+from burster.clients import kube_library
 from burster.clients.kube_errors import check_kubeconfig, check_server, credentials_error, remote_error
 from burster.clients.kube_lines import LineSplitter
 from burster.model.errors import RemoteError
@@ -107,9 +106,9 @@ class Kube:
     @classmethod
     async def connect(cls, settings: KubeSettings) -> Self:
         """Load credentials; no request is made. Raises InputError where there are none."""
-        configuration = kubernetes_asyncio.client.Configuration()
+        configuration = kube_library.Configuration()
         await _load_credentials(settings, configuration)
-        return cls(settings, kubernetes_asyncio.client.ApiClient(configuration))
+        return cls(settings, kube_library.ApiClient(configuration))
 
     @property
     def host(self) -> str:
@@ -289,7 +288,7 @@ def _translated(what: str, error: BaseException) -> RemoteError:
 async def _load_credentials(settings: KubeSettings, configuration: Any) -> None:
     """Fill in host, TLS and token; also how an expired token of an exec plugin or a rotated file is renewed."""
     where = "the pod's service account" if settings.in_cluster else settings.kubeconfig
-    loaders: Any = kubernetes_asyncio.config
+    loaders: Any = kube_library.loaders
     if not settings.in_cluster:
         check_kubeconfig(settings.kubeconfig)
     try:

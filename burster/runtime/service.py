@@ -23,6 +23,7 @@ from burster.runtime.clock import SystemClock
 from burster.runtime.dumps import StateDumps
 from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.logs import configure_logs
+from burster.runtime.memory import OnceReady, settle
 from burster.runtime.metering import Meter
 from burster.runtime.questions import Desk
 from burster.runtime.replica import Replica, own_identity
@@ -44,6 +45,7 @@ def run_controller(settings: Settings, *, once: bool = False) -> None:
     clock = SystemClock()
     configure_logs(clock, level=settings.log.level, form=settings.log.format)
     settings.ledger_place.check()
+    settle()
     asyncio.run(_serve(settings, clock, once=once))
 
 
@@ -78,6 +80,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
             metrics.signals = lambda: controller.signals
             controller.listen(Meter(metrics, controller, clock))
             controller.listen(desk)
+            controller.listen(OnceReady())
             return controller
 
         replica = Replica(
