@@ -63,7 +63,7 @@ def a_policy(*, max_bursts: int | None = None) -> Json:
             "workload": {"podNamePattern": ".*"},
             "triggers": [{"type": "pending-pods", "metadata": {"pendingFor": "0s"}}],
             "placement": {"targets": ["azure-westeurope-tdx"]},
-            "confidential": {"required": True, "tees": ["TDX"]},
+            "confidential": {"required": True, "tees": ["TDX"], "attestation": "VmOnly"},
             **limits,
         },
     }
