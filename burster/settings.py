@@ -140,6 +140,7 @@ class HttpSettings(_Section):
 
     host: str = "0.0.0.0"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    questions: Literal["token", "open"] = "token"
 
 
 class TickSettings(_Section):

@@ -25,6 +25,10 @@ _EVERY_S: Final = 2.0
 ServerOption = Annotated[
     str, typer.Option("--server", metavar="URL", help="Ask the controller there, and nobody else.")
 ]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="With --server: a token for the audience burster, for who asks."),
+]
 KubeconfigOption = Annotated[
     str, typer.Option("--kubeconfig", metavar="FILE", help="A kubeconfig; the usual one if left out.")
 ]
@@ -71,25 +75,49 @@ class Source(Protocol):
         ...
 
 
-def whom(run: Path | None, server: str, kubeconfig: str, context: str, namespace: str, home: str) -> "Whom":
+def whom(  # noqa: PLR0913 - the options of four commands
+    run: Path | None,
+    server: str,
+    kubeconfig: str,
+    context: str,
+    namespace: str,
+    home: str,
+    *,
+    token_file: Path | None = None,
+) -> "Whom":
     """Return the options as one value. Raises InputError where they contradict."""
     if run is not None and (server or kubeconfig or context):
         raise InputError("--run reads a finished run: leave --server, --kubeconfig and --context out")
     if server and (kubeconfig or context):
         raise InputError("--server asks the controller itself: leave --kubeconfig and --context out")
-    return Whom(run, server, kubeconfig, context, namespace, home)
+    if token_file is not None and not server:
+        raise InputError(
+            "--token-file is for --server: through the API server a token is requested where one is needed"
+        )
+    return Whom(run, server, kubeconfig, context, namespace, home, token_file=token_file)
 
 
 class Whom:
     """Whom to ask, before anybody was."""
 
-    def __init__(self, run: Path | None, server: str, kubeconfig: str, context: str, namespace: str, home: str) -> None:
+    def __init__(  # noqa: PLR0913 - the options of four commands
+        self,
+        run: Path | None,
+        server: str,
+        kubeconfig: str,
+        context: str,
+        namespace: str,
+        home: str,
+        *,
+        token_file: Path | None,
+    ) -> None:
         self.run = run
         self.server = server
         self.kubeconfig = kubeconfig
         self.context = context
         self.namespace = namespace
         self.home = home or HOME
+        self.token_file = token_file
 
     @contextmanager
     def asked(self, command: str, *, watch: bool = False) -> Generator[Source]:
@@ -108,7 +136,7 @@ class Whom:
         if self.server:
             from burster.cli.live_controller import LiveController
 
-            yield LiveController(ControllerClient.at(self.server), self.namespace, _EVERY_S)
+            yield LiveController(ControllerClient.at(self.server, self.token_file), self.namespace, _EVERY_S)
             return
         from burster.cli.cluster import ClusterRecords
         from burster.cli.live_controller import ControllerOrRecords, LiveController

@@ -15,6 +15,7 @@ from burster.cli.asking import (
     RunOption,
     ServerOption,
     Source,
+    TokenFileOption,
     WatchFlag,
     note,
     whom,
@@ -41,6 +42,7 @@ def history(  # noqa: PLR0913 - its options, each by name
     *,
     run: RunOption = None,
     server: ServerOption = "",
+    token_file: TokenFileOption = None,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
@@ -59,7 +61,7 @@ def history(  # noqa: PLR0913 - its options, each by name
         with open_run(run, "history --verify") as ledger:
             _verify(ledger, output)
         return
-    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked(
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace, token_file=token_file).asked(
         "history", watch=watch
     ) as source:
         since_ms = None if since is None else source.now_ms() - parse_duration_ms(since)

@@ -12,6 +12,7 @@ from burster.cli.asking import (
     NamespaceOption,
     RunOption,
     ServerOption,
+    TokenFileOption,
     WatchFlag,
     note,
     whom,
@@ -42,6 +43,7 @@ def spend(  # noqa: PLR0913 - its options, each by name
     *,
     run: RunOption = None,
     server: ServerOption = "",
+    token_file: TokenFileOption = None,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
@@ -70,7 +72,9 @@ def spend(  # noqa: PLR0913 - its options, each by name
     """Say what bursting costs: settled, reserved, and running so far."""
     if watch and output == "csv":
         raise InputError("a sheet has one heading: leave --watch out, or choose -o json")
-    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked("spend", watch=watch) as source:
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace, token_file=token_file).asked(
+        "spend", watch=watch
+    ) as source:
         query = SpendQuery(
             by=_groupings(by),
             timezone=timezone,

@@ -9,6 +9,7 @@ from burster.cli.asking import (
     NamespaceOption,
     RunOption,
     ServerOption,
+    TokenFileOption,
     WatchFlag,
     whom,
 )
@@ -22,6 +23,7 @@ def status(  # noqa: PLR0913 - its options, each by name
     *,
     run: RunOption = None,
     server: ServerOption = "",
+    token_file: TokenFileOption = None,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
@@ -30,7 +32,9 @@ def status(  # noqa: PLR0913 - its options, each by name
     output: Output = "table",
 ) -> None:
     """Say where everything stands: in the cluster by its controller or its records, or at the end of a run with --run."""
-    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked("status", watch=watch) as source:
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace, token_file=token_file).asked(
+        "status", watch=watch
+    ) as source:
         summary = {} if run is None else read_summary(run)
         show(
             source,

@@ -11,6 +11,7 @@ from burster.cli.asking import (
     NamespaceOption,
     RunOption,
     ServerOption,
+    TokenFileOption,
     WatchFlag,
     whom,
 )
@@ -32,6 +33,7 @@ def why(  # noqa: PLR0913 - its options, each by name
     *,
     run: RunOption = None,
     server: ServerOption = "",
+    token_file: TokenFileOption = None,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
@@ -40,7 +42,9 @@ def why(  # noqa: PLR0913 - its options, each by name
     output: Output = "table",
 ) -> None:
     """Say what was decided about a pod or by a policy, why, and what would change it."""
-    with whom(run, server, kubeconfig, context, namespace, controller_namespace).asked("why", watch=watch) as source:
+    with whom(run, server, kubeconfig, context, namespace, controller_namespace, token_file=token_file).asked(
+        "why", watch=watch
+    ) as source:
         show(
             source,
             lambda: source.why(name),

@@ -114,9 +114,15 @@ class KubeSync:
         """Change an object and return it."""
         return self._send("PATCH", path, params, body, _PATCH_TYPES[kind])
 
-    def ask(self, path: str, params: Params | None = None, *, timeout_ms: int) -> tuple[int, bytes]:
+    def create(self, path: str, body: Any, params: Params | None = None) -> dict[str, Any]:
+        """Create an object and return it."""
+        return self._send("POST", path, params, body)
+
+    def ask(
+        self, path: str, params: Params | None = None, *, timeout_ms: int, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """Return status and body of whatever answers a GET, also where it refuses: somebody behind the API server may say why."""
-        answer = self._open("GET", path, params, timeout_s=timeout_ms / 1000)
+        answer = self._open("GET", path, params, timeout_s=timeout_ms / 1000, more=headers)
         return answer.status, answer.data
 
     def watch(self, path: str, params: Params | None = None, *, inactivity_ms: int) -> Generator[dict[str, Any]]:
@@ -162,10 +168,11 @@ class KubeSync:
         *,
         timeout_s: float | None = None,
         stream: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> Any:
         """Send a request and return the answer, whatever it says. Raises RemoteError where there is none."""
         what = f"{method} {path}"
-        headers: dict[str, str] = {"Accept": "application/json", **self._api.default_headers}
+        headers: dict[str, str] = {"Accept": "application/json", **self._api.default_headers, **(more or {})}
         if body is not None:
             headers["Content-Type"] = content
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)

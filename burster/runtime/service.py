@@ -19,6 +19,7 @@ from burster.model.addresses import networks_of
 from burster.model.errors import BursterError, RemoteError
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
 from burster.model.targets import Target
+from burster.runtime.askers import TokenGate
 from burster.runtime.clock import SystemClock
 from burster.runtime.dumps import StateDumps
 from burster.runtime.elector import Elector, Leadership, LeaseTimes
@@ -93,7 +94,8 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
         )
         metrics.view = replica.view
         desk = Desk(lambda: replica.controller, replica.view, settings.ledger_place, clock)
-        app = make_app(replica.view, metrics, ailing=replica.ailing, questions=desk)
+        gate = TokenGate(kube, clock) if settings.http.questions == "token" else None
+        app = make_app(replica.view, metrics, ailing=replica.ailing, questions=desk, gate=gate)
         await stack.enter_async_context(HttpSurface(app, settings.http.host, settings.http.port))
         with _signals(replica) as stop:
             await replica.run(stop, once=once)

@@ -134,6 +134,17 @@ class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     events: tuple[EventTold, ...] = ()  #: in place of decisions
 
 
+class Gate(Protocol):
+    """Who decides who may ask."""
+
+    async def admit(self, token: str, namespace: str) -> bool:
+        """Say whether a token's owner may see everything; where not, they may see that namespace ("": none is asked about).
+
+        Raises UnknownAskerError, ForbiddenError, BusyError, BursterError.
+        """
+        ...
+
+
 class Questions(Protocol):
     """Who answers for a controller. Raises InputError for what can't be asked, NotFoundError, BusyError, StandingByError."""
 
@@ -156,6 +167,14 @@ class Questions(Protocol):
 
 class BusyError(InputError):
     """Too many ask at once."""
+
+
+class UnknownAskerError(InputError):
+    """Nobody knows who asks, and that has to be known."""
+
+
+class ForbiddenError(InputError):
+    """It is known who asks, and they may not."""
 
 
 class StandingByError(InputError):

@@ -1,8 +1,8 @@
 """The controller's HTTP face: probes, metrics, status as JSON and as a page.
 
 The runtime gives a callable for the current StatusView and keeps the server for its own lifetime (`async with`). Read-only: there is
-nothing here to change the controller by, and nothing that needs a login is shown. Never blocks the loop: everything is answered from
-what is in memory, or on a thread of its own (``questions_http``).
+nothing here to change the controller by; what is told of a whole ledger has a gate of its own (/v1). Never blocks the loop: everything is
+answered from what is in memory, or on a thread of its own (``questions_http``).
 """
 
 import errno
@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from burster.model.errors import InputError
-from burster.surfaces.answers import Questions
+from burster.surfaces.answers import Gate, Questions
 from burster.surfaces.html import content_security_policy
 from burster.surfaces.metrics import Metrics
 from burster.surfaces.page import status_page
@@ -40,10 +40,11 @@ def make_app(
     *,
     ailing: Callable[[], str] = str,
     questions: Questions | None = None,
+    gate: Gate | None = None,
 ) -> web.Application:
     """Return the application. ``ailing`` says in a sentence why the process should be restarted; empty while all is well.
 
-    ``questions``: who answers `burster why` and its siblings, under /v1.
+    ``questions``: who answers `burster why` and its siblings, under /v1; ``gate``: who says who may ask them.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -78,7 +79,7 @@ def make_app(
         ]
     )
     if questions is not None:
-        app.add_routes(routes(questions))
+        app.add_routes(routes(questions, gate))
     return app
 
 

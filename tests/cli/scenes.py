@@ -34,6 +34,7 @@ from burster.model.policies import Placement, Policy, WorkloadSelector
 from burster.policy.records import burst_to_object
 from burster.runtime.clock import SystemClock
 from burster.runtime.questions import Desk
+from burster.surfaces.answers import Gate
 from burster.surfaces.http import HttpSurface, make_app
 from burster.surfaces.metrics import Metrics
 from burster.surfaces.view import StatusView
@@ -84,7 +85,7 @@ class Scene:
         return orjson.loads(out)
 
     async def controller_at(self, url: str, *, pod: str = "") -> None:
-        """Let the service (or a pod) lead to a controller's HTTP face, which listens on this machine's own address where the plane is real."""
+        """Let the service (or a pod) lead to a controller's HTTP face; on a real plane it listens on this machine's own address."""
         port = int(url.rpartition(":")[2])
         if not self.real:
             path = f"pods/{pod}:{port}" if pod else "services/burster:http"
@@ -233,20 +234,25 @@ async def scene_of(kubeconfig: Path, *, real: bool, kinds: bool) -> AsyncIterato
 
 
 async def put_kinds(kube: Kube) -> None:
-    for path in sorted((ROOT / "deploy/crds").glob("*.yaml")):
-        with contextlib.suppress(RemoteError):  # somebody else's scene has them already
-            await kube.create(
-                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(path.read_text())
-            )
-    for _ in range(200):
+    """Have the custom kinds, which somebody else's scene may have made, and return when they are served."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for file in sorted((ROOT / "deploy/crds").glob("*.yaml")):
+        try:
+            await kube.create(path, yaml.safe_load(file.read_text()))
+        except RemoteError as error:
+            if error.kind != "AlreadyExists":
+                raise
+    trouble = ""
+    for _ in range(600):  # a busy machine has been seen to need half a minute
         try:
             for plural in ("bursts", "burstpolicies", "bursttargets"):
                 await kube.get(f"/apis/burster.dev/v1alpha1/{plural}", {"limit": 1})
-        except RemoteError:
+        except RemoteError as error:
+            trouble = str(error)
             await asyncio.sleep(0.1)
         else:
             return
-    raise AssertionError("the custom kinds were never served")
+    raise AssertionError(f"the custom kinds were never served: {trouble}")
 
 
 @asynccontextmanager
@@ -318,13 +324,19 @@ class ALeader:
 
 @asynccontextmanager
 async def controller(
-    ledger: Path, state: State | None, *, host: str = "127.0.0.1", port: int = 0, led_by: str = ""
+    ledger: Path,
+    state: State | None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    led_by: str = "",
+    gate: Gate | None = None,
 ) -> AsyncIterator[str]:
     """A controller's HTTP face over a ledger; without a state a replica that stands by. Gives its address."""
     leader = None if state is None else ALeader(state)
     view = StatusView(at_ms=T0, title="burster-7", leader=leader is not None, led_by=led_by, spent_micro_usd=123_400)
     desk = Desk(lambda: leader, lambda: view, LedgerPlace(path=ledger), SystemClock())
-    async with HttpSurface(make_app(lambda: view, Metrics(), questions=desk), host, port) as surface:
+    async with HttpSurface(make_app(lambda: view, Metrics(), questions=desk, gate=gate), host, port) as surface:
         yield surface.url
 
 

@@ -69,9 +69,9 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
     assert sorted(kinds) == sorted(
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment", "networkpolicy"]
-        + ["service"]
-        + ["clusterrole"] * 3
-        + ["clusterrolebinding"]
+        + ["service", "serviceaccount"]
+        + ["clusterrole"] * 4
+        + ["clusterrolebinding"] * 3
         + ["role"] * 3
         + ["rolebinding"] * 2
     )

@@ -51,6 +51,25 @@ def test_the_network_lets_in_the_http_port_alone():
     assert allowed == {port["containerPort"] for port in container["ports"]}
 
 
+def test_the_http_port_is_not_for_every_pod():
+    (rule,) = one("NetworkPolicy", "network.yaml")["spec"]["ingress"]
+    assert rule["from"], "an empty list is everybody"
+    namespaces = set()
+    for peer in rule["from"]:
+        if "ipBlock" in peer:
+            # an example for documentation, until somebody writes their own: it lets nobody in
+            assert peer["ipBlock"] == {"cidr": "203.0.113.0/24"}
+            continue
+        selector = peer["namespaceSelector"]
+        labels, wanted = selector.get("matchLabels", {}), selector.get("matchExpressions", [])
+        assert labels or wanted, "an empty selector is every namespace"
+        assert all(each["operator"] == "In" for each in wanted)
+        namespaces |= {name for each in wanted for name in each["values"]} | set(labels.values())
+        if "kube-system" in labels.values():
+            assert peer["podSelector"]["matchExpressions"], "much else runs there"
+    assert {"monitoring", "keda", "kube-system"} <= namespaces
+
+
 def test_the_network_lets_out_what_the_settings_name_and_everything_has_a_port():
     rules = one("NetworkPolicy", "network.yaml")["spec"]["egress"]
     assert all(rule.get("ports") for rule in rules)

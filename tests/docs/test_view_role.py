@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from burster.cli.cluster import ClusterRecords
-from burster.clients.controller import PORT_NAME, SERVICE, ControllerClient, NoControllerError
+from burster.clients.controller import ACCOUNT, PORT_NAME, SERVICE, ControllerClient, NoControllerError
 from burster.clients.kube_sync import KubeSync
 from burster.lab.apiserver.faults import Fault, RequestInfo
 from burster.lab.apiserver.server import ApiServer
@@ -25,7 +25,9 @@ VIEW = {(resource, verb) for resource in ("pods", "events") for verb in ("get", 
 
 
 def role(name: str) -> dict:
-    (found,) = [each for each in documents("view.yaml") if each["metadata"]["name"] == name]
+    (found,) = [
+        each for each in documents("view.yaml") if each["metadata"]["name"] == name and each["kind"].endswith("Role")
+    ]
     return found
 
 
@@ -104,12 +106,26 @@ async def test_who_may_look_at_one_namespace_is_told_so_when_asking_for_all(aske
 
 
 def test_the_roles_read_only_and_go_where_they_belong():
-    view, ask = role("burster-view"), role("burster-ask")
+    view, ask, review = role("burster-view"), role("burster-ask"), role("burster-review")
     assert view["metadata"]["labels"] == {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
-    verbs = {verb for each in (view, ask) for rule in each["rules"] for verb in rule["verbs"]}
-    assert verbs == {"get", "list", "watch"}
+    assert {verb for rule in view["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
     assert (ask["kind"], ask["metadata"]["namespace"]) == ("Role", "burster-system")
-    (named,) = [rule for rule in ask["rules"] if rule["resources"] == ["services/proxy"]]
-    assert named["resourceNames"] == [f"{SERVICE}:{PORT_NAME}"]
+    by_resource = {rule["resources"][0]: rule for rule in ask["rules"]}
+    assert {name: rule["verbs"] for name, rule in by_resource.items()} == {
+        "services/proxy": ["get"],
+        "pods/proxy": ["get"],
+        "serviceaccounts/token": ["create"],
+    }
+    assert by_resource["services/proxy"]["resourceNames"] == [f"{SERVICE}:{PORT_NAME}"]
+    assert by_resource["serviceaccounts/token"]["resourceNames"] == [ACCOUNT]
+    # neither of these writes anything: they are questions to the API server
+    assert {(rule["resources"][0], *rule["verbs"]) for rule in review["rules"]} == {
+        ("tokenreviews", "create"),
+        ("subjectaccessreviews", "create"),
+    }
+    bound = {
+        each["roleRef"]["name"]: each["subjects"][0]["name"] for each in documents("view.yaml") if "roleRef" in each
+    }
+    assert bound == {"burster-view": ACCOUNT, "burster-review": "burster"}
     (service,) = documents("service.yaml")
     assert (service["metadata"]["name"], [port["name"] for port in service["spec"]["ports"]]) == (SERVICE, [PORT_NAME])

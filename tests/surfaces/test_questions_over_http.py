@@ -15,7 +15,7 @@ from burster.model.policies import Placement, Policy, WorkloadSelector
 from burster.model.stimuli import Spend
 from burster.runtime.clock import SystemClock
 from burster.runtime.questions import WAITING_MAX, Desk
-from burster.surfaces.answers import HistoryAnswer, WhyAnswer
+from burster.surfaces.answers import ForbiddenError, HistoryAnswer, UnknownAskerError, WhyAnswer
 from burster.surfaces.http import HttpSurface, make_app
 from burster.surfaces.metrics import Metrics
 from burster.surfaces.spending import SpendReport
@@ -196,3 +196,94 @@ async def test_a_controller_without_a_desk_has_no_such_pages():
         async with session.get("/v1/why?name=x") as response:
             code = response.status
         assert code == 404
+
+
+class AGate:
+    """Admits "all" to everything, and any other token's owner to the namespace of that name."""
+
+    async def admit(self, token: str, namespace: str) -> bool:
+        if not token:
+            raise UnknownAskerError("a token is needed")
+        if token == "all":
+            return True
+        if token != namespace:
+            raise ForbiddenError(f"{token} may not")
+        return False
+
+
+@pytest.fixture
+async def gated(tmp_path):
+    """A controller that has decided and spent in two namespaces, behind a gate: ask(path, token) -> (status, body)."""
+    leader, place = ALeader(), LedgerPlace(path=tmp_path / "ledger.sqlite")
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        decisions = [a_decision("bank/task-1"), a_decision("shop/secret-1", policy="shop/secret")]
+        spends = [a_spend(1, 700), a_spend(2, 11, burst="shop/burst-2", policy="shop/secret")]
+        ledger.append_step(T0, [], decisions, spends)
+    desk = Desk(lambda: leader, lambda: StatusView(at_ms=T0), place, SystemClock())
+    app = make_app(lambda: StatusView(at_ms=T0), Metrics(), questions=desk, gate=AGate())
+    async with HttpSurface(app, "127.0.0.1", 0) as surface, aiohttp.ClientSession(surface.url) as session:
+
+        async def ask(path, token="", header="Authorization"):
+            headers = {header: f"Bearer {token}" if header == "Authorization" else token} if token else {}
+            async with session.get(path, headers=headers) as response:
+                return response.status, await response.json()
+
+        yield ask
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/why?name=task-1", "/v1/history", "/v1/spend"])
+async def test_nobody_asks_unknown(gated, path):
+    code, body = await gated(path)
+    assert (code, body["reason"], body["details"]["group"]) == (401, "NeedsToken", "burster.dev")
+    for header in ("Authorization", "X-Burster-Token"):
+        assert (await gated(path, "all", header))[0] == 200
+    code, body = await gated(path, "bank")
+    assert (code, body["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/why?name=bank/task-1",
+        "/v1/why?name=bank/tasks",
+        "/v1/history?namespace=bank",
+        "/v1/history?policy=bank/tasks",
+        "/v1/history?namespace=bank&policy=tasks",
+        "/v1/spend?namespace=bank&by=day,namespace,policy,target",
+        "/v1/spend?policy=bank/tasks",
+        "/v1/spend?namespace=bank&policy=tasks",
+    ],
+)
+async def test_a_namespaces_user_is_told_of_it_and_of_nothing_else(gated, path):
+    code, body = await gated(path, "bank")
+    assert code == 200, body
+    told = msgspec.json.encode(body)
+    assert b"shop" not in told
+    assert b"secret" not in told
+    if "spend" in path:
+        assert (body["total"]["settled_micro_usd"], body["total"]["bursts"]) == (700, 1)
+    if "history" in path:
+        assert body["total"] == len(body["decisions"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/v1/why?name=bank/secret-1", 404),
+        ("/v1/why?name=shop/secret-1", 403),
+        ("/v1/history?namespace=bank&policy=secret", 404),
+        ("/v1/history?namespace=bank&policy=shop/secret", 403),
+        ("/v1/spend?namespace=bank&policy=secrets", 404),
+        ("/v1/spend?namespace=bank&policy=shop/secret", 403),
+        ("/v1/spend?policy=shop/secret", 403),
+        ("/v1/status", 403),
+    ],
+)
+async def test_a_namespaces_user_learns_no_name_of_another(gated, path, code):
+    got, body = await gated(path, "bank")
+    assert got == code
+    assert "shop/secret" not in body["message"].replace("shop/secret is not in namespace bank", "")
+    # who may see everything is helped on
+    if code == 404 and "why" in path:
+        _, body = await gated(path, "all")
+        assert "did you mean shop/secret-1" in body["message"]

@@ -61,6 +61,8 @@ _MEANINGS: Final = {
     "executor.concurrency": "How many instructions are carried out at one time.",
     "http.host": "Where probes, metrics and the status page listen.",
     "http.port": "Their port; 0 takes a free one.",
+    "http.questions": "Who may ask for decisions and spend (`/v1`): `token`: who shows a token for the audience "
+    "`burster` and may list Bursts; `open`: who reaches the port.",
     "ticks.evaluate_ms": "How often time alone is looked at.",
     "ticks.gc_ms": "How often the cloud is listed and compared with the records.",
     "ticks.offerings_ms": "How often sizes and prices are read.",
