@@ -188,7 +188,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "no speed": (["demo", "--speed", "0"], "Invalid value for '--speed'"),
     "endless speed": (["demo", "--speed", "inf"], "Invalid value for '--speed'"),
     "no number for a speed": (["demo", "--speed", "nan"], "Invalid value for '--speed'"),
-    "an unknown output": (["demo", "-o", "yaml"], "Invalid value for '-o'"),
+    "an unknown output": (["demo", "-o", "xml"], "Invalid value for '-o'"),
     "a full device": (["demo", "--out", "/dev/full"], "/dev/full can't hold the run"),
     "nowhere": (["demo", "--out", "/proc/nope"], "/proc/nope can't hold the run"),
     "an unknown command": (["dmo"], "No such command 'dmo'"),

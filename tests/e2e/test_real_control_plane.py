@@ -73,12 +73,15 @@ async def test_clones_of_a_deployment_come_and_go(place: Place) -> None:
 async def test_bare_pods_move_run_once_and_come_home(place: Place) -> None:
     await place.apply("".join(a_task(number, 12) for number in range(4)))
 
-    async def unschedulable() -> bool:
+    async def without_room() -> set[str]:
         reasons = await place.each("pods", ".status.conditions[?(@.type=='PodScheduled')].reason")
-        return list(reasons.values()).count("Unschedulable") == 2
+        return {name for name, reason in reasons.items() if reason == "Unschedulable"}
+
+    async def unschedulable() -> bool:
+        return len(await without_room()) == 2
 
     await place.until("the real scheduler finds no room", unschedulable)
-    waiting = {name for name, phase in (await place.each("pods")).items() if phase == "Pending"}
+    waiting = await without_room()
     controller = place.controller()
 
     async def moved() -> bool:

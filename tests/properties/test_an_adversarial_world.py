@@ -243,6 +243,10 @@ class AdversarialWorld(RuleBasedStateMachine):
         if self.world.target is None:
             self.world.target = TARGET
             self.world.tell(s.TargetSeen(target=TARGET))
+        for key, policy in self.world.policies.items():
+            if policy.paused:  # which keeps what runs for as long as it says so
+                self.world.policies[key] = msgspec.structs.replace(policy, paused=False)
+                self.world.tell(s.PolicySeen(policy=self.world.policies[key]))
         self.world.settle()
         state = self.world.state
         accounts = [scope.account for scope in state.scopes.values()]

@@ -476,7 +476,14 @@ class WideWorld:
         self.vms_go()
         for key, policy in self.policies.items():
             triggers = tuple(NEVER if isinstance(one, CronTrigger) else one for one in policy.triggers)
-            self.policies[key] = msgspec.structs.replace(policy, triggers=triggers, generation=policy.generation + 1)
+            self.policies[key] = msgspec.structs.replace(
+                policy,
+                paused=False,  # which keeps what runs for as long as it says so
+                paused_scale_in=False,
+                paused_scale_out=False,
+                triggers=triggers,
+                generation=policy.generation + 1,
+            )
         while self.pods:
             self.leave(0, "Bound")
         for workload in self.workloads.values():
