@@ -45,8 +45,8 @@ class Segment(Protocol):
         """Return what a SELECT finds; ``?`` stands for a value. Queries are such that every backend understands them."""
         ...
 
-    def problems(self) -> list[str]:
-        """Return what the database itself finds wrong with this segment, each in a sentence."""
+    def problems(self, *, quick: bool = False) -> list[str]:
+        """Return what the database itself finds wrong with this segment, each in a sentence; ``quick``: one at most, without indexes."""
         ...
 
 

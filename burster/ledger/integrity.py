@@ -24,6 +24,9 @@ from burster.ledger.rows import (
 
 
 _PAGE: Final = 1_000
+#: what a torn write could have left behind is among these
+_LATEST: Final = 256
+_STEP_MAX: Final = 2**63 - 1
 
 
 def problems(segments: Sequence[Segment], *, at_most: int) -> list[str]:
@@ -33,6 +36,68 @@ def problems(segments: Sequence[Segment], *, at_most: int) -> list[str]:
         if found:
             return found
     return []
+
+
+def first_problem(segments: Sequence[Segment]) -> str:
+    """Return what must be seen before anything is written behind these segments, in a sentence; empty where nothing is found.
+
+    That is what costs little: the newest segment's pages, every amount of money with the step that it was settled in, and the latest
+    steps. All else is for ``problems``.
+    """
+    newest = segments[-1]
+    checks = (
+        newest.problems(quick=True),
+        *(_openings(segments)),
+        *(_settlements(each) for each in segments),
+        _latest(newest),
+    )
+    return next((one for check in checks for one in check), "")
+
+
+def _openings(segments: Sequence[Segment]) -> Iterator[list[str]]:
+    for segment in segments:
+        row = segment.rows(f"SELECT {', '.join(COLUMNS['opening'])} FROM opening")  # noqa: S608 - fixed names
+        carried = segment.rows(f"SELECT {', '.join(COLUMNS['carried'])} FROM carried ORDER BY id")  # noqa: S608 - the same
+        if len(row) != 1 or hash_of_opening(tuple(row[0][:-1]), carried) != bytes(row[0][-1]):
+            yield [f"the chain breaks at the beginning of {segment.name}: it was changed after it was written"]
+
+
+def _settlements(segment: Segment) -> Iterator[str]:
+    wanted = {step for (step,) in segment.rows("SELECT step FROM steps WHERE spends <> 0")}
+    wanted |= {step for (step,) in segment.rows("SELECT DISTINCT step FROM spend")}
+    yield from _changed(segment, sorted(wanted))
+
+
+def _latest(segment: Segment) -> Iterator[str]:
+    yield from _changed(
+        segment,
+        sorted(step for (step,) in segment.rows("SELECT step FROM steps ORDER BY step DESC LIMIT ?", (_LATEST,))),
+    )
+
+
+def _changed(segment: Segment, wanted: Sequence[int]) -> Iterator[str]:
+    """Yield which of some steps are not what their hash says, each taken with the hash that is beside the one before it."""
+    notes = _notes(segment)
+    for first, last in _stretches(wanted):
+        before = segment.rows("SELECT sha256 FROM steps WHERE step = ?", (first - 1,)) or segment.rows(
+            "SELECT sha256 FROM opening"
+        )
+        count = 0
+        for step, expected, found in _steps(segment, bytes(before[0][0]), notes, first, last):
+            count += 1
+            if expected != found:
+                yield f"the chain breaks at step {step}: it, or a hash, was changed after it was written"
+        if count != last - first + 1:
+            yield f"{last - first + 1 - count} of the steps {first} to {last} are missing"
+
+
+def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of each row of successive numbers."""
+    start = 0
+    for at, number in enumerate(numbers):
+        if at + 1 == len(numbers) or numbers[at + 1] != number + 1:
+            yield numbers[start], number
+            start = at + 1
 
 
 def _structure(segments: Sequence[Segment]) -> Iterator[str]:
@@ -106,7 +171,7 @@ def _chain(segments: Sequence[Segment]) -> Iterator[str]:
             yield f"the chain breaks at the beginning of {segment.name}: it was changed after it was written"
             return
         notes = _notes(segment)
-        for step, expected_hash, found in _steps(segment, head, notes):
+        for step, expected_hash, found in _steps(segment, head, notes, 0, _STEP_MAX):
             if expected_hash != found:
                 yield f"the chain breaks at step {step}: it, or a hash, was changed after it was written"
                 return
@@ -124,11 +189,16 @@ def _notes(segment: Segment) -> dict[int, str]:
     return {run: digest_of_notes(notes) for run, notes in runs.items()}
 
 
-def _steps(segment: Segment, head: bytes, notes: dict[int, str]) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield each step's number, the hash it should have and the one it has; the chain goes on from the latter."""
-    last = -1
-    query = f"SELECT {', '.join(COLUMNS['steps'])} FROM steps WHERE step > ? ORDER BY step LIMIT {_PAGE}"  # noqa: S608 - fixed names
-    while page := segment.rows(query, (last,)):
+def _steps(
+    segment: Segment, head: bytes, notes: dict[int, str], begin: int, end: int
+) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield the number of each step from ``begin`` to ``end``, the hash it should have and the one it has; the latter is gone on with.
+
+    ``head``: the hash before the first of them.
+    """
+    last = begin - 1
+    query = f"SELECT {', '.join(COLUMNS['steps'])} FROM steps WHERE step > ? AND step <= ? ORDER BY step LIMIT {_PAGE}"  # noqa: S608 - fixed names
+    while page := segment.rows(query, (last, end)):
         first, last = page[0][0], page[-1][0]
         stimuli = _by_step(segment, "stimuli", "body", first, last)
         decisions = _by_step(segment, "decisions", "body", first, last)

@@ -175,5 +175,6 @@ def check_version(where: str, version: int) -> None:
     if version < SCHEMA_VERSION:
         raise InputError(
             f"{where}: this ledger has schema {version}, from before its steps were chained, and this burster "
-            f"({burster.__version__}) knows {SCHEMA_VERSION}: read it with the burster that wrote it, and begin a new one elsewhere"
+            f"({burster.__version__}) knows {SCHEMA_VERSION}: keep it to be read with the burster that wrote it, and begin a new one "
+            "elsewhere (BURSTER_LEDGER_PATH, or --ledger), which knows of the past what Burst records still tell"
         )

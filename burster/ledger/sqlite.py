@@ -37,12 +37,19 @@ class SqliteSegment:
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         """Return what a SELECT finds."""
-        return self.connection.execute(query, values).fetchall()
+        try:
+            return self.connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.name}: the ledger can't be read: {error}") from error
 
-    def problems(self) -> list[str]:
+    def problems(self, *, quick: bool = False) -> list[str]:
         """Return what SQLite finds wrong with the file."""
-        found = self.connection.execute(f"PRAGMA integrity_check({_PROBLEMS_MAX})")
-        return [f"SQLite says: {row[0]}" for row in found if row[0] != "ok"]
+        check = "PRAGMA quick_check(1)" if quick else f"PRAGMA integrity_check({_PROBLEMS_MAX})"
+        try:
+            found = self.connection.execute(check).fetchall()
+        except sqlite3.DatabaseError as error:
+            return [f"SQLite says: {error}"]
+        return [f"SQLite says: {' '.join(row[0].split())}" for row in found if row[0] != "ok"]
 
 
 class SqliteBackend:
@@ -67,6 +74,8 @@ class SqliteBackend:
             backend._recover()
         except (OSError, sqlite3.Error) as error:
             backend.close()
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise InputError(f"{path}: the ledger can't be read: {error}") from error
             raise _unwritable(path, error) from error
         except InputError:
             backend.close()

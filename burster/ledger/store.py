@@ -21,6 +21,7 @@ from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_note
 from burster.ledger.sqlite import SqliteBackend
 from burster.ledger.steps import LedgerStep, steps_of
 from burster.model.decisions import Decision
+from burster.model.errors import InputError
 from burster.model.stimuli import Spend, Stimulus
 
 
@@ -60,8 +61,8 @@ class Ledger:
         """Open a file for writing, making it (and its folder) where there is none; every opening starts a new run.
 
         ``epoch``: of the lead in which it is written; None: nobody elects leaders here, the latest one goes on. Raises InputError where
-        the path holds something else, LedgerUnwritableError where it can't be written, StaleEpochError where a higher epoch has begun to
-        write it.
+        the path holds something else or a ledger that is damaged, LedgerUnwritableError where it can't be written, StaleEpochError where a
+        higher epoch has begun to write it.
         """
         ledger = cls(SqliteBackend.open(Path(path)), rotation=rotation)
         ledger._begin(seed, policy_hash, epoch)
@@ -102,6 +103,7 @@ class Ledger:
             "seed": "" if seed is None else str(seed),
         }
         try:
+            self._refuse_damage()
             self._run, noted = self._backend.begin(notes, epoch)
             self._notes = digest_of_notes(noted)
             self._rotator.began(self._run, noted)
@@ -109,6 +111,18 @@ class Ledger:
         except BaseException:
             self._backend.close()
             raise
+
+    def _refuse_damage(self) -> None:
+        """Raise InputError where what budgets would be told is not what was written, or nothing can be put behind what is there."""
+        try:
+            found = integrity.first_problem(self._backend.segments())
+        except InputError as error:
+            found = str(error)
+        if found:
+            raise InputError(
+                f"{self.where}: the ledger is damaged ({found}), so nothing is decided by it. `burster history --verify` says more. Put"
+                " back a copy from before; or move it away and let a new one begin, which knows of the past what Burst records still tell"
+            )
 
     @property
     def path(self) -> Path:

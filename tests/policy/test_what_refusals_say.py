@@ -158,7 +158,9 @@ def test_an_external_metric_is_named_so_that_it_can_be_asked_for():
     alone = {"targetValue": 1, "metricSelector": "a=b"}
     sentence = "narrows the metric that metricName names: write metricName, or remove it"
     assert trigger("external", alone) == {"metadata.metricSelector": sentence}
-    nobodys = "belongs to an external scaler, and none is asked: remove it, or write scalerAddress instead of metricName"
+    nobodys = (
+        "belongs to an external scaler, and none is asked: remove it, or write scalerAddress instead of metricName"
+    )
     assert trigger("external", {**metric, "metricSelectr": "a=b"}) == {"metadata.metricSelectr": nobodys}
     assert trigger("external", metric, authenticationRef={"name": "a"}) == {
         "authenticationRef": "external metrics are read by burster's own account: remove it"
