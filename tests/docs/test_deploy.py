@@ -70,10 +70,10 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment", "networkpolicy"]
         + ["service", "serviceaccount"]
-        + ["clusterrole"] * 4
-        + ["clusterrolebinding"] * 3
-        + ["role"] * 3
-        + ["rolebinding"] * 2
+        + ["clusterrole"] * 5
+        + ["clusterrolebinding"] * 4
+        + ["role"] * 4
+        + ["rolebinding"] * 3
     )
     assert all(line.endswith(" created") for line in out.splitlines()), out
     await until_served(kubectl)
