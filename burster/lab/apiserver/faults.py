@@ -24,15 +24,18 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong with one request, in this order: the delay, the status or the reset; the cut is for watches."""
+    """What goes wrong with one request, in this order: the delay, the silence, the reset or the status; what comes after a while is for
+    watches."""
 
     delay_ms: int = 0
     status: int = 0  # 429, 500, 503, 410 ... instead of an answer
     retry_after_s: int = 0
     reset: bool = False  # the connection breaks without an answer
-    lose_answer: bool = False  # it is done, but the connection breaks before the answer
+    silent: bool = False  # nothing comes, and the connection stays open: no end is seen where a network swallows it
+    lose_answer: bool = False  # it is done, but the connection breaks, or falls silent, before the answer
     cut_after_events: int | None = None
     cut_after_ms: int | None = None
+    silent_after_ms: int | None = None
 
 
 FaultHook = Callable[[RequestInfo], Fault | None]

@@ -87,6 +87,12 @@ class ApiServer:
         token = next(iter(self.tokens))
         return kubeconfig(f"{self.url}/{TOKEN_PATH}/{token}", token)
 
+    async def restart(self, down_s: float) -> None:
+        """Be gone for a while, and come back at the same address with what the store holds, as a server over etcd does."""
+        await self.__aexit__(None, None, None)
+        await asyncio.sleep(down_s)
+        await self.__aenter__()
+
     def cut_watches(self) -> None:
         """End all watches, as a restarting server does; clients resume where they were."""
         self._streams.cut()
@@ -132,6 +138,8 @@ class ApiServer:
             return await self._streams.serve(request, call, fault)
         result = HANDLERS[call.verb](self.store, call)
         if fault is not None and fault.lose_answer:
+            if fault.silent:
+                await _silence()
             raise BrokenOffError
         return _response(result)
 
@@ -185,6 +193,8 @@ class ApiServer:
             return None
         if fault.delay_ms:
             await asyncio.sleep(fault.delay_ms / 1000)
+        if fault.silent and not fault.lose_answer:
+            await _silence()
         if fault.reset:
             raise BrokenOffError
         if fault.status:
@@ -196,6 +206,11 @@ class ApiServer:
         is_aggregated = about.get("kind") == "APIGroupDiscoveryList"
         headers = {"Content-Type": discovery.AGGREGATED if is_aggregated else _JSON}
         return web.Response(body=orjson.dumps(about), headers=headers)
+
+
+async def _silence() -> None:
+    """Hold a connection open for as long as the client does."""
+    await asyncio.Event().wait()
 
 
 def _single_name(query: MultiMapping[str]) -> str:

@@ -3,6 +3,7 @@
 The server hands it watch calls. It keeps the set of running watches, so that they can be cut.
 """
 
+import asyncio
 from contextlib import aclosing
 from typing import Final
 
@@ -86,8 +87,8 @@ class Streams:
         left = None
         if fault is not None:
             left = fault.cut_after_events
-            if fault.cut_after_ms is not None:
-                timeout_s = min(timeout_s, fault.cut_after_ms / 1000)
+            for end_ms in (fault.cut_after_ms, fault.silent_after_ms):
+                timeout_s = timeout_s if end_ms is None else min(timeout_s, end_ms / 1000)
         if first:
             await response.write(b"".join(first))
         bookmarks = is_true(call.query.get("allowWatchBookmarks", ""))
@@ -98,6 +99,8 @@ class Streams:
                     left -= chunk.count(b"\n")
                     if left <= 0:
                         raise BrokenOffError
+        if fault is not None and fault.silent_after_ms is not None:
+            await asyncio.Event().wait()  # until the client hangs up
         await response.write_eof()
 
 

@@ -283,3 +283,37 @@ async def test_a_review_in_protobuf_is_refused_as_such_and_is_no_error_of_the_se
     async with http.post(path, data=b"k8s\x00\n", headers=headers) as response:
         assert response.status == 415
         assert (await response.json())["reason"] == "UnsupportedMediaType"
+
+
+async def test_a_half_open_connection_says_nothing_and_does_not_end(server: ApiServer, store: Store):
+    """Before or after the work is done: nobody who asks can tell."""
+    for fault, want in ((Fault(silent=True), []), (Fault(silent=True, lose_answer=True), ["p"])):
+        server.faults = lambda info, fault=fault: fault if info.verb == "create" else None
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await _ask(server, "POST", body=a_pod("p"))
+        assert [pod["metadata"]["name"] for pod in store.list("pods")] == want
+
+
+async def test_a_watch_can_fall_silent_without_an_end(server: ApiServer, http, store: Store):
+    server.faults = lambda info: Fault(silent_after_ms=100) if info.verb == "watch" else None
+    params = {"watch": "1", "resourceVersion": str(store.revision)}
+    async with http.get(PODS, params=params) as response:
+        store.create("pods", "default", a_pod("before"))
+        assert (await _line(response))["object"]["metadata"]["name"] == "before"
+        await asyncio.sleep(0.2)
+        store.create("pods", "default", a_pod("after"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await response.content.readline()
+
+
+async def test_a_restart_refuses_connections_and_comes_back_with_what_it_held(server: ApiServer, store: Store):
+    store.create("pods", "default", a_pod("p"))
+    restarting = asyncio.create_task(server.restart(0.2))
+    await asyncio.sleep(0.1)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await _ask(server)
+    await restarting
+    status, answer = await _ask(server)
+    assert (status, [pod["metadata"]["name"] for pod in answer["body"]["items"]]) == (200, ["p"])
