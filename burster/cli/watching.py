@@ -13,7 +13,7 @@ import msgspec
 
 from burster.cli.asking import Source, note
 from burster.cli.output import Form, SheetForm, print_json, print_yaml
-from burster.model.errors import InputError
+from burster.model.errors import BursterError
 
 
 #: how often somebody is asked again who has just failed to answer
@@ -60,7 +60,7 @@ def next_answer(source: Source, ask: Callable[[], T]) -> T:
         try:
             source.wait()
             return ask()
-        except InputError as error:
+        except BursterError as error:
             if str(error) != complaint:
                 complaint = str(error)
                 note(complaint)
