@@ -24,8 +24,7 @@ class RequestInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong with one request, in this order: the delay, the silence, the reset or the status; what comes after a while is for
-    watches."""
+    """What goes wrong with one request, in this order: delay, silence, reset, status. What comes later is for watches."""
 
     delay_ms: int = 0
     status: int = 0  # 429, 500, 503, 410 ... instead of an answer
