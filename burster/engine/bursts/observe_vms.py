@@ -57,9 +57,21 @@ def _is_anothers(state: State, entry: BurstEntry, vm: Vm) -> bool:
     if vm.name in entry.vms:
         return False
     return any(
-        vm.name in other.vms
+        vm.name in other.vms or _is_of_later(other, entry, vm)
         for other in state.bursts.values()
         if other is not entry and other.burst.status.phase in ACTIVE
+    )
+
+
+def _is_of_later(other: BurstEntry, entry: BurstEntry, vm: Vm) -> bool:
+    """Say whether a VM was made for a pod of the same name that was decided on later: by then this burst's own pod was no more."""
+    ours, theirs = entry.burst.spec, other.burst.spec
+    return (
+        theirs.pod_name == ours.pod_name
+        and other.burst.namespace == entry.burst.namespace
+        and theirs.decided_at_ms > ours.decided_at_ms
+        and vm.created_at_ms is not None
+        and vm.created_at_ms >= theirs.decided_at_ms
     )
 
 
