@@ -174,12 +174,12 @@ def _annotations(obj: dict[str, Any]) -> dict[str, str]:
 async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
     """Ask for the cloud pod's graceful deletion, by uid.
 
-    A moved pod is held by a finalizer first: a task may end its work within the grace, and only the pod's last phase tells. Asked again
-    when that phase is on record, this lets the pod go.
+    A moved pod is held by a finalizer first: a task may end its work within the grace, or have ended it just now, and only the pod's last
+    phase tells. It is let go by an instruction that says so, and by no other: a request that is late can't know what is on record.
     """
     burst = instruction.burst
     if burst.spec.strategy == "Move":
-        gone = await _hold_or_let_go(api, burst)
+        gone = await _hold_or_let_go(api, burst, let_go=instruction.let_go)
         if gone:
             return PodDeleted(key=burst.key, gone=True)
     body = {"preconditions": {"uid": burst.status.pod_uid}, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
@@ -193,7 +193,7 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
     return PodDeleted(key=burst.key)
 
 
-async def _hold_or_let_go(api: KubeApi, burst: Burst) -> bool:
+async def _hold_or_let_go(api: KubeApi, burst: Burst, *, let_go: bool) -> bool:
     """Put the finalizer on a moved pod that is to be deleted, or take it off one that has ended; return whether the pod is gone."""
     path = paths.pods(burst.namespace, burst.spec.pod_name)
     pod = await paths.read(api, path)
@@ -201,14 +201,12 @@ async def _hold_or_let_go(api: KubeApi, burst: Burst) -> bool:
         return True
     metadata = pod["metadata"]
     finalizers: list[str] = metadata.get("finalizers") or []
-    status: dict[str, Any] = pod.get("status") or {}
-    ended = status.get("phase") in {"Succeeded", "Failed"}
-    if ended == (OUTCOME_FINALIZER not in finalizers):
+    if let_go == (OUTCOME_FINALIZER not in finalizers):
         return False
-    if not ended and metadata.get("deletionTimestamp"):
+    if not let_go and metadata.get("deletionTimestamp"):
         return False  # no finalizer can be added to a pod that is going
     kept = [name for name in finalizers if name != OUTCOME_FINALIZER]
-    wanted = kept if ended else [*kept, OUTCOME_FINALIZER]
+    wanted = kept if let_go else [*kept, OUTCOME_FINALIZER]
     body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted or None}}
     try:
         await api.patch(path, body, params={"fieldManager": FIELD_MANAGER})
@@ -218,7 +216,7 @@ async def _hold_or_let_go(api: KubeApi, burst: Burst) -> bool:
         if error.kind != "NotFound":
             raise
         return True
-    return ended and bool(metadata.get("deletionTimestamp"))
+    return let_go and bool(metadata.get("deletionTimestamp"))
 
 
 async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:

@@ -44,10 +44,14 @@ class PlacePod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeletePod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
-    """Delete the cloud pod by uid. Ends in PodDeleted."""
+    """Delete the cloud pod by uid. Ends in PodDeleted.
+
+    A moved pod is held by a finalizer; ``let_go`` takes it off, because how the pod ended is on record or tells nothing of its work.
+    """
 
     burst: Burst
     grace_ms: int
+    let_go: bool = False
 
 
 class ReturnPod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,9 +21,10 @@ def a_cloud_pod(cluster: FakeCluster, phase: str = "Running", **metadata: object
     return cluster.add("pods", pod)
 
 
-def ending(move: Burst, pod: Json) -> DeletePod:
+def ending(move: Burst, pod: Json, *, let_go: bool = False) -> DeletePod:
     status = msgspec.structs.replace(move.status, pod_uid=pod["metadata"]["uid"])
-    return DeletePod(key="delete/b", burst=msgspec.structs.replace(move, uid="b-1", status=status), grace_ms=30_000)
+    burst = msgspec.structs.replace(move, uid="b-1", status=status)
+    return DeletePod(key="delete/b", burst=burst, grace_ms=30_000, let_go=let_go)
 
 
 async def test_a_running_task_gets_the_finalizer_before_it_is_deleted(
@@ -43,10 +44,29 @@ async def test_one_that_has_ended_is_let_go_and_other_finalizers_stay(
     pod = a_cloud_pod(
         cluster, "Succeeded", finalizers=["bank/audit", OUTCOME_FINALIZER], deletionTimestamp="2026-01-05T08:00:00Z"
     )
-    assert (await delete_pod(api, ending(move, pod))).gone
+    assert (await delete_pod(api, ending(move, pod, let_go=True))).gone
     there = cluster.find("pods", "bank", "task-1")
     assert there is not None
     assert there["metadata"]["finalizers"] == ["bank/audit"]
+
+
+async def test_a_deletion_that_comes_late_keeps_how_it_ended_until_somebody_has_written_it_down(
+    cluster: FakeCluster, api: FakeKube, move: Burst
+) -> None:
+    held = a_cloud_pod(cluster, "Succeeded", finalizers=[OUTCOME_FINALIZER], deletionTimestamp="2026-01-05T08:00:00Z")
+    assert not (await delete_pod(api, ending(move, held))).gone
+    there = cluster.find("pods", "bank", "task-1")
+    assert there is not None
+    assert there["metadata"]["finalizers"] == [OUTCOME_FINALIZER]
+
+
+async def test_a_task_that_ended_just_before_its_deletion_is_held_all_the_same(
+    cluster: FakeCluster, api: FakeKube, move: Burst
+) -> None:
+    assert not (await delete_pod(api, ending(move, a_cloud_pod(cluster, "Succeeded")))).gone
+    there = cluster.find("pods", "bank", "task-1")
+    assert there is not None, "nobody has written down that its work is done"
+    assert there["metadata"]["finalizers"] == [OUTCOME_FINALIZER]
 
 
 async def test_one_that_is_gone_or_another_needs_nothing(cluster: FakeCluster, api: FakeKube, move: Burst) -> None:

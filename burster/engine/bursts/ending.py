@@ -136,7 +136,8 @@ def let_go(state: State, entry: BurstEntry) -> None:
         return
     entry.let_go = True
     grace_ms = entry.burst.spec.drain_ms
-    actions.ask(state, entry, DeletePod(key=f"delete/{entry.burst.key}", burst=entry.burst, grace_ms=grace_ms))
+    key = f"delete/{entry.burst.key}"
+    actions.ask(state, entry, DeletePod(key=key, burst=entry.burst, grace_ms=grace_ms, let_go=True))
 
 
 def pod_gone(state: State, entry: BurstEntry) -> None:
