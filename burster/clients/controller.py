@@ -50,7 +50,7 @@ Fetch = Callable[[str, Params, Headers], tuple[int, bytes]]
 
 
 #: refusals after which others may be asked
-_NOT_HERE: Final = frozenset({"StandingBy", "NeedsToken", "Forbidden"})
+_NOT_HERE: Final = frozenset({"StandingBy", "NotReady", "NeedsToken", "Forbidden"})
 
 
 class NoControllerError(BursterError):

@@ -24,6 +24,7 @@ from burster.surfaces.answers import (
     BusyError,
     HistoryAnswer,
     HistoryQuery,
+    NotReadyError,
     StandingByError,
     SubjectAnswer,
     WhyAnswer,
@@ -85,7 +86,7 @@ class Desk:
         """Return what is known of NAME or NAMESPACE/NAME."""
         if not name or len(name) > NAME_MAX:
             raise InputError(f"ask for NAME or NAMESPACE/NAME, of {NAME_MAX} characters at most")
-        state = self._leader().state
+        state = self._ready_leader().state
         live = (*state.pods, *state.policies, *state.bursts)
         policies = tuple(state.policies)
         answer = await self._read(lambda ledger: answering.why_answer(ledger, name, live=live, policies=policies))
@@ -109,7 +110,7 @@ class Desk:
     async def spend(self, query: SpendQuery) -> SpendReport:
         """Return what bursting costs."""
         check_query(query)
-        leader = self._leader()
+        leader = self._ready_leader()
         with self._late_spends() as late:
             unwritten = leader.unwritten
             written = await self._read(lambda ledger: ledger.spend())
@@ -143,6 +144,14 @@ class Desk:
             view = self._view()
             who = f"{view.led_by} leads" if view.led_by else "nobody leads yet"
             raise StandingByError(f"this replica stands by: {who}", view.led_by)
+        return leader
+
+    def _ready_leader(self) -> Leading:
+        """Return the leader where it knows what runs: the ledger alone would be half of an answer."""
+        leader = self._leader()
+        if not leader.state.ready:
+            because = self._view().not_ready_because or "it is starting"
+            raise NotReadyError(f"the controller does not know everything yet: {because}")
         return leader
 
     @contextmanager

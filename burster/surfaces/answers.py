@@ -169,6 +169,10 @@ class BusyError(InputError):
     """Too many ask at once."""
 
 
+class NotReadyError(InputError):
+    """Who is asked has just begun, and does not know yet what there is."""
+
+
 class UnknownAskerError(InputError):
     """Nobody knows who asks, and that has to be known."""
 

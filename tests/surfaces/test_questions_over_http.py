@@ -151,6 +151,20 @@ async def test_a_replica_that_stands_by_says_who_leads_and_at_which_port(site):
         assert body["details"]["port"] > 0
 
 
+async def test_a_leader_that_has_not_seen_everything_yet_tells_no_half_of_it(site):
+    """A replica that has just taken over knows the ledger, and not yet what runs: what is reserved would be told as nothing."""
+    site.ledger.append_step(T0, [], [a_decision("bank/task-1")], [a_spend(1, 700)])
+    site.leader.state = initial_state()
+    site.view = StatusView(at_ms=T0, ready=False, not_ready_because="the list of pods has not been read yet")
+    for path in ("/v1/why?name=task-1", "/v1/spend"):
+        code, body = await site.get(path)
+        assert (code, body["reason"]) == (503, "NotReady")
+        assert "the list of pods has not been read yet" in body["message"]
+    # these are true all the same
+    assert (await site.ask("/v1/status", StatusView)).ready is False
+    assert (await site.ask("/v1/history", HistoryAnswer)).total == 1
+
+
 async def test_too_many_questions_are_told_to_come_again(site):
     site.desk.gate.clear()
     asked = [asyncio.create_task(site.get("/v1/history")) for _ in range(WAITING_MAX)]

@@ -146,7 +146,8 @@ async def test_spend_is_the_ledgers_while_bursts_run_and_across_rotation_and_res
             life.rotates()
         if part in {3, 6}:
             life.restarts()
-            life.goes_on(1)
+            while not life.state.ready:
+                life.goes_on(1)
         if not life.moments:
             continue
         # while nothing happens
