@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.support.control_plane import NoControlPlaneError, find_binaries, find_whole_plane
+from tests.support.control_plane import NoControlPlaneError, find_binaries, find_whole_plane, require_since
 from tests.support.shared_plane import SharedPlane, join
 
 
@@ -24,10 +24,10 @@ def quiet_logs() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a real control plane where there is none; the summary says so in one line."""
-    marker = item.get_closest_marker("plane")
-    if marker is not None:
+    for marker in item.iter_markers("plane"):
         try:
-            (find_whole_plane if marker.kwargs.get("whole") else find_binaries)()
+            binaries = (find_whole_plane if marker.kwargs.get("whole") else find_binaries)()
+            require_since(binaries, marker.kwargs.get("since", (1, 0)))
         except NoControlPlaneError as why:
             pytest.skip(f"{_NOT_RUN}: {why}")
 

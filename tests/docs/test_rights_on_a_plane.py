@@ -47,8 +47,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("plane")
     with ControlPlane(folder, controllers=(), scheduler=False) as plane:
         for crd in sorted((ROOT / "deploy/crds").glob("*.yaml")):
-            # an API server before 1.25 does not know the rules in CEL that the schemas carry, and leaves them out
-            kubectl(plane, "apply", f"--validate={str(plane.version() >= (1, 25)).lower()}", "-f", str(crd))
+            kubectl(plane, "apply", plane.validation, "-f", str(crd))
         for name in ("burster-system", OPTED_IN, "other"):
             plane.make("/api/v1/namespaces", {"metadata": {"name": name}})
         for name in RIGHTS:

@@ -155,8 +155,7 @@ async def _prepare(place: Place, rules: str) -> None:
     shipped = [each for each in yaml.safe_load_all(await place.kubectl("kustomize", str(ROOT / "deploy"))) if each]
     for kinds in (_FIRST, _RIGHTS):
         documents = [each for each in shipped if each["kind"] in kinds]
-        # an old server does not know of rules in schemas, and drops them
-        await place.kubectl("create", "--validate=false", "-f", "-", stdin=yaml.safe_dump_all(documents))
+        await place.kubectl("create", place.plane.validation, "-f", "-", stdin=yaml.safe_dump_all(documents))
     await place.kubectl("apply", "-n", "default", "-f", str(ROOT / "deploy/opt-in/rolebinding.yaml"))
     await place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     await place.apply(INITDATA)

@@ -37,8 +37,7 @@ class Stand:
             check=True,
             timeout=30,
         ).stdout
-        # an old API server does not know of rules in CRDs, and drops them
-        kubectl(plane.kubeconfig, "apply", "--validate=false", "-f", "-", stdin=made)
+        kubectl(plane.kubeconfig, "apply", plane.validation, "-f", "-", stdin=made)
         paths = (f"/apis/burster.dev/v1alpha1/{plural}" for plural in ("bursts", "burstpolicies", "bursttargets"))
         for path in paths:
             until(f"{path} is served", lambda path=path: self._served(path), timeout_s=30)

@@ -80,7 +80,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with ControlPlane(folder, controllers=("serviceaccount",), scheduler=False) as plane:
 
         def apply(objects: list[dict]) -> None:
-            kubectl(plane.kubeconfig, "apply", "--validate=false", "-f", "-", stdin=yaml.safe_dump_all(objects))
+            kubectl(plane.kubeconfig, "apply", plane.validation, "-f", "-", stdin=yaml.safe_dump_all(objects))
 
         def applied() -> bool:
             try:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.control_plane import NoControlPlaneError, require_since
+
 
 TOOL = Path(__file__).parents[2] / "tools/control-plane"
 BUILT = "burster/control-plane/kubernetes-1.20-recipe-1"
@@ -71,3 +73,11 @@ def test_a_system_that_cannot_build_it_is_told_what_else_to_do(tmp_path: Path):
     assert done.stderr.count("\n") == 1
     assert "there is no apt-get" in done.stderr
     assert "KUBEBUILDER_ASSETS" in done.stderr
+
+
+def test_tests_of_newer_servers_say_by_the_binaries_why_they_are_not_run(tmp_path: Path):
+    server = put(tmp_path, "kube-apiserver") / "kube-apiserver"
+    server.write_text("#!/bin/sh\necho Kubernetes v1.29.10+k3s1\n")
+    require_since(tmp_path, (1, 29))
+    with pytest.raises(NoControlPlaneError, match=r"need Kubernetes 1\.30, and 1\.29 is here; KUBEBUILDER_ASSETS"):
+        require_since(tmp_path, (1, 30))

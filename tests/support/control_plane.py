@@ -66,6 +66,31 @@ def find_whole_plane() -> Path:
     return binaries
 
 
+@functools.cache
+def version_of(binaries: Path) -> tuple[int, int]:
+    """Return the Kubernetes of some binaries, without starting one."""
+    told = subprocess.run([binaries / "kube-apiserver", "--version"], capture_output=True, text=True, check=True)
+    return read_version(told.stdout)
+
+
+def read_version(text: str) -> tuple[int, int]:
+    found = re.search(r"v(\d+)\.(\d+)", text)
+    assert found is not None, text
+    return int(found[1]), int(found[2])
+
+
+def require_since(binaries: Path, since: tuple[int, int]) -> None:
+    """Raise NoControlPlaneError where the binaries are of an older Kubernetes than a test is about."""
+    version = version_of(binaries)
+    if version < since:
+        raise NoControlPlaneError(too_old(version, since))
+
+
+def too_old(version: tuple[int, int], since: tuple[int, int]) -> str:
+    wanted, found = (".".join(map(str, each)) for each in (since, version))
+    return f"they need Kubernetes {wanted}, and {found} is here; KUBEBUILDER_ASSETS names another"
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -148,9 +173,12 @@ class ControlPlane:
 
     def version(self) -> tuple[int, int]:
         """Return Kubernetes' version: tests say by it where an older one differs."""
-        told = re.match(r"v(\d+)\.(\d+)", self.ask("GET", "/version")["gitVersion"])
-        assert told is not None
-        return int(told[1]), int(told[2])
+        return read_version(self.ask("GET", "/version")["gitVersion"])
+
+    @property
+    def validation(self) -> str:
+        """What kubectl has to be told so that unknown fields are refused; an old server does not know of rules in CEL, and drops them."""
+        return "--validate=strict" if self.version() >= (1, 25) else "--validate=false"
 
     # --- asking ---
 

@@ -107,8 +107,16 @@ def _pod(pod: Json) -> Json:
 
 
 def pod_status(pod: Json) -> Json:
-    """The status a new pod starts with."""
-    return {"phase": "Pending", "qosClass": _qos(section(pod, "spec"))}
+    """The status a new pod starts with. That it has gates is said at once, and not by the scheduler."""
+    status: Json = {"phase": "Pending", "qosClass": _qos(section(pod, "spec"))}
+    if items(pod, "spec", "schedulingGates"):
+        gated = {
+            "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "lastProbeTime": None,
+            "lastTransitionTime": section(pod, "metadata").get("creationTimestamp"),
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        }  # fmt: skip
+        status["conditions"] = [gated]
+    return status
 
 
 def _with_template(obj: Json, spec: Json) -> Json:

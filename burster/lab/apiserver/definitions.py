@@ -6,6 +6,7 @@ The store calls it when a definition is written. It registers nothing itself.
 from typing import Any, Final
 
 from burster.lab.apiserver.errors import ApiError, FieldError, Json, bad_value, invalid, required
+from burster.lab.apiserver.expressions import has_rules
 from burster.lab.apiserver.kinds import Kind
 from burster.lab.apiserver.objects import EMPTY, items, section, timestamp
 
@@ -50,6 +51,7 @@ def kind_of(obj: Json) -> Kind:
     versions = items(spec, "versions")
     stored: Any = next(version for version in versions if version.get("storage"))
     subresources = section(stored, "subresources")
+    schema = section(stored, "schema", "openAPIV3Schema") or EMPTY
     return Kind(
         plural=names["plural"],
         kind=names["kind"],
@@ -65,7 +67,8 @@ def kind_of(obj: Json) -> Kind:
         list_kind=names.get("listKind") or "",
         custom=True,
         versions=tuple(each["name"] for each in versions if each.get("served") and each is not stored),
-        schema=section(stored, "schema", "openAPIV3Schema") or EMPTY,
+        schema=schema,
+        has_rules=has_rules(schema),
         scale=subresources.get("scale"),
         columns=tuple(stored.get("additionalPrinterColumns") or (_AGE,)),
         selectable=_selectable(stored),

@@ -30,6 +30,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     # custom kinds only: what their definition says
     custom: bool = False
     schema: Json | None = None
+    has_rules: bool = False  # the schema has rules in CEL
     scale: Json | None = None
     columns: tuple[Json, ...] = ()
     selectable: tuple[str, ...] = ()

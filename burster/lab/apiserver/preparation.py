@@ -9,6 +9,7 @@ from burster.lab.apiserver.collector import DEFINITIONS
 from burster.lab.apiserver.defaults import fill_defaults, new_status
 from burster.lab.apiserver.definitions import check_collision, check_definition, established
 from burster.lab.apiserver.errors import FieldError, Json, bad_request, invalid
+from burster.lab.apiserver.expressions import broken_rules
 from burster.lab.apiserver.kinds import Kind, Kinds
 from burster.lab.apiserver.rules import check_new, check_update
 from burster.lab.apiserver.schemas import fill, prune, violations
@@ -34,8 +35,11 @@ def _refuse(kind: Kind, name: str, errors: Sequence[FieldError]) -> None:
         raise invalid(kind.kind, kind.group, name, [*errors])
 
 
-def _of_schema(kind: Kind, obj: Json) -> list[FieldError]:
-    return [] if kind.schema is None else list(violations(kind.schema, obj))
+def _of_schema(kind: Kind, obj: Json, old: Json | None = None) -> list[FieldError]:
+    if kind.schema is None:
+        return []
+    errors = list(violations(kind.schema, obj))
+    return errors + broken_rules(kind.schema, obj, old, errors) if kind.has_rules else errors
 
 
 def validate_new(kind: Kind, obj: Json) -> None:
@@ -45,7 +49,7 @@ def validate_new(kind: Kind, obj: Json) -> None:
 
 def validate_update(kind: Kind, new: Json, current: Json) -> None:
     """Refuse an object that may not take the current one's place."""
-    _refuse(kind, current["metadata"]["name"], [*check_update(kind, new, current), *_of_schema(kind, new)])
+    _refuse(kind, current["metadata"]["name"], [*check_update(kind, new, current), *_of_schema(kind, new, current)])
 
 
 def with_first_status(kind: Kind, obj: Json) -> Json:

@@ -119,7 +119,11 @@ def _containers(spec: Json, path: str) -> list[FieldError]:
 
 
 def _pod(obj: Json) -> list[FieldError]:
-    return _containers(section(obj, "spec"), "spec")
+    spec = section(obj, "spec")
+    errors = _containers(spec, "spec")
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        errors.append(immutable("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return errors
 
 
 def _workload(obj: Json) -> list[FieldError]:
@@ -228,6 +232,9 @@ def _pod_update(new: Json, old: Json) -> list[FieldError]:
             frozen.add(field)
     if not gated:
         frozen |= changed & {"nodeSelector", "affinity"}
+    elif not section(was, "nodeSelector").items() <= section(now, "nodeSelector").items():
+        only = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(bad_value("spec.nodeSelector", dict(section(now, "nodeSelector")), only))
     if not all(each in items(now, "tolerations") for each in items(was, "tolerations")):
         frozen.add("tolerations")
     if not all(each in items(was, "schedulingGates") for each in items(now, "schedulingGates")):

@@ -1,7 +1,7 @@
 """Structural schemas of custom kinds: pruning, defaults and validation of objects.
 
-The store calls it for every custom object it writes. Schemas come from CustomResourceDefinitions; CEL rules in them
-(x-kubernetes-validations) are not evaluated.
+The store calls it for every custom object it writes. Schemas come from CustomResourceDefinitions; what CEL rules in them
+say is looked at in ``expressions``.
 """
 
 import re

@@ -21,7 +21,7 @@ import pytest
 
 from burster.lab.apiserver.server import TOKEN, ApiServer
 from burster.lab.apiserver.store import Store
-from tests.support.control_plane import ADMIN
+from tests.support.control_plane import ADMIN, too_old
 from tests.support.shared_plane import SharedPlane
 
 
@@ -108,6 +108,11 @@ class Api:
         self.endpoint = endpoint
         self.session = session
         self.namespace = endpoint.namespace
+
+    def need(self, since: tuple[int, int]) -> None:
+        """Leave out a test that an older server can't pass; the summary says so in one line."""
+        if self.endpoint.version < since:
+            pytest.skip(f"not run: {too_old(self.endpoint.version, since)}")
 
     def path(self, resource: str, name: str = "", sub: str = "") -> str:
         """`resource` is plural, plural.group/version, either with a leading "/" where it is cluster-scoped."""
