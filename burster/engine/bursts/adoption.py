@@ -11,16 +11,16 @@ import msgspec
 from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
-from burster.engine.bursts import ending, storms
+from burster.engine.bursts import ending, provenance, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
-from burster.engine.bursts.observe_pods import follow_pod, pod_vanished
+from burster.engine.bursts.observe_pods import come_to_light, follow_pod, pod_vanished
 from burster.engine.bursts.provenance import is_pod_of
 from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Burst
 from burster.model.decisions import Reason
 from burster.model.instructions import MarkVerified, PlacePod
-from burster.model.stimuli import Spend
+from burster.model.stimuli import CloudPodSeen, Spend
 
 
 RECORD_DELETED: Final = Reason(code="RecordDeleted", sentence="Somebody deleted the Burst.")
@@ -30,7 +30,7 @@ _NO_DEMAND: Final = Reason(code="DemandGone", sentence="The pod that it was deci
 
 def take_in(state: State, burst: Burst) -> None:
     """Adopt a record: its money and its place in the counts at once, the rest when every source has spoken."""
-    burst = _by_our_clock(_with_what_was_decided(burst), state.now_ms)
+    burst = _by_our_clock(_with_what_was_decided(_unless_settled(state, burst)), state.now_ms)
     entry = BurstEntry(burst=burst, recorded=True, written_phase=burst.status.phase)
     state.bursts[burst.key] = entry
     budgets.launched(state, *actions.where(entry), burst.spec.decided_at_ms)
@@ -61,6 +61,17 @@ def take_in(state: State, burst: Burst) -> None:
         pod.burst, entry.covers = burst.key, pod.pod.key
     if state.ready:
         resume(state, entry)
+
+
+def _unless_settled(state: State, burst: Burst) -> Burst:
+    """Return a record that says Released as one whose end is still to be confirmed, where the ledger decided it and has not settled it.
+
+    The settlement is in the ledger before a record says so: somebody has edited this one, or the ledger could not be written in between.
+    """
+    if burst.status.phase != "Released" or burst.uid in state.settled or not provenance.is_decided(state, burst):
+        return burst
+    status = msgspec.structs.replace(burst.status, phase="Releasing", settled_micro_usd=None, released_at_ms=None)
+    return msgspec.structs.replace(burst, status=status)
 
 
 def _with_what_was_decided(burst: Burst) -> Burst:
@@ -148,6 +159,8 @@ def resume(state: State, entry: BurstEntry) -> None:
     entry.unwatched = entry.pod is None and burst.status.placed_at_ms is not None and not entry.vms
     if phase in {"Reserved", "Placing"}:
         _resume_unplaced(state, entry)
+    elif phase == "Releasing" and entry.pod is not None and _may_work(entry.pod):
+        come_to_light(state, entry, entry.pod)
     elif phase == "Releasing":
         entry.pod_gone_at_ms = state.now_ms
         ending.let_go(state, entry)
@@ -162,6 +175,11 @@ def resume(state: State, entry: BurstEntry) -> None:
         ending.end(state, entry, "Draining", RECORD_DELETED)
     if entry.withdraw is not None:
         ending.end(state, entry, "Draining", entry.withdraw)
+
+
+def _may_work(pod: CloudPodSeen) -> bool:
+    """Say whether a pod works, or was stopped on the way home: what its record says is not true then."""
+    return pod.phase not in {"Succeeded", "Failed"} or (pod.phase == "Failed" and pod.terminating)
 
 
 def _resume_unplaced(state: State, entry: BurstEntry) -> None:

@@ -37,7 +37,7 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
     entry.ran = entry.ran or pod.phase in {"Running", "Succeeded", "Failed"}
     unheard_of = not entry.burst.status.pod_uid and pod.phase not in {"Succeeded", "Failed"}
     if unheard_of and (phase in ENDING or phase == "Releasing"):
-        _come_to_light(state, entry, pod)
+        come_to_light(state, entry, pod)
         return
     if phase not in {"Provisioning", "Attesting", "Serving"} and phase not in ENDING:
         return
@@ -55,8 +55,8 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         actions.attest(state, entry)
 
 
-def _come_to_light(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
-    """A placing that was given up had created its pod all the same: it goes home like any other."""
+def come_to_light(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
+    """A pod is there although its record says that it is not: it goes home like any other."""
     entry.ended_by_us, entry.pod_gone_at_ms = True, None
     status = entry.burst.status
     found = {"pod_uid": pod.pod_uid, "placed_at_ms": actions.made_at_ms(state, entry, pod)}

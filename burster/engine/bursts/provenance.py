@@ -45,6 +45,11 @@ def is_foreign(state: State, burst: Burst, created_at_ms: int) -> bool:
     return ours is None or ours[1] not in {"", burst.uid}
 
 
+def is_decided(state: State, burst: Burst) -> bool:
+    """Say whether the ledger knows the decision that a record was written for."""
+    return burst.key in state.provenance.decided
+
+
 def report(state: State, burst: Burst) -> None:
     """Tell of a record that nobody decided, once; it counts for nothing and nothing is done about it."""
     foreign = state.provenance.foreign
