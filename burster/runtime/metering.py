@@ -24,7 +24,6 @@ class Meter:
         self._stats: dict[tuple[str, str], int] = {}
         controller.executor.ended = metrics.instruction_ended
         controller.metrics.reads.ended = metrics.metric_read
-        metrics.polls = controller.metrics.numbers
 
     def __call__(self, stimuli: list[Stimulus], result: StepResult, _now_ms: int) -> None:
         """Count one step, which is on record by now."""

@@ -7,7 +7,7 @@ A stop leaves what runs in the cloud running: the next controller adopts it.
 import asyncio
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from burster.model.errors import BursterError, InputError
 from burster.runtime.clock import Clock
 from burster.runtime.dumps import StateDumps
 from burster.runtime.elector import Elector, Leadership, LeadershipLostError
+from burster.runtime.metric_poller import PollNumbers
 from burster.runtime.rotating import Rotating
 from burster.runtime.wiring import Controller
 from burster.surfaces.view import StatusView
@@ -34,12 +35,14 @@ STOP_S: Final = 10.0
 _LEDGER_AGAIN_S: Final = 5.0
 #: a leader's loop that took no step for so long is stuck: there is a tick every few seconds
 _STUCK_S: Final = 120.0
+#: also where ticks are set to be rare: so many in a row are not missed by chance
+_TICKS_MISSED: Final = 4
 
 
 class Replica:
     """A process that may lead. ``elector`` None: it acts without asking anybody (a dry run changes nothing)."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one process is made of, each by name
         self,
         place: LedgerPlace,
         make: Callable[[Ledger, Leadership | None], Controller],
@@ -48,7 +51,9 @@ class Replica:
         elector: Elector | None,
         dumps: StateDumps,
         title: str = "",
+        tick_ms: int = 15_000,
     ) -> None:
+        """``tick_ms``: how often a loop takes a step at least, for ``ailing``."""
         self._place = place
         self._make = make
         self._clock = clock
@@ -57,6 +62,7 @@ class Replica:
         self._title = title
         self._stopping = False
         self._trouble = ""
+        self._stuck_s = max(_STUCK_S, _TICKS_MISSED * tick_ms / 1000)
         self._moved = (0, 0.0)  #: steps when somebody last asked, and since when it is so many
         self.controller: Controller | None = None
 
@@ -82,7 +88,15 @@ class Replica:
         if steps != self._moved[0] or steps < 0:
             self._moved = (steps, now_s)
         still_s = now_s - self._moved[1]
-        return f"the loop has not moved for {still_s:.0f}s" if still_s > _STUCK_S else ""
+        return f"the loop has not moved for {still_s:.0f}s" if still_s > self._stuck_s else ""
+
+    def signals(self) -> Iterable[tuple[str, int, bool]]:
+        """Return the numbers that policies publish; none while this stands by, as the leader's are what counts."""
+        return self.controller.signals if self.controller is not None else ()
+
+    def polls(self) -> PollNumbers:
+        """Return what is polled for triggers: nothing while this stands by."""
+        return self.controller.metrics.numbers() if self.controller is not None else PollNumbers()
 
     def dump(self) -> None:
         """Write the state to a file for somebody who looks for a fault."""

@@ -4,6 +4,7 @@ A stop leaves what runs in the cloud running: the next controller adopts it. Bri
 """
 
 import asyncio
+import faulthandler
 import random
 import signal
 from collections.abc import Generator
@@ -37,6 +38,8 @@ from burster.surfaces.http import HttpSurface, make_app
 from burster.surfaces.metrics import Metrics
 
 
+#: how long a stop may take in all, whatever hangs: less than the 30 s after which Kubernetes kills, as killing tells nobody what hung
+GRACE_S: Final = 25.0
 #: `--once`: how long the API server may take to answer at all
 _ASK_MS: Final = 10_000
 
@@ -47,7 +50,10 @@ def run_controller(settings: Settings, *, once: bool = False) -> None:
     configure_logs(clock, level=settings.log.level, form=settings.log.format)
     settings.ledger_place.check()
     settle()
-    asyncio.run(_serve(settings, clock, once=once))
+    try:
+        asyncio.run(_serve(settings, clock, once=once))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
@@ -78,7 +84,6 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
                 options=_options(settings, title),
                 authority=leadership,
             )
-            metrics.signals = lambda: controller.signals
             controller.listen(Meter(metrics, controller, clock))
             controller.listen(desk)
             controller.listen(OnceReady())
@@ -91,8 +96,9 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
             elector=_elector(settings, kube, clock),
             dumps=StateDumps(settings.ledger_path.parent / "dumps"),
             title=title,
+            tick_ms=settings.ticks.evaluate_ms,
         )
-        metrics.view = replica.view
+        metrics.view, metrics.signals, metrics.polls = replica.view, replica.signals, replica.polls
         desk = Desk(lambda: replica.controller, replica.view, settings.ledger_place, clock)
         gate = TokenGate(kube, clock) if settings.http.questions == "token" else None
         app = make_app(replica.view, metrics, ailing=replica.ailing, questions=desk, gate=gate)
@@ -141,7 +147,13 @@ def _signals(replica: Replica) -> Generator[asyncio.Event]:
     """Have SIGTERM and Ctrl-C ask for a stop, and SIGUSR2 for a dump of the state."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    asked = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGUSR2: replica.dump}
+
+    def end() -> None:
+        stop.set()
+        # whatever does not end by itself, be it a thread that waits for a name server: this is a thread of C's, which nothing holds up
+        faulthandler.dump_traceback_later(GRACE_S, exit=True)
+
+    asked = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGUSR2: replica.dump}
     before = {number: signal.getsignal(number) for number in asked}
     for number, handler in asked.items():
         loop.add_signal_handler(number, handler)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -136,6 +137,14 @@ async def test_the_folder_for_two_replicas(kubectl, tmp_path, monkeypatch):
     assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")
     pod = deployment["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
+    # apart from each other in node and zone, as far as there are several
+    (spread,) = pod["topologySpreadConstraints"]
+    (apart,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    labels = deployment["template"]["metadata"]["labels"]
+    for rule, key in ((spread, "topology.kubernetes.io/zone"), (apart["podAffinityTerm"], "kubernetes.io/hostname")):
+        assert rule["topologyKey"] == key
+        assert rule["labelSelector"]["matchLabels"].items() <= labels.items()
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway", "a roll-out with one zone left must go on"
     kinds = {volume["name"]: set(volume) - {"name"} for volume in pod["volumes"]}
     assert kinds == {"ledger": {"emptyDir"}, "tmp": {"emptyDir"}, "postgres": {"secret"}}
     (container,) = pod["containers"]
@@ -145,6 +154,15 @@ async def test_the_folder_for_two_replicas(kubectl, tmp_path, monkeypatch):
     settings = load_settings()
     assert settings.replicas == deployment["replicas"]
     assert settings.ledger_place.shared
+    let_out = [
+        port["port"]
+        for (kind, _), each in made.items()
+        if kind == "NetworkPolicy"
+        and each["spec"]["podSelector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+        for rule in each["spec"].get("egress", ())
+        for port in rule["ports"]
+    ]
+    assert urlsplit(url).port in let_out, "the ledger could not be reached"
     code, _, errors = await kubectl("apply", "-k", str(root.parent))
     assert code == 0, errors
 

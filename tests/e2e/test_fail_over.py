@@ -13,6 +13,7 @@ import pytest
 
 from burster.engine import snapshot
 from burster.ledger import Ledger, PostgresAddress
+from burster.runtime.service import GRACE_S
 from tests.e2e.processes import kubectl, until
 from tests.e2e.real_lab import Lab, a_lab, a_task
 from tests.e2e.replicas import AFTER_A_KILL_S, Replica, a_free_port, followed, followed_after_sigterm
@@ -214,6 +215,29 @@ def test_a_disk_that_is_full_holds_new_bursts_back_and_keeps_those_that_run(lab:
     verified = lab.world.run("history", "--verify", "--run", lab.run_dir)
     assert verified.code == 0, verified.err
     assert "could not be compared" in verified.out
+
+
+def test_a_stop_ends_in_time_also_where_the_api_server_is_silent_and_something_is_under_way(lab: Lab) -> None:
+    port = a_free_port()
+    only = Replica(lab.controller(listen=f"127.0.0.1:{port}", BURSTER_LOG__LEVEL="info"), port)
+    until("it leads", lambda: only.leads, timeout_s=30)
+    burst_for(lab, 1)
+    kubectl(lab.kubeconfig, "apply", "-f", "-", stdin="".join(a_task(number, 600) for number in range(2, 30)))
+    os.kill(lab.process.pid, signal.SIGSTOP)  # watches hang, and so does what is being written
+    try:
+        began = time.monotonic()
+        said = only.ends()
+        took_s = time.monotonic() - began
+    finally:
+        os.kill(lab.process.pid, signal.SIGCONT)
+    assert took_s < GRACE_S, f"{took_s:.1f}s, of the 30 s that Kubernetes gives"
+    assert "lease.not_released" in said, "what could not be done is told"
+    with Ledger.read(lab.run_dir / "ledger.sqlite") as ledger:
+        assert ledger.integrity() == ()
+    # and the next goes on with what it left
+    after = Replica(lab.controller(listen=f"127.0.0.1:{port}"), port)
+    until("it leads", lambda: after.leads, timeout_s=40)
+    after.ends()
 
 
 def test_two_by_mistake_on_one_file_do_not_both_act(lab: Lab) -> None:

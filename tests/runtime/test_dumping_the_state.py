@@ -1,12 +1,28 @@
 """A dump of the state for somebody who looks for a fault: readable again, for its owner only, bounded in number and size."""
 
+import asyncio
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from burster.engine import initial_state, snapshot
+from burster.lab.demo_result import DemoOptions
+from burster.lab.lockstep import LabClock, run_lockstep
+from burster.lab.player import task_pod
+from burster.lab.site import SiteOptions, open_site
+from burster.lab.stage import set_stage
+from burster.lab.world import make_controller
+from burster.ledger import Ledger
+from burster.model.pods import Resources
+from burster.policy.load import load_files
 from burster.runtime import dumps
 from burster.runtime.dumps import FILES_MAX, StateDumps
+from burster.simulator.traces.model import TraceEntry
+
+
+TARGET = Path(__file__).parents[2] / "policies/targets/azure-westeurope-tdx.yaml"
 
 
 def names(folder: Path) -> list[str]:
@@ -34,3 +50,60 @@ def test_one_that_is_too_large_or_cannot_be_written_is_left_out(
     monkeypatch.setattr(dumps, "BYTES_MAX", 10)
     assert StateDumps(tmp_path / "dumps").write(initial_state(), 1) is None
     assert not (tmp_path / "dumps").exists()
+
+
+RULES = """
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: tasks, namespace: default}
+spec:
+  workload: {podNamePattern: "task.*"}
+  triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
+  placement: {strategy: Move, targets: [azure-westeurope-tdx], drain: 10s}
+"""
+SECRET = "sesame-open-up"
+
+
+def test_what_a_pod_keeps_to_itself_is_neither_in_a_dump_nor_in_the_ledger(tmp_path: Path) -> None:
+    """A Move's record holds the pod's manifest, variables included: it stays in the cluster's objects."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+
+    async def main(clock: LabClock) -> bytes:
+        options = SiteOptions(
+            nodes=(Resources(cpu_millicores=500, memory_bytes=8 * 1024**3),),
+            documents=tuple(load_files([str(tmp_path / "rules.yaml"), str(TARGET)])),
+            namespaces=("default",),
+            seed=7,
+            arm=set_stage(DemoOptions(run_dir=str(tmp_path), seed=7)).arm,
+        )
+        async with open_site(clock, options) as site, site.connections() as connections:
+            with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+                controller = make_controller(clock, site, connections, ledger, seed=7)
+                running = asyncio.create_task(controller.run())
+                await clock.sleep(30)
+                needs = Resources(cpu_millicores=900, memory_bytes=1024**3)
+                entry = TraceEntry(arrival_ms=0, name="task-1", requests=needs, duration_ms=36_000_000)
+                pod = task_pod(entry)
+                pod["metadata"]["annotations"] = {"bank.example/note": SECRET}
+                pod["spec"]["containers"][0] |= {
+                    "env": [{"name": "PASSWORD", "value": SECRET}],
+                    "args": ["--password", SECRET],
+                }
+                site.store.create("pods", "default", pod)
+                await clock.sleep(300)
+                (record,) = site.store.list("bursts.burster.dev", "default")
+                assert SECRET in json.dumps(record), "the record brings the pod home as it was"
+                path = StateDumps(tmp_path / "dumps").write(controller.loop.state, clock.now_ms())
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+                assert path is not None
+                return path.read_bytes()
+
+    dumped = run_lockstep(main)
+    assert b"default/task-1" in dumped
+    assert SECRET.encode() not in dumped
+    assert SECRET.encode() not in (tmp_path / "ledger.sqlite").read_bytes()
+    with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
+        assert not [one for one in ledger.stimuli() if SECRET in repr(one)]
+        assert not [one for one in ledger.decisions() if SECRET in repr(one)]
