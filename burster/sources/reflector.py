@@ -257,6 +257,12 @@ class Reflector(Generic[T, K]):
             async with aclosing(self._kube.watch(self._path, params, inactivity_ms=pace.inactivity * 1000)) as lines:
                 async for line in lines:
                     self._apply(line)
+        except RemoteError as error:
+            if error.kind != "Timeout" or self._clock.monotonic() - started < pace.inactivity:
+                raise
+            # Silent, and perhaps dead. In a list where nothing ever happened some servers send no bookmarks either, so this is no failure
+            # yet: whether anybody is there, the next watch finds out at its opening.
+            _log.debug("watch silent", path=self._path, seconds=pace.inactivity)
         finally:
             if self._clock.monotonic() - started > pace.backoff_max:
                 self._failures = 0  # it held for long: what ended it is a new matter

@@ -198,6 +198,24 @@ def test_a_silent_connection_is_taken_for_dead_and_an_idle_one_with_bookmarks_is
     play(scene)
 
 
+def test_a_list_in_which_nothing_happens_is_no_failure_and_a_server_that_is_away_is(play: Play):
+    async def scene(api, kube, clock) -> None:
+        api.put(PATH, "a", {"size": 1})
+        api.bookmark_every = None
+        async with following(kube, clock) as it:
+            await clock.sleep(1_000)
+            assert 10 <= api.count("WATCH") <= 12
+            assert (api.count("LIST"), it.stats.failures) == (1, 0)
+            api.faults["WATCH"].extend(["abort"] * 4)
+            await clock.sleep(100)
+            assert it.stats.failures >= 1
+            api.put(PATH, "b", {"size": 2})
+            await clock.sleep(30)
+            assert it.log.present == {"a": 1, "b": 2}
+
+    play(scene)
+
+
 def test_the_server_ends_each_watch_after_a_time_of_its_own_and_it_goes_on_at_once(play: Play):
     async def scene(api, kube, clock) -> None:
         api.put(PATH, "a", {"size": 1})
