@@ -8,13 +8,14 @@ thousand pods would take half a minute. Objects are as the API server itself wri
 import asyncio
 import base64
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ BURSTS = f"/apis/burster.dev/v1alpha1/namespaces/{BANK}/bursts"
 POLICIES = f"/apis/burster.dev/v1alpha1/namespaces/{BANK}/burstpolicies"
 #: etcd takes 128 operations in a transaction, and requests of 1.5 MiB
 _OPERATIONS_MAX = 100
+_WRITERS = 8
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 HASH = "6c9d8f7b5d"
 REPLICA_SET = f"web-{HASH}"
@@ -92,19 +94,19 @@ class Place:
             assert response.status == 200, text
             return orjson.loads(text)
 
-    async def put_pods(self, pods: Iterable[Json]) -> None:
-        """Have pods in the API server without asking it."""
-        operations: list[Json] = []
-        for pod in pods:
-            metadata = pod["metadata"]
-            key = f"/registry/pods/{metadata['namespace']}/{metadata['name']}".encode()
-            put = {"key": _text(key), "value": _text(orjson.dumps(pod))}
-            operations.append({"requestPut": put})
-            if len(operations) == _OPERATIONS_MAX:
-                await self._etcd("txn", {"success": operations})
-                operations = []
-        if operations:
-            await self._etcd("txn", {"success": operations})
+    async def put_pods(self, pods: Iterable[Json], *, together: int = _OPERATIONS_MAX) -> None:
+        """Have pods in the API server without asking it.
+
+        Those that are put ``together`` share a revision, as no two objects ever do in a cluster: a watch that is resumed between them loses
+        some. So while anybody watches it is to be 1.
+        """
+        batches = _batches(pods, together)
+
+        async def work() -> None:
+            for batch in batches:
+                await self._etcd("txn", {"success": [_put(pod) for pod in batch]})
+
+        await asyncio.gather(*(work() for _ in range(_WRITERS)))
 
     async def count(self, resource: str) -> int:
         """Return how many objects of a resource there are (``pods/bank``): so cheap that it can be asked while something is measured."""
@@ -202,6 +204,18 @@ async def _run(place: Place, config: CaaConfig, one: Json) -> None:
 def now_text() -> str:
     """Return the time as Kubernetes writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _batches(pods: Iterable[Json], size: int) -> Iterator[list[Json]]:
+    waiting = iter(pods)
+    while batch := list(itertools.islice(waiting, size)):
+        yield batch
+
+
+def _put(pod: Json) -> Json:
+    metadata = pod["metadata"]
+    key = f"/registry/pods/{metadata['namespace']}/{metadata['name']}".encode()
+    return {"requestPut": {"key": _text(key), "value": _text(orjson.dumps(pod))}}
 
 
 def _text(raw: bytes) -> str:

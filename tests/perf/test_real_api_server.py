@@ -244,7 +244,7 @@ async def storm(place: Place, count: int, *, clone: bool = True) -> tuple[float,
     pods = [place.pod(number, clone=clone, waits=True) for number in range(count)]
     bursts = await place.count(f"burster.dev/bursts/{BANK}")
     begun = time.perf_counter()
-    await place.put_pods(pods)
+    await place.put_pods(pods, together=1)
     found: list[float] = []
     for resource, wanted in (
         (f"burster.dev/bursts/{BANK}", bursts + 1),
@@ -277,7 +277,7 @@ async def test_a_start_among_many_waiting_pods(count: int, mib: int, tmp_path: P
         assert ready_s <= 10
 
 
-async def test_a_thousand_running_bursts_idle_at_two_percent_of_a_core(tmp_path: Path, note: Note):
+async def test_a_thousand_serving_bursts_idle_at_two_percent_of_a_core(tmp_path: Path, note: Note):
     async with plane.open_place(tmp_path) as place:
         await place.apply_policy()
         async with plane.run_program(place, tmp_path / "run") as program:
@@ -285,23 +285,23 @@ async def test_a_thousand_running_bursts_idle_at_two_percent_of_a_core(tmp_path:
             await program.until_offered(place)
             await storm(place, IDLE)
             await plane.play_kubelet(place)
-            await until_running(program, IDLE + 1)
+            await until_serving(program, IDLE + 1)
             await program.until_quiet()
             before = rig.cpu_ticks(program.pid)
             await asyncio.sleep(60)
             percent = (rig.cpu_ticks(program.pid) - before) / 60
             memory = rig.memory_mib(program.pid)
-    note("idle with 1,000 running bursts, CPU", "%", percent, promised=f"{IDLE_PERCENT:g}")
-    note("idle with 1,000 running bursts, resident", "MiB", memory["VmRSS"])
+    note("idle with 1,000 serving bursts, CPU", "%", percent, promised=f"{IDLE_PERCENT:g}")
+    note("idle with 1,000 serving bursts, resident", "MiB", memory["VmRSS"])
     assert percent <= IDLE_PERCENT
 
 
-async def until_running(program: Program, count: int, *, deadline_s: float = 180) -> None:
-    """Return when so many bursts run."""
-    running = 0
+async def until_serving(program: Program, count: int, *, deadline_s: float = 180) -> None:
+    """Return when so many bursts serve."""
+    serving = 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(deadline_s):
-            while running < count:
+            while serving < count:
                 await asyncio.sleep(0.5)
-                running = (await program.status()).get("bursts_by_phase", {}).get("Running", 0)
-    assert running == count, f"{await program.status()}\n{program.words()}"
+                serving = (await program.status()).get("bursts_by_phase", {}).get("Serving", 0)
+    assert serving == count, f"{await program.status()}\n{program.words()}"
