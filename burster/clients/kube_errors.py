@@ -34,8 +34,17 @@ _KINDS: Final[dict[int, RemoteKind]] = {
 }
 
 
+#: the code of a refusal by which a namespace that is being deleted takes nothing new; its reason is Forbidden, as of a missing right
+NAMESPACE_GOING: Final = "NamespaceTerminating"
+
+
+class _Cause(msgspec.Struct):
+    reason: str | None = None
+
+
 class _Details(msgspec.Struct):
     retryAfterSeconds: int | None = None  # noqa: N815 - the wire's name
+    causes: list[_Cause] | None = None
 
 
 class Status(msgspec.Struct):
@@ -67,7 +76,10 @@ def status_error(what: str, status: int, told: Status, retry_after: str = "") ->
         kind = "AlreadyExists"
     elif reason in {"Expired", "Gone"}:
         kind = "Expired"
-    seconds = int(retry_after) if retry_after.isdecimal() else (told.details or _Details()).retryAfterSeconds
+    details = told.details or _Details()
+    if any(cause.reason == NAMESPACE_GOING for cause in details.causes or ()):
+        reason = NAMESPACE_GOING
+    seconds = int(retry_after) if retry_after.isdecimal() else details.retryAfterSeconds
     message = (told.message or "no reason given")[:_MESSAGE_MAX]
     return RemoteError(
         kind,

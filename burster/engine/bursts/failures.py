@@ -31,6 +31,16 @@ _ANSWERED: Final[frozenset[RemoteKind]] = frozenset({"Unavailable", "Throttled",
 _DRY_RUN: Final = "DryRun"
 #: What the runtime says where it held a record back because the decision could not be written down.
 _HELD_BACK: Final = "LedgerNotWritable"
+#: The code by which a namespace that is being deleted refuses what is new.
+_NAMESPACE_GOING: Final = "NamespaceTerminating"
+_NO_NAMESPACE: Final = Reason(
+    code="NotReturned",
+    sentence="Its namespace is being deleted and takes no new pod: the pod can't be brought home.",
+)
+_NO_MANIFEST: Final = Reason(
+    code="NotReturned",
+    sentence="Its record was removed by force, and the pod's manifest with it: the pod can't be brought home.",
+)
 
 
 def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
@@ -60,7 +70,9 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
     elif kind == "MarkVerified" and stimulus.kind == "NotFound":
         return
     elif kind == "ReturnPod" and stimulus.kind == "Invalid" and not entry.recorded:
-        _can_not_return(state, entry)
+        _can_not_return(state, entry, _NO_MANIFEST)
+    elif kind == "ReturnPod" and stimulus.code == _NAMESPACE_GOING:
+        _can_not_return(state, entry, _NO_NAMESPACE)
     elif kind == "ObserveVms" and entry.burst.status.phase in ENDING and entry.pod_gone_at_ms is None:
         # The end does not wait for the cloud to answer.
         entry.looked = True
@@ -165,12 +177,8 @@ def _not_placed(state: State, entry: BurstEntry, stimulus: InstructionFailed, re
         ending.launch_failed(state, entry, late, blame_workload=False)
 
 
-def _can_not_return(state: State, entry: BurstEntry) -> None:
-    """The record was removed by force, and the moved pod's manifest with it: say so, and go on with the end."""
-    reason = Reason(
-        code="NotReturned",
-        sentence="Its record was removed by force, and the pod's manifest with it: the pod can't be brought home.",
-    )
+def _can_not_return(state: State, entry: BurstEntry, reason: Reason) -> None:
+    """A moved pod has no home any more: say so, and go on with the end."""
     state.decide(
         "Fail",
         reason,

@@ -37,7 +37,11 @@ def check_home(store: "Store", kind: Kind, namespace: str, name: str) -> None:
         raise not_found("namespaces", "", namespace)
     if terminating(home):
         why = f"unable to create new content in namespace {namespace} because it is being terminated"
-        raise forbidden(kind.plural, kind.group, name, why)
+        refusal = forbidden(kind.plural, kind.group, name, why)
+        message = f"namespace {namespace} is being terminated"
+        cause: Json = {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
+        refusal.details = {**(refusal.details or {}), "causes": [cause]}
+        raise refusal
 
 
 def admit_pod(store: "Store", pod: Json) -> Json:

@@ -16,6 +16,8 @@ async def test_a_namespace_that_is_ending_takes_nothing_new(api: Api):
     status, told = await api.call("POST", home, a_config("late"))
     assert (status, told["reason"]) == (403, "Forbidden")
     assert "is being terminated" in told["message"]
+    (cause,) = told["details"]["causes"]
+    assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
     kind = "application/merge-patch+json"
     await api.ok("PATCH", f"{home}/held", {"metadata": {"finalizers": None}}, content_type=kind)
 
