@@ -27,10 +27,10 @@ class Replica:
     process: "subprocess.Popen[str]"
     port: int
 
-    def ask(self, path: str) -> tuple[int, str]:
+    def ask(self, path: str, **headers: str) -> tuple[int, str]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             return response.status, response.read().decode()
         except OSError:

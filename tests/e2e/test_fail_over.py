@@ -4,13 +4,16 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from burster.clients.kube_sync import KubeSync
 from burster.engine import snapshot
 from burster.ledger import Ledger, PostgresAddress
 from burster.runtime.service import GRACE_S
@@ -89,6 +92,19 @@ def burst_for(lab: Lab, number: int, *, seconds: int = 600, timeout_s: float = 3
     until("another Burst is written", lambda: len(lab.each("bursts")) > before, timeout_s=timeout_s)
 
 
+def a_token(lab: Lab) -> str:
+    """A token for burster, as `burster spend` has one made."""
+    home = "/api/v1/namespaces/default/serviceaccounts"
+    with KubeSync.connect(kubeconfig=str(lab.kubeconfig)) as kube:
+        kube.create(home, {"metadata": {"name": "burster-ask"}})
+        return kube.create(f"{home}/burster-ask/token", {"spec": {"audiences": ["burster"]}})["status"]["token"]
+
+
+def spend_told(replica: Replica, token: str) -> tuple[int, Any]:
+    status, text = replica.ask("/v1/spend", Authorization=f"Bearer {token}")
+    return status, json.loads(text)
+
+
 def test_after_a_kill_and_after_a_clean_exit(pair: Pair) -> None:
     lab = pair.lab
     burst_for(lab, 1, seconds=3)
@@ -97,9 +113,19 @@ def test_after_a_kill_and_after_a_clean_exit(pair: Pair) -> None:
     first = set(lab.each("bursts"))
     leader, other = pair.leader(), pair.other()
     spent = json.loads(leader.ask("/status")[1])["spent_micro_usd"]
+    token = a_token(lab)
+    status, before = spend_told(leader, token)
+    assert (status, before["total"]["settled_micro_usd"], before["total"]["open"]) == (200, spent, 1)
+    status, refusal = spend_told(other, token)
+    assert (status, refusal["reason"]) == (503, "StandingBy"), "it tells nothing of its own"
+    assert refusal["details"]["name"].startswith(socket.gethostname() + "_")
+    assert leader.ask("/v1/spend")[0] == other.ask("/v1/spend")[0] == 401
     leader.process.kill()
     killed_s = followed(other, time.monotonic(), within_s=AFTER_A_KILL_S)
     assert spent > 0
+    status, after = spend_told(other, token)
+    assert (status, after["total"]["settled_micro_usd"]) == (200, before["total"]["settled_micro_usd"])
+    assert (after["total"]["open"], after["total"]["reserved_micro_usd"] > 0) == (1, True), "it knows what runs"
     assert json.loads(other.ask("/status")[1])["spent_micro_usd"] == spent, "what was spent is known to the next"
     leader.process.communicate(timeout=10)
     burst_for(lab, 2)
