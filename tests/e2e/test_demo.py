@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 
+#: a demo needs 9 s of one core; on a machine that has ten times as much to do it must not look as if it hung
+DEMO_MAX_S = 140
+pytestmark = pytest.mark.timeout(2 * DEMO_MAX_S + 20)
+
 OPENB = Path(__file__).parents[3] / "shared" / "traces" / "openb" / "openb_pod_list_default.csv"
 STORY = (
     "On-prem is full",
@@ -26,7 +30,7 @@ def demo(run_dir: Path, *flags: str, hash_seed: str = "0") -> tuple[dict[str, An
         [sys.executable, "-m", "burster", "demo", "-o", "json", "--out", str(run_dir), *flags],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=DEMO_MAX_S,
         check=False,
         env=environment,
     )

@@ -257,7 +257,8 @@ def test_a_stop_ends_in_time_also_where_the_api_server_is_silent_and_something_i
     finally:
         os.kill(lab.process.pid, signal.SIGCONT)
     assert took_s < GRACE_S, f"{took_s:.1f}s, of the 30 s that Kubernetes gives"
-    assert "lease.not_released" in said, "what could not be done is told"
+    # by then its lead has ended, or it could not let the Lease go
+    assert "no answer in time" in said
     with Ledger.read(lab.run_dir / "ledger.sqlite") as ledger:
         assert ledger.integrity() == ()
     # and the next goes on with what it left
