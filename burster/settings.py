@@ -239,6 +239,7 @@ class Settings(BaseSettings):
         return LedgerPlace(
             path=self.ledger_path,
             address=PostgresAddress(url=kept.postgres, schema=kept.postgres_schema) if kept.postgres else None,
+            dry_run=self.dry_run,
             rotation=Rotation(
                 segment_bytes=kept.segment_mb * 1024**2,
                 segment_ms=kept.segment_hours * 3_600_000,

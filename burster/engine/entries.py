@@ -162,6 +162,7 @@ class Leaving:
     guarded: bool  #: burster's finalizer is on it
     failures: int = 0
     again_at_ms: int = 0  #: the finalizer is not asked to be taken off before
+    taken_up: bool = False  #: the workload that it scaled, by whichever controller, is seen to
     told_owned: bool = False  #: that somebody else owns its workload's number
 
 

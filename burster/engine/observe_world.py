@@ -7,7 +7,8 @@ from burster.engine.accounting import budgets
 from burster.engine.bursts import ending, provenance, resting, storms
 from burster.engine.bursts.lifecycle import ACTIVE, ANSWERING
 from burster.engine.eligibility import reopen_for
-from burster.engine.numbers import replica_money, replica_signals
+from burster.engine.numbers import replica_gates, replica_money, replica_signals
+from burster.engine.numbers.metrics import workload_key
 from burster.engine.observe_rules import policy_accepted
 from burster.engine.offers import capacity
 from burster.engine.policy_events import tell_policy
@@ -279,6 +280,7 @@ def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
 def ledger_restored(state: State, stimulus: LedgerRestored) -> None:
     """Book what was spent before a restart: it stays spent; and note which records are ours."""
     provenance.restore(state, stimulus)
+    state.originals = {one.policy: one for one in stimulus.originals}
     for spend in stimulus.entries:
         book_spend(state, spend)
 
@@ -341,4 +343,7 @@ def prune(state: State) -> None:
         uid: value for uid, value in state.settled.items() if uid in known or value[0] + _SETTLED_KEPT_MS > state.now_ms
     }
     provenance.forget_old(state, _SETTLED_KEPT_MS)
+    workloads = {(key, replica_gates.workload_of(entry.policy)) for key, entry in state.policies.items()}
+    named = {workload_key(key.partition("/")[0], one.kind, one.name) for key, one in workloads if one is not None}
+    state.workloads_absent &= named
     budgets.forget_empty(state)

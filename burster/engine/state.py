@@ -28,7 +28,7 @@ from burster.model.instructions import Instruction
 from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Resources
-from burster.model.stimuli import CloudPodSeen, ClusterStop, PolicyRefused, Spend, TargetRefused, WorkloadSeen
+from burster.model.stimuli import CloudPodSeen, ClusterStop, Original, PolicyRefused, Spend, TargetRefused, WorkloadSeen
 
 
 TimerKind = Literal[
@@ -104,10 +104,13 @@ class State:
     learned: Learned = field(default_factory=Learned)
     #: ``namespace/kind/name`` -> a workload that policies name, as it is now
     workloads: dict[str, WorkloadSeen] = field(default_factory=dict[str, WorkloadSeen])
+    workloads_absent: set[str] = field(default_factory=set[str])  #: those that policies name and nobody has
     workloads_changed: set[str] = field(default_factory=set[str])  #: in this step
     scaling_open: set[str] = field(default_factory=set[str])  #: policies that heard of a trigger in this step
     #: policy -> the workload that it scales, and the money of its replicas; also while a policy that is gone still has some
     scale_books: dict[str, ScaleBook] = field(default_factory=dict[str, ScaleBook])
+    #: policy -> what its workload had before it, as a predecessor has noted
+    originals: dict[str, Original] = field(default_factory=dict[str, Original])
     #: launches that no burst tells of: of replicas, and of bursts that are forgotten: (when, policy, target), kept for a day
     former_launches: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     #: policies of which somebody waits because one provider has its share: they look again when the shares move
@@ -154,6 +157,7 @@ class State:
         *reasons: Reason,
         policy: str = "",
         subject: str = "",
+        kind: str = "",
         burst: str = "",
         offering: str = "",
     ) -> None:
@@ -164,6 +168,7 @@ class State:
                 verdict=verdict,
                 policy=policy,
                 subject=subject,
+                kind=kind,
                 burst=burst,
                 offering=offering,
                 reasons=reasons,

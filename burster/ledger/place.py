@@ -21,6 +21,7 @@ class LedgerPlace(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     address: PostgresAddress | None = None
     rotation: Rotation = Rotation()
+    dry_run: bool = False  #: whoever writes decides only: its runs are marked, and count for nothing later
 
     @property
     def shared(self) -> bool:
@@ -47,5 +48,5 @@ class LedgerPlace(msgspec.Struct, frozen=True, kw_only=True):
     def open(self, epoch: int | None) -> Ledger:
         """Open for writing. Raises LedgerUnwritableError, StaleEpochError, InputError."""
         if self.address is not None:
-            return Ledger.connect(self.address, epoch=epoch, rotation=self.rotation)
-        return Ledger.open(self.path, epoch=epoch, rotation=self.rotation)
+            return Ledger.connect(self.address, epoch=epoch, rotation=self.rotation, dry_run=self.dry_run)
+        return Ledger.open(self.path, epoch=epoch, rotation=self.rotation, dry_run=self.dry_run)

@@ -13,16 +13,16 @@ from typing import Any, Final, Self
 import msgspec
 
 import burster
-from burster.ledger import integrity
+from burster.ledger import integrity, restoring
 from burster.ledger.backend import Backend, LedgerUnwritableError
 from burster.ledger.postgres_address import PostgresAddress
 from burster.ledger.rotation import Rotation, Rotator
-from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_notes, rows_of_step, spend_of, unpack
+from burster.ledger.rows import decode_decision, decode_stimulus, digest_of_notes, rows_of_step, unpack
 from burster.ledger.sqlite import SqliteBackend
 from burster.ledger.steps import LedgerStep, steps_of
 from burster.model.decisions import Decision
 from burster.model.errors import InputError
-from burster.model.stimuli import Spend, Stimulus
+from burster.model.stimuli import Original, Spend, Stimulus
 
 
 DECISIONS_LIMIT: Final = 10_000
@@ -57,15 +57,17 @@ class Ledger:
         policy_hash: str = "",
         epoch: int | None = None,
         rotation: Rotation | None = None,
+        dry_run: bool = False,
     ) -> Self:
         """Open a file for writing, making it (and its folder) where there is none; every opening starts a new run.
 
-        ``epoch``: of the lead in which it is written; None: nobody elects leaders here, the latest one goes on. Raises InputError where
-        the path holds something else or a ledger that is damaged, LedgerUnwritableError where it can't be written, StaleEpochError where a
+        ``epoch``: of the lead in which it is written; None: nobody elects leaders here, the latest one goes on.
+        ``dry_run``: nothing of it is carried out; the run is marked so, and what it settles is never counted. Raises InputError where the
+        path holds something else or a ledger that is damaged, LedgerUnwritableError where it can't be written, StaleEpochError where a
         higher epoch has begun to write it.
         """
         ledger = cls(SqliteBackend.open(Path(path)), rotation=rotation)
-        ledger._begin(seed, policy_hash, epoch)
+        ledger._begin(seed, policy_hash, epoch, dry_run=dry_run)
         return ledger
 
     @classmethod
@@ -76,12 +78,13 @@ class Ledger:
         policy_hash: str = "",
         epoch: int | None = None,
         rotation: Rotation | None = None,
+        dry_run: bool = False,
     ) -> Self:
         """Open a PostgreSQL database for writing, as ``open`` does a file."""
         from burster.ledger.postgres import PostgresBackend
 
         ledger = cls(PostgresBackend.open(address), rotation=rotation)
-        ledger._begin(None, policy_hash, epoch)
+        ledger._begin(None, policy_hash, epoch, dry_run=dry_run)
         return ledger
 
     @classmethod
@@ -96,12 +99,14 @@ class Ledger:
 
         return cls(PostgresBackend.read(address))
 
-    def _begin(self, seed: int | None, policy_hash: str, epoch: int | None) -> None:
+    def _begin(self, seed: int | None, policy_hash: str, epoch: int | None, *, dry_run: bool) -> None:
         notes = {
             "engine_version": burster.__version__,
             "policy_hash": policy_hash,
             "seed": "" if seed is None else str(seed),
         }
+        if dry_run:
+            notes[restoring.DRY_RUN] = "true"
         try:
             self._refuse_damage()
             self._run, noted = self._backend.begin(notes, epoch)
@@ -269,24 +274,15 @@ class Ledger:
         once, with the larger amount: money is never under-counted. What was settled in segments that have been removed is among them as
         far back as budgets look.
         """
-        columns = "at_ms, burst, uid, policy, target, micro_usd"
-        found: dict[str, Spend] = {}
-        for position, segment in enumerate(self._backend.segments()):
-            rows = [] if position else segment.rows(f"SELECT {columns} FROM carried ORDER BY id")  # noqa: S608 -- fixed names
-            rows += segment.rows(f"SELECT {columns} FROM spend ORDER BY id")  # noqa: S608 -- fixed names
-            for row in rows:
-                spend = spend_of(row)
-                key = f"uid {spend.uid}" if spend.uid else f"burst {spend.burst}"
-                known = found.get(key)
-                if known is None or spend.micro_usd > known.micro_usd:
-                    found[key] = spend
-        return tuple(found.values())
+        return restoring.spends(self._backend.segments())
 
     def decided_bursts(self, since_ms: int) -> tuple[str, ...]:
         """Return the keys of all bursts that were decided since then, sorted."""
-        query = "SELECT DISTINCT burst FROM decisions WHERE verdict = 'Burst' AND at_ms >= ?"
-        found = {key for segment in self._backend.segments() for (key,) in segment.rows(query, (since_ms,)) if key}
-        return tuple(sorted(found))
+        return restoring.decided_bursts(self._backend.segments(), since_ms)
+
+    def originals(self, since_ms: int) -> tuple[Original, ...]:
+        """Return what number each scaled workload had before its policy first set it; noted since then, and not given back."""
+        return restoring.originals(self._backend.segments(), since_ms)
 
     def decisions_sha256(self) -> str:
         """Return the hash of all decisions in order, as canonical JSON, a line each: same seed, same hash."""

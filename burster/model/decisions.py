@@ -14,6 +14,7 @@ Verdict = Literal[
     "Fail",  # a burst went wrong
     "Sweep",  # something in the cloud that no record claims
     "Scale",  # a number of replicas is set or published, or kept for a reason
+    "Note",  # nothing is done, and something is kept in mind for later
     "Warn",  # nothing is done, but a person should know
     "Resolved",  # the demand went away by itself
 ]
@@ -37,6 +38,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     verdict: Verdict
     policy: str = ""
     subject: str = ""
+    kind: str = ""  #: of ``subject``, where it is a workload that was noted
     burst: str = ""
     offering: str = ""
     reasons: tuple[Reason, ...]

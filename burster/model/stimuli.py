@@ -399,6 +399,17 @@ class LedgerRestored(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     entries: tuple["Spend", ...]
     decided: tuple[str, ...] = ()
     since_ms: int | None = None
+    originals: tuple["Original", ...] = ()
+
+
+class Original(msgspec.Struct, frozen=True, kw_only=True):
+    """How many replicas a workload had before a policy first set its number."""
+
+    policy: str  #: the policy's key
+    namespace: str
+    kind: str
+    name: str
+    replicas: int
 
 
 class Spend(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import structlog
 from burster.engine.numbers.replica_gates import workload_of
 from burster.model.errors import RemoteError
 from burster.model.policies import Policy
-from burster.model.stimuli import Stimulus
+from burster.model.stimuli import Stimulus, WorkloadGone
 from burster.model.triggers import WorkloadRef
 from burster.sources.workloads import Reader, Scalers, observe_workload, read_scalers
 
@@ -88,6 +88,9 @@ class WorkloadPoller:
                             (namespace, workload), await observe_workload(self._kube, namespace, workload, known)
                         )
             except (RemoteError, TimeoutError) as error:
+                if isinstance(error, RemoteError) and error.kind == "Invalid":
+                    gone = WorkloadGone(namespace=namespace, kind=workload.kind, name=workload.name)
+                    self._tell((namespace, workload), gone)  # of a kind that has no number: nobody waits for it
                 _log.warning(
                     "workload.unread",
                     workload=f"{workload.kind} {namespace}/{workload.name}",

@@ -253,8 +253,8 @@ spec:
     assert any("paused-replicas" in str(note) and "nothing sets 3 replicas" in str(note) for note in notes)
 
 
-def test_a_restarted_controller_takes_its_predecessors_number_for_the_original():
-    assert "### A restart and the original number" in PAGE
+def test_without_its_ledger_a_controller_takes_its_predecessors_number_for_the_original():
+    assert "### The original number is in the ledger" in PAGE
     policy = a_scaling_policy(scaling={"restore_to_original": True})
     first = Cluster(policy, workload=cloud(2))
     first.reads(4)

@@ -122,6 +122,8 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "ScaleTargetActivated": ("Scale or Burst", "From zero or the idle number to the first; the next sync counts on."),
     "ScaleTargetDeactivated": ("Scale", "Back to zero or the idle number, after the cool-down."),
     "BelowMinimum": ("Scale", "Up to minReplicaCount without any trigger."),
+    "OriginalNoted": ("Note", "On record before the number is first set, and once a day: a successor restores it too."),
+    "OriginalRestored": ("Note", "The policy is done with the workload: what was noted counts no more."),
     "ScalerActive": ("Scale", "Part of a chain: a trigger is active, and the number is the sync's."),
     "ScalerNotActive": ("Scale", "Part of a chain: no trigger is active."),
     "ScalerCooldown": ("Scale", "Part of a chain: the cool-down holds the number up."),

@@ -107,6 +107,7 @@ def workload_seen(state: State, stimulus: WorkloadSeen) -> None:
     if known is not None and stimulus.version and stimulus.version < known.version:
         return
     state.workloads[key] = stimulus
+    state.workloads_absent.discard(key)
     if known is None or known != replace(stimulus, version=known.version):
         state.workloads_changed.add(key)
 
@@ -114,6 +115,7 @@ def workload_seen(state: State, stimulus: WorkloadSeen) -> None:
 def workload_gone(state: State, stimulus: WorkloadGone) -> None:
     """Forget a workload that is not there."""
     key = workload_key(stimulus.namespace, stimulus.kind, stimulus.name)
+    state.workloads_absent.add(key)
     if state.workloads.pop(key, None) is not None:
         state.workloads_changed.add(key)
 

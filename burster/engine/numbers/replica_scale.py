@@ -8,7 +8,7 @@ from typing import Final
 
 from burster.engine.accounting import budgets
 from burster.engine.answers import Refusal
-from burster.engine.numbers import proposing, replica_gates, replica_money, replica_words
+from burster.engine.numbers import originals, proposing, replica_gates, replica_money, replica_words
 from burster.engine.numbers.metrics import facts, workload_key
 from burster.engine.numbers.proposing import Replicas
 from burster.engine.numbers.scaler import ScaleBook, Scaler
@@ -69,15 +69,26 @@ def follow(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
 
 def take_stock(state: State) -> None:
     """Count the replicas that are there, whoever has started them, before anybody is granted anything: they leave less room for others."""
-    for key in sorted(state.policies.keys() - state.leaving.keys()):
+    for key in sorted(state.policies):
         entry = state.policies[key]
         workload = replica_gates.workload_of(entry.policy) if entry.policy.placement.strategy == "Scale" else None
         seen = None if workload is None else _seen(state, entry.policy.namespace, workload)
         book = state.scale_books.get(key)
+        if key in state.leaving and not _left_by_predecessor(state, key, book, seen):
+            continue
         if workload is None or seen is None:
             continue
         if book.workload == workload if book is not None else not _rival(state, entry.policy, workload):
             _book(state, entry, workload, seen)
+
+
+def _left_by_predecessor(state: State, key: str, book: ScaleBook | None, seen: WorkloadSeen | None) -> bool:
+    """Say whether a policy that is being deleted has a workload, scaled by a predecessor, that nobody has taken up yet."""
+    one = state.leaving[key]
+    if one.taken_up or (book is None and seen is None):
+        return False
+    one.taken_up = True
+    return book is None and (one.guarded or key in state.originals)
 
 
 def carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
@@ -155,6 +166,8 @@ def _set(
     seen = _seen(state, entry.policy.namespace, book.workload)
     current = book.asked if book.asked is not None else seen.replicas if seen is not None else 0
     scaler.granted = granted
+    if granted != current and book.asked is None and not (seen is not None and seen.owner):
+        originals.note(state, book)
     replica_words.tell(
         state, entry, scaler, current=current, granted=granted, held=held, subject=_name(entry, book.workload)
     )
@@ -258,7 +271,10 @@ def _book(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: Workloa
     rules = entry.policy
     book = state.scale_books.get(rules.key)
     if book is None:
-        book = state.scale_books[rules.key] = ScaleBook(policy=rules.key, workload=workload, original=seen.replicas)
+        original = originals.of_predecessor(state, rules.key, workload)
+        if original is None and rules.key not in state.leaving:
+            original = seen.replicas
+        book = state.scale_books[rules.key] = ScaleBook(policy=rules.key, workload=workload, original=original)
     book.leaving = None
     book.minimum, book.restore = rules.scaling.min_replicas, rules.scaling.restore_to_original
     book.lease_ms, book.drain_ms = rules.placement.lease_ms, replica_gates.drain_of(rules)
@@ -283,6 +299,7 @@ def look_after(state: State) -> None:
         if entry is None or key in state.leaving or entry.policy.placement.strategy != "Scale":
             _bring_home(state, book)
             continue
+        originals.keep(state, book)
         reason = replica_money.renew(state, book)
         if reason is not None and entry.scaler is not None:
             kept = replica_money.staying(book)
@@ -306,8 +323,8 @@ def _bring_home(state: State, book: ScaleBook) -> None:
         return
     if book.leaving is None:
         book.leaving = min(seen.replicas, book.minimum)
-        if book.restore and book.original is not None:
-            book.leaving = book.original
+        if book.restore:  # of what nobody has noted nobody knows that it was ever set
+            book.leaving = seen.replicas if book.original is None else book.original
         if book.leaving != seen.replicas:
             sentence = f"Its policy is gone: from {seen.replicas} to {book.leaving} replicas."
             reason = Reason(code="PolicyGone", sentence=sentence)
@@ -317,6 +334,7 @@ def _bring_home(state: State, book: ScaleBook) -> None:
     if seen.replicas == book.leaving and book.asked is None:
         if seen.status_replicas <= book.leaving:
             replica_money.close(state, book)
+            originals.forget(state, book)
             del state.scale_books[book.policy]
     elif not seen.owner and state.now_ms >= book.again_at_ms and (book.asked is None or _is_lost(state, book)):
         _ask(state, book, book.leaving, restores=True)

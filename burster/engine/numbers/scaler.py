@@ -70,7 +70,8 @@ class ScaleBook:
 
     policy: str
     workload: WorkloadRef
-    original: int | None = None  #: the number at first sight
+    original: int | None = None  #: the number before the policy first set it
+    noted_at_ms: int | None = None  #: when that was last put on record
     asked: int | None = None  #: a number that was asked for and not yet confirmed
     asked_at_ms: int = 0
     asked_from: int | None = None  #: the number that was known then

@@ -13,7 +13,8 @@ from burster.engine.answers import Refusal
 from burster.engine.bursts import ending
 from burster.engine.bursts.lifecycle import ANSWERING
 from burster.engine.entries import Leaving
-from burster.engine.numbers import replica_signals
+from burster.engine.numbers import replica_gates, replica_signals
+from burster.engine.numbers.metrics import workload_key
 from burster.engine.policy_events import tell_policy
 from burster.engine.releasing.release_candidates import View, drained_by_ms, rank
 from burster.engine.state import BurstEntry, PolicyEntry, State
@@ -101,7 +102,7 @@ def _scales(state: State, key: str, one: Leaving) -> bool:
     """Say whether a number is still to be brought back. One that somebody else owns by now is theirs: nobody waits for it."""
     book = state.scale_books.get(key)
     if book is None:
-        return False
+        return _may_be_scaled(state, key, one)
     namespace = key.partition("/")[0]
     seen = state.workloads.get(f"{namespace}/{book.workload.kind}/{book.workload.name}")
     if seen is None or not seen.owner:
@@ -117,6 +118,17 @@ def _scales(state: State, key: str, one: Leaving) -> bool:
         )
         tell_policy(state, key, one.uid, "ScaleTargetOwned", sentence, warning=True)
     return False
+
+
+def _may_be_scaled(state: State, key: str, one: Leaving) -> bool:
+    """Say whether a predecessor may have scaled a workload that was not read yet."""
+    entry = state.policies.get(key)
+    if entry is None or one.taken_up or not one.guarded or entry.policy.placement.strategy != "Scale":
+        return False
+    workload = replica_gates.workload_of(entry.policy)
+    if workload is None:
+        return False
+    return workload_key(entry.policy.namespace, workload.kind, workload.name) not in state.workloads_absent
 
 
 def _let_go(state: State, key: str, one: Leaving) -> None:

@@ -158,3 +158,42 @@ def test_an_older_epoch_cannot_begin(place):
 def test_where_there_is_no_ledger_it_is_said_so(place):
     with pytest.raises(InputError, match="there is no ledger here"):
         place.read()
+
+
+def a_note(code: str, policy: str = "bank/classic", **numbers: int) -> Decision:
+    reason = Reason(code=code, sentence="It was so.", numbers=numbers)
+    return Decision(
+        at_ms=5, verdict="Note", policy=policy, subject="bank/cloud", kind="Deployment", burst="", reasons=(reason,)
+    )
+
+
+def test_what_a_dry_run_decided_and_settled_is_told_and_counts_for_nothing(place):
+    with place.open(dry_run=True) as ledger:
+        ledger.append_step(1, [], [a_decision(burst="bank/b-1"), a_note("OriginalNoted", original=7)], [a_spend()])
+        assert ledger.meta()["dry_run"] == "true"
+    with place.open() as ledger:
+        assert "dry_run" not in ledger.meta()
+        assert (ledger.spend(), ledger.decided_bursts(0), ledger.originals(0)) == ((), (), ())
+        ledger.append_step(
+            5, [], [a_decision(burst="bank/b-2"), a_note("OriginalNoted", original=3)], [a_spend("bank/b-2", "u-2")]
+        )
+    with place.open(dry_run=True) as ledger:
+        ledger.append_step(9, [], [a_note("OriginalRestored")], [a_spend("bank/b-3", "u-3")])
+        assert ledger.rotate(10, b"state") == (2, ())
+        ledger.append_step(11, [], [a_decision(burst="bank/b-4")], [a_spend("bank/b-4", "u-4")])
+    with place.read() as ledger:
+        assert len(ledger.decisions()) == 6, "all of it is there to be read"
+        assert ledger.integrity() == ()
+        assert [one.uid for one in ledger.spend()] == ["u-2"]
+        assert ledger.decided_bursts(0) == ("bank/b-2",)
+        assert [one.replicas for one in ledger.originals(0)] == [3]
+
+
+def test_the_latest_original_of_each_policy_counts_until_it_is_restored(place):
+    with place.open() as ledger:
+        ledger.append_step(1, [], [a_note("OriginalNoted", original=3), a_note("OriginalNoted", "bank/b", original=1)])
+        ledger.append_step(2, [], [a_note("OriginalRestored")])
+        assert [(one.policy, one.replicas) for one in ledger.originals(0)] == [("bank/b", 1)]
+        ledger.append_step(3, [], [a_note("OriginalNoted", original=5)])
+        assert [(one.policy, one.replicas) for one in ledger.originals(0)] == [("bank/b", 1), ("bank/classic", 5)]
+        assert ledger.originals(6) == (), "older than that"
