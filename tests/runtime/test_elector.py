@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -116,6 +118,40 @@ def test_of_two_one_leads_and_the_other_follows_within_a_second_of_a_clean_end()
 
     world = play(story)
     assert world.store.lease["spec"]["holderIdentity"] == ""  # type: ignore[index]
+
+
+def test_the_lease_is_written_as_other_electors_write_and_read_it() -> None:
+    """client-go's LeaderElectionRecord: what `kubectl get lease` shows, and by what any other elector sees whose it is."""
+    seen: list[dict[str, Any]] = []
+
+    async def story(world: World) -> None:
+        first = world.replica("a")
+        for waited in (0, 30):
+            await world.until(lambda: first.may_act)
+            await world.pass_by(waited)
+            assert world.store.lease is not None
+            seen.append(world.store.lease)
+        first.stop.set()
+        await world.until(first.task.done)
+        seen.append(world.store.lease)
+        second = world.replica("b")
+        await world.until(lambda: second.may_act)
+        seen.append(world.store.lease)
+
+    play(story)
+    taken, renewed, released, taken_again = (each["spec"] for each in seen)
+    assert seen[0]["apiVersion"] == "coordination.k8s.io/v1"
+    for spec in (taken, renewed, released, taken_again):
+        assert set(spec) == {"holderIdentity", "leaseDurationSeconds", "acquireTime", "renewTime", "leaseTransitions"}
+        # metav1.MicroTime: six digits, as the API server refuses others
+        for name in ("acquireTime", "renewTime"):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", spec[name]), spec
+        assert spec["leaseDurationSeconds"] == 15
+    assert (taken["holderIdentity"], renewed["holderIdentity"]) == ("a", "a")
+    assert renewed["acquireTime"] == taken["acquireTime"] < renewed["renewTime"]
+    assert released == {**renewed, "holderIdentity": "", "renewTime": released["renewTime"]}, "free for whoever looks"
+    assert (taken["leaseTransitions"], released["leaseTransitions"], taken_again["leaseTransitions"]) == (1, 1, 2)
+    assert taken_again["acquireTime"] > released["renewTime"] >= renewed["renewTime"]
 
 
 def test_a_leader_that_is_cut_off_stops_before_anybody_may_follow() -> None:
