@@ -62,6 +62,59 @@ def lines(text: str) -> list[str]:
     return [re.sub(r" +\d+[smh]$", " AGE", re.sub(r"  +", " ", line.strip())) for line in text.splitlines()]
 
 
+POLICY_TOLD = WritePolicyStatus(
+    key="x",
+    policy="default/nightly",
+    generation=1,
+    conditions=tuple(
+        Condition(type=kind, status=status, since_ms=T0, reason=reason, message="")
+        for kind, status, reason in (
+            ("Accepted", "True", "Valid"),
+            ("Ready", "True", "Ready"),
+            ("Active", "True", "BurstsRunning"),
+            ("Paused", "False", "NotPaused"),
+        )
+    ),
+    pending=3,
+    bursts=1,
+    spent_micro_usd=2_500_000,
+)
+TARGET_TOLD = WriteTargetStatus(
+    key="x",
+    target="azure-westeurope-tdx",
+    generation=1,
+    conditions=tuple(
+        Condition(type=kind, status=status, since_ms=T0, reason=reason, message=message)
+        for kind, status, reason, message in (
+            ("Accepted", "True", "Valid", ""),
+            ("Ready", "False", "BreakerOpen", "VM podvm-a is no confidential VM."),
+            ("Reachable", "True", "CloudAnswers", ""),
+        )
+    ),
+    offerings=1,
+    bursts=1,
+    vcpus=2,
+    reserved_micro_usd=120_000,
+    spent_micro_usd=4_500_000,
+)
+#: what `kubectl get` shows of each, with single spaces
+GOLDEN = {
+    "bursts": [
+        "NAME PHASE POLICY POD TARGET SIZE COST VM AGE",
+        "burst-risk-7-0a1b2c3d Serving nightly risk-7 azure-westeurope-tdx Standard_DC2es_v6 $0.1200 podvm-risk-7-1a2b AGE",
+    ],
+    "burstpolicies": [
+        "NAME READY STRATEGY TARGET ACTIVE PAUSED PENDING BURSTS MAX SPENT AGE",
+        "nightly True Auto azure-westeurope-tdx True False 3 1 20 $2.5000 AGE",
+    ],
+    "bursttargets": [
+        "NAME READY PROVIDER REGION REACHABLE SIZES BURSTS MAX SPENT AGE",
+        "azure-westeurope-tdx False azure westeurope True 1 1 50 $4.5000 AGE",
+    ],
+}
+WHY_NOT_READY = "VM podvm-a is no confidential VM."
+
+
 async def test_each_kind_tells_its_story_in_one_line(kubectl, tmp_path):
     code, _, errors = await kubectl("apply", "-k", "deploy")
     assert code == 0, errors
@@ -75,62 +128,15 @@ async def test_each_kind_tells_its_story_in_one_line(kubectl, tmp_path):
     store.create("bursts.burster.dev", "default", burst_to_object(burst))
     status = status_to_object(burst, observed_generation=1)["status"]
     store.patch("bursts.burster.dev", "default", burst.name, {"status": status}, subresource="status")
-    told = WritePolicyStatus(
-        key="x",
-        policy="default/nightly",
-        generation=1,
-        conditions=tuple(
-            Condition(type=kind, status=status, since_ms=T0, reason=reason, message="")
-            for kind, status, reason in (
-                ("Accepted", "True", "Valid"),
-                ("Ready", "True", "Ready"),
-                ("Active", "True", "BurstsRunning"),
-                ("Paused", "False", "NotPaused"),
-            )
-        ),
-        pending=3,
-        bursts=1,
-        spent_micro_usd=2_500_000,
-    )
-    body = policy_status_to_object(told)["status"]
+    body = policy_status_to_object(POLICY_TOLD)["status"]
     store.patch("burstpolicies.burster.dev", "default", "nightly", {"status": body}, subresource="status")
-    place = WriteTargetStatus(
-        key="x",
-        target="azure-westeurope-tdx",
-        generation=1,
-        conditions=tuple(
-            Condition(type=kind, status=status, since_ms=T0, reason=reason, message=message)
-            for kind, status, reason, message in (
-                ("Accepted", "True", "Valid", ""),
-                ("Ready", "False", "BreakerOpen", "VM podvm-a is no confidential VM."),
-                ("Reachable", "True", "CloudAnswers", ""),
-            )
-        ),
-        offerings=1,
-        bursts=1,
-        vcpus=2,
-        reserved_micro_usd=120_000,
-        spent_micro_usd=4_500_000,
-    )
-    body = target_status_to_object(place)["status"]
+    body = target_status_to_object(TARGET_TOLD)["status"]
     store.patch("bursttargets.burster.dev", "", "azure-westeurope-tdx", {"status": body}, subresource="status")
-    _, out, _ = await kubectl("get", "bursts")
-    assert lines(out) == [
-        "NAME PHASE POLICY POD TARGET SIZE COST VM AGE",
-        "burst-risk-7-0a1b2c3d Serving nightly risk-7 azure-westeurope-tdx Standard_DC2es_v6 $0.1200 podvm-risk-7-1a2b AGE",
-    ]
-    _, out, _ = await kubectl("get", "burstpolicies")
-    assert lines(out) == [
-        "NAME READY STRATEGY TARGET ACTIVE PAUSED PENDING BURSTS MAX SPENT AGE",
-        "nightly True Auto azure-westeurope-tdx True False 3 1 20 $2.5000 AGE",
-    ]
-    _, out, _ = await kubectl("get", "bursttargets")
-    assert lines(out) == [
-        "NAME READY PROVIDER REGION REACHABLE SIZES BURSTS MAX SPENT AGE",
-        "azure-westeurope-tdx False azure westeurope True 1 1 50 $4.5000 AGE",
-    ]
+    for kind, golden in GOLDEN.items():
+        _, out, _ = await kubectl("get", kind)
+        assert lines(out) == golden
     _, out, _ = await kubectl("get", "bursttargets", "-o", "wide")
-    assert "VM podvm-a is no confidential VM." in out, "the wide table says why"
+    assert WHY_NOT_READY in out, "the wide table says why"
 
 
 async def test_a_burst_can_be_waited_for(kubectl):
