@@ -21,6 +21,7 @@ from burster.cli.told_by_objects import (
     running_micro_usd,
     zone_of,
 )
+from burster.clients.kube_errors import not_asked
 from burster.clients.kube_follow import Followed, Mirror
 from burster.clients.kube_sync import KubeSync
 from burster.engine import ACTIVE
@@ -303,7 +304,7 @@ class ClusterRecords:
             return InputError(f"you may not look at that {where} ({error}): {cure}")
         if error.kind == "NotFound":
             return InputError("this cluster has no Bursts: apply deploy/crds first, or choose another with --context")
-        return InputError(f"the cluster can't be asked: {error}")
+        return not_asked(error)
 
 
 def _key(obj: Object) -> str:

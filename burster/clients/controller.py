@@ -16,6 +16,7 @@ import urllib3
 import urllib3.exceptions
 
 from burster import __version__
+from burster.clients.kube_errors import not_asked
 from burster.clients.kube_sync import KubeSync, Params
 from burster.model.errors import BursterError, InputError, RemoteError
 
@@ -156,7 +157,13 @@ class ControllerClient:
 
         if token_file is None:
             return cls(fetch, base)
-        return cls(fetch, base, credentials=lambda: {"Authorization": f"Bearer {_token_in(token_file)}"})
+
+        def bearer() -> Headers:
+            return {"Authorization": f"Bearer {_token_in(token_file)}"}
+
+        client = cls(fetch, base, credentials=bearer)
+        client._headers = bearer()
+        return client
 
     def get(self, question: str, params: Params, answer: type[Any]) -> Any:
         """Return an answer. Raises NoControllerError, AnswerError, and InputError where the cluster itself can't be asked."""
@@ -193,7 +200,10 @@ class ControllerClient:
         try:
             return fetch(question, params, headers)
         except RemoteError as error:
-            raise InputError(f"the cluster can't be asked: {error}") from error
+            if error.kind == "Timeout":
+                # the API server took the question: it is who should answer behind it that does not
+                raise NoControllerError("no answer in time") from error
+            raise not_asked(error) from error
 
 
 def _read(status: int, body: bytes) -> _Refusal:

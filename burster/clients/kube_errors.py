@@ -15,6 +15,7 @@ from burster.model.errors import InputError, RemoteError, RemoteKind
 
 
 _MESSAGE_MAX: Final = 1_024
+_FORBIDDEN: Final = 403
 _USUAL: Final = "~/.kube/config"
 _KINDS: Final[dict[int, RemoteKind]] = {
     400: "Invalid",
@@ -88,6 +89,20 @@ def status_error(what: str, status: int, told: Status, retry_after: str = "") ->
         status=status,
         retry_after_ms=None if seconds is None else seconds * 1000,
     )
+
+
+def not_asked(error: RemoteError) -> InputError:
+    """Return one sentence for a cluster that gave a command no answer, and what to do about it."""
+    match error.kind:
+        case "Unreachable" | "Timeout" | "Protocol":
+            cure = "is it up, and the one you mean? --kubeconfig FILE or --context choose another"
+        case "Unauthorized" if error.status != _FORBIDDEN:
+            cure = "your credentials are not taken: log in again, or choose others with --kubeconfig FILE or --context"
+        case "Unauthorized":
+            cure = "ask who runs the cluster for that right"
+        case _:
+            cure = "ask again in a while"
+    return InputError(f"the cluster can't be asked: {error}; {cure}")
 
 
 def check_kubeconfig(path: str) -> None:
