@@ -113,11 +113,13 @@ class Place:
 
 
 @asynccontextmanager
-async def a_place(folder: Path, *, node_cpu: str = "8", rules: str = "", target: str = "") -> AsyncIterator[Place]:
+async def a_place(
+    folder: Path, *, node_cpu: str = "8", rules: str = "", target: str = "", api_flags: tuple[str, ...] = ()
+) -> AsyncIterator[Place]:
     """Have everything, with rules and a target (the shipped one, if none is given) applied, and nothing of it afterwards."""
     world = World(folder)
     async with contextlib.AsyncExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(folder / "plane"))
+        plane = stack.enter_context(ControlPlane(folder / "plane", api_flags=api_flags))
         arm = await stack.enter_async_context(ArmServer(SystemClock(), config=_ARM, seed=7))
         kube = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=str(plane.kubeconfig))))
         caa = CaaSettings(

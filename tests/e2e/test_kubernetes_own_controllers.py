@@ -21,6 +21,8 @@ from tests.support.classic import CLOUD_DEPLOYMENT, Page, a_rule, a_target
 
 
 pytestmark = [pytest.mark.long, pytest.mark.plane(whole=True), pytest.mark.timeout(300)]
+#: As OpenShift has it: who sets an owner reference that blocks a deletion needs a right for that owner's finalizers.
+ENFORCED = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
 LOOPBACK = {"BURSTER_METRICS__NETWORKS": "127.0.0.0/8"}
 #: As real ones do, it goes by its own bounds where it can measure nothing.
 AUTOSCALER = """
@@ -171,7 +173,7 @@ async def vms(place: Place, count: int) -> bool:
 
 
 async def test_jobs_keep_their_pods_and_garbage_goes_both_ways(tmp_path: Path) -> None:
-    async with a_place(tmp_path, rules=RULES + OF_JOBS) as place:
+    async with a_place(tmp_path, rules=RULES + OF_JOBS, api_flags=(ENFORCED,)) as place:
         controller = place.controller()
         await _jobs(place)
         await _garbage(place, controller)
