@@ -5,16 +5,21 @@ values, which is faster; a test holds the two equal, field by field.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, WithJsonSchema
+from pydantic.config import JsonDict
 
 from burster.model.bursts import BurstStrategy, Phase
-from burster.policy.schema import Strict
+from burster.policy.schema import RULES, Strict
 
 
 Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
 Manifest = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+
+
+#: Whoever may write Bursts may not say that something else was decided: a successor goes by it.
+_ONCE: Final[JsonDict] = {RULES: [{"rule": "self == oldSelf", "message": "what was decided does not change"}]}
 
 
 class Condition(Strict):
@@ -63,27 +68,37 @@ class InitdataReference(Strict):
 class BurstRecordSpec(Strict):
     """What was decided, once. Nothing here changes after the record is written."""
 
-    policy: str = Field(description="The policy, in the Burst's own namespace.")
-    target: str = Field(description="The BurstTarget.")
-    strategy: BurstStrategy = Field(description="Whether the pod is a clone or the moved pod itself.")
-    pod_name: str = Field(description="The cloud pod's name.")
+    policy: str = Field(description="The policy, in the Burst's own namespace.", json_schema_extra=_ONCE)
+    target: str = Field(description="The BurstTarget.", json_schema_extra=_ONCE)
+    strategy: BurstStrategy = Field(
+        description="Whether the pod is a clone or the moved pod itself.", json_schema_extra=_ONCE
+    )
+    pod_name: str = Field(description="The cloud pod's name.", json_schema_extra=_ONCE)
     for_pod: PodReference = Field(default=PodReference(), description="The pending pod it was decided for, if any.")
     workload: WorkloadReference | None = Field(default=None, description="The workload a clone is made from.")
     initdata: InitdataReference | None = Field(default=None, description="The initdata that the cloud pod gets.")
-    provider: str = Field(description="The cloud.")
-    region: str = Field(description="The region.")
-    size: str = Field(description="The VM size.")
-    runtime_class: str = Field(description="The cloud pod's RuntimeClass.")
-    cpu_millicores: Int64 = Field(default=0, description="cpu the pod asks for, in millicores.")
-    memory_bytes: Int64 = Field(default=0, description="Memory the pod asks for, in bytes.")
-    vcpus: Int64 = Field(default=0, description="vCPUs of the VM.")
-    price_micro_usd_per_hour: Int64 = Field(description="The VM's price per hour in micro-USD.")
-    reserved_micro_usd: Int64 = Field(description="Money set aside first, in micro-USD.")
-    decided_at: datetime = Field(description="When it was decided.")
-    lease_ms: Int64 = Field(description="Length of a lease, in milliseconds.")
-    drain_ms: Int64 = Field(description="Longest time to drain, in milliseconds.")
-    launch_deadline_ms: Int64 = Field(description="Longest time until the VM is there, in milliseconds.")
-    ready_deadline_ms: Int64 = Field(description="Longest time until the pod serves, in milliseconds.")
+    provider: str = Field(description="The cloud.", json_schema_extra=_ONCE)
+    region: str = Field(description="The region.", json_schema_extra=_ONCE)
+    size: str = Field(description="The VM size.", json_schema_extra=_ONCE)
+    runtime_class: str = Field(description="The cloud pod's RuntimeClass.", json_schema_extra=_ONCE)
+    cpu_millicores: Int64 = Field(
+        default=0, description="cpu the pod asks for, in millicores.", json_schema_extra=_ONCE
+    )
+    memory_bytes: Int64 = Field(default=0, description="Memory the pod asks for, in bytes.", json_schema_extra=_ONCE)
+    vcpus: Int64 = Field(default=0, description="vCPUs of the VM.", json_schema_extra=_ONCE)
+    price_micro_usd_per_hour: Int64 = Field(
+        description="The VM's price per hour in micro-USD.", json_schema_extra=_ONCE
+    )
+    reserved_micro_usd: Int64 = Field(description="Money set aside first, in micro-USD.", json_schema_extra=_ONCE)
+    decided_at: datetime = Field(description="When it was decided.", json_schema_extra=_ONCE)
+    lease_ms: Int64 = Field(description="Length of a lease, in milliseconds.", json_schema_extra=_ONCE)
+    drain_ms: Int64 = Field(description="Longest time to drain, in milliseconds.", json_schema_extra=_ONCE)
+    launch_deadline_ms: Int64 = Field(
+        description="Longest time until the VM is there, in milliseconds.", json_schema_extra=_ONCE
+    )
+    ready_deadline_ms: Int64 = Field(
+        description="Longest time until the pod serves, in milliseconds.", json_schema_extra=_ONCE
+    )
     replicas: int = Field(default=1, ge=0, le=1, description="Always 1: there for clients of the scale subresource.")
     pod_manifest: Manifest | None = Field(default=None, description="The moved pod as it was, to bring it back.")
 

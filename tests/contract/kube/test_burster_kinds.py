@@ -95,6 +95,19 @@ async def test_a_record_comes_back_as_it_was_written(kinds: Api):
     assert made["metadata"]["generation"] == 1
 
 
+async def test_what_was_decided_is_not_edited_afterwards(kinds: Api):
+    made = await kinds.create(BURSTS, record(kinds.namespace), params={"fieldManager": "burster"})
+    path = kinds.path(BURSTS, made["metadata"]["name"])
+    kind = "application/merge-patch+json"
+    for edit in ({"target": "elsewhere"}, {"priceMicroUsdPerHour": 10**9}, {"decidedAt": "2020-01-01T00:00:00.000Z"}):
+        status, told = await kinds.call("PATCH", path, {"spec": edit}, content_type=kind)
+        if kinds.endpoint.version >= RULES_SINCE:
+            assert status == 422, told
+            assert "what was decided does not change" in told["message"]
+    marked = {"metadata": {"annotations": {"burster.dev/taken": "true"}}}
+    assert (await kinds.call("PATCH", path, marked, content_type=kind))[0] == 200
+
+
 async def test_a_status_is_applied_by_burster_and_shown_in_columns(kinds: Api, kubectl: Kubectl):
     burst = a_burst(kinds.namespace)
     made = await kinds.create(BURSTS, record(kinds.namespace), params={"fieldManager": "burster"})
