@@ -225,6 +225,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     ticks: TickSettings = TickSettings()
     log: LogSettings = LogSettings()
+    namespace_max_policies: Annotated[int, Field(ge=1, le=10_000)] = 200
     cluster_max_bursts: Annotated[int, Field(ge=0)] | None = None
     cluster_max_vcpus: Annotated[int, Field(ge=0)] | None = None
     cluster_budget_per_hour: Money | None = None

@@ -22,7 +22,7 @@ _TURNS: Final = {
 #: Which of the two is bad news: it is told also of a policy that is seen for the first time.
 _BAD: Final = {"Accepted": "False", "Ready": "False", "Fallback": "True", "Paused": "True"}
 #: Why a policy is not ready that another event says already
-_TOLD_OTHERWISE: Final = frozenset({"Invalid", "PolicyLeaving", "BreakerOpen"})
+_TOLD_OTHERWISE: Final = frozenset({"Invalid", "TooManyPolicies", "PolicyLeaving", "BreakerOpen"})
 _MONEY: Final = ("Budget", "BudgetStop", "BudgetDrain", "RenewalsFirst", "BudgetHeldOff")
 #: What no waiting mends and only people can: the pod's owner sees no burst, and would not know why
 _STANDING: Final = frozenset({"MoveNeedsWebhook", "StrategyNotAvailable", "CloneWouldRunTwice"})

@@ -120,11 +120,13 @@ def _accepted(entry: PolicyEntry | None, refused: PolicyRefused | None) -> Say:
     kept = "Nothing starts by it."
     if entry is not None:
         kept = f"Nothing new starts by it; what runs is kept under generation {entry.policy.generation}."
-    return "Accepted", "False", "Invalid", f"{refused.message} {kept}"
+    return "Accepted", "False", refused.code, f"{refused.message} {kept}"
 
 
 def _ready(state: State, entry: PolicyEntry | None, refused: PolicyRefused | None) -> Say:
     if entry is None or refused is not None:
+        if refused is not None and refused.code != "Invalid":
+            return "Ready", "False", refused.code, refused.message
         return "Ready", "False", "Invalid", "Its latest version is not valid."
     unready = _unready(state, entry)
     if unready is not None:

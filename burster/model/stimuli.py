@@ -53,6 +53,7 @@ class PolicyRefused(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     uid: str = ""
     generation: int = 0
+    code: str = "Invalid"  #: why, in one word
     message: str
     deleting: bool = False
     guarded: bool = False

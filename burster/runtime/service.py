@@ -135,6 +135,7 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
             "offerings": settings.ticks.offerings_ms,
             "quota": settings.ticks.quota_ms,
         },
+        namespace_max_policies=settings.namespace_max_policies,
         limits=settings.cluster_limits,
         home=settings.namespace,
         title=title,

@@ -44,6 +44,7 @@ from burster.sources import bursts, cloud_pods, cluster_stop, events, namespaces
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.feed import Feed
 from burster.sources.metrics import MetricReader
+from burster.sources.policy_places import MOST
 from burster.sources.reflector import Stats
 from burster.sources.trigger_auth import TriggerAuth
 from burster.surfaces.view import StatusView
@@ -67,6 +68,7 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     intervals_ms: dict[TickKind, int] = msgspec.field(
         default_factory=lambda: {"evaluate": 15_000, "gc": 120_000, "offerings": 43_200_000, "quota": 600_000}
     )
+    namespace_max_policies: int = MOST  #: policies of one namespace that count
     limits: Limits = Limits()  #: what all policies at all targets together may use at most
     home: str = HOME  #: burster's own namespace
     metric_networks: tuple[Network, ...] = ()  #: where metrics may be read; none: anywhere but on this machine
@@ -225,14 +227,15 @@ class Controller:
     def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
-        plain = {"pods": pods, "policies": policies, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
+        plain = {"pods": pods, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
         feeds = {
             name: Feed(self._kube, self.post, self._clock, self._chance(name))
-            for name in (*plain, "cloud-pods", "events", "cluster-stop")
+            for name in (*plain, "policies", "cloud-pods", "events", "cluster-stop")
         }
         self.source_stats = {name: feed.stats for name, feed in feeds.items()}
         return {
             **{name: source.run(feeds[name]) for name, source in plain.items()},
+            "policies": policies.run(feeds["policies"], most=self._options.namespace_max_policies),
             "cloud-pods": cloud_pods.run(feeds["cloud-pods"], index=index),
             "events": events.run(feeds["events"], index=index),
             "cluster-stop": cluster_stop.run(feeds["cluster-stop"], home=self._options.home),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
+from msgspec import structs
 
 from burster.model.errors import InputError
 from burster.model.stimuli import (
@@ -28,6 +29,7 @@ from burster.policy.compile import compile_policy, compile_target
 from burster.policy.records import DRAIN_FINALIZER
 from burster.policy.status_objects import told_by
 from burster.sources.feed import Feed
+from burster.sources.policy_places import MOST, PolicyPlaces
 from burster.sources.reflector import Codec, meta_of_dict
 
 
@@ -59,7 +61,7 @@ def _compiled_target(obj: dict[str, Any]) -> Stimulus:
     return TargetSeen(target=compile_target(obj), told=told_by(obj))
 
 
-def _policy_refused(key: str, obj: dict[str, Any], message: str) -> Stimulus:
+def _policy_refused(key: str, obj: dict[str, Any], message: str) -> PolicyRefused:
     metadata = cast("dict[str, Any]", obj["metadata"])
     return PolicyRefused(
         key=key,
@@ -106,12 +108,15 @@ class RuleSink:
         compiled: Callable[[dict[str, Any]], Stimulus],
         refused: Callable[[str, dict[str, Any], str], Stimulus],
         departed: Callable[[str], Stimulus],
+        places: PolicyPlaces | None = None,
     ) -> None:
+        """``places``: how many of a namespace count; None: all of them, where only a platform team writes."""
         self._post = post
         self._source: Final = source
         self._compiled = compiled
         self._refused = refused
         self._departed = departed
+        self._places: Final = places
         self._uids: Final[dict[str, str]] = {}
 
     def seen(self, obj: dict[str, Any]) -> Key | None:
@@ -122,12 +127,20 @@ class RuleSink:
         metadata = cast("dict[str, Any]", metadata)
         namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
         key = f"{namespace}/{name}" if namespace else str(name)
-        uid = self._uids[key] = str(metadata.get("uid") or "")
+        uid = str(metadata.get("uid") or "")
+        place = True if self._places is None else self._places.find(str(namespace), key)
+        leaves = _is_deleting(metadata) and _is_guarded(metadata)  # its finalizer has to go whatever it says
+        if place is None and not leaves:
+            return key, uid
+        self._uids[key] = uid
         try:
             stimulus = self._compiled(obj)
         except InputError as error:
             _log.warning("rule refused", source=self._source, key=key, error=str(error))
             stimulus = self._refused(key, obj, str(error))
+        if self._places is not None and not place:
+            why = self._places.wait(str(namespace), key, stimulus) if place is False else "Too many policies."
+            stimulus = structs.replace(_policy_refused(key, obj, why), code="TooManyPolicies")
         self._post(stimulus)
         return key, uid
 
@@ -137,17 +150,23 @@ class RuleSink:
         if self._uids.get(name) == uid:
             del self._uids[name]
             self._post(self._departed(name))
+            heir = None if self._places is None else self._places.leave(name.partition("/")[0], name)
+            if heir is not None:
+                self._post(heir)
 
     def synced(self) -> None:
         """Post SourceSynced."""
         self._post(SourceSynced(source=self._source))
 
 
-async def run(feed: Feed) -> None:
-    """Post stimuli about policies and targets until cancelled."""
+async def run(feed: Feed, *, most: int = MOST) -> None:
+    """Post stimuli about policies and targets until cancelled; ``most``: how many policies of one namespace count."""
     codec = Codec(dict[str, Any], meta_of_dict)
     rules = (
-        (POLICIES_PATH, RuleSink(feed.post, "policies", _compiled_policy, _policy_refused, _policy_gone)),
+        (
+            POLICIES_PATH,
+            RuleSink(feed.post, "policies", _compiled_policy, _policy_refused, _policy_gone, PolicyPlaces(most)),
+        ),
         (TARGETS_PATH, RuleSink(feed.post, "targets", _compiled_target, _target_refused, _target_gone)),
     )
     async with asyncio.TaskGroup() as group:

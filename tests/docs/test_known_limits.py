@@ -19,8 +19,9 @@ from burster.policy.convert import convert_text
 from burster.runtime.metric_queries import read_triggers
 from burster.runtime.wiring import PROVIDERS
 from burster.sources.policies import RuleSink, _compiled_target, _target_gone, _target_refused
+from burster.sources.policy_places import PolicyPlaces
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
-from tests.docs.rights import ROOT, Rights
+from tests.docs.rights import ROOT
 from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy, cloud
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
 from tests.support.metrics import FakeKube, a_reader
@@ -174,13 +175,6 @@ def test_pods_with_another_controller_wait(kind):
     assert engine.codes() == ["MoveNeedsWebhook"]
 
 
-def test_no_status_of_targets_is_written():
-    assert "**Target status.** burster writes none." in PAGE
-    written = {resource for _, resource, verb in Rights("default").granted if verb in {"patch", "update", "create"}}
-    assert "burstpolicies/status.burster.dev" in written
-    assert not {resource for resource in written if "target" in resource}
-
-
 def test_a_target_of_another_provider_is_refused():
     assert "**Other clouds.** A BurstTarget whose `provider` is not azure" in PAGE
     assert frozenset({"azure"}) == PROVIDERS
@@ -287,3 +281,10 @@ def test_commands_that_are_said_to_be_missing_are_missing(command):
 
     assert f"`{command}`" in PAGE
     assert command not in {entry.name for entry in ENTRIES}
+
+
+def test_which_of_too_many_policies_count():
+    assert "### Which policies of too many count" in PAGE
+    places = PolicyPlaces(1)
+    assert [places.find("bank", key) for key in ("bank/b", "bank/a", "bank/c")] == [True, False, None]
+    assert PolicyPlaces(1).find("bank", "bank/a") is True, "after a restart the first by name"

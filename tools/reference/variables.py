@@ -38,6 +38,7 @@ _MEANINGS: Final = {
     "election.lease_ms": "How long the Lease holds after its last renewal: after so long a silence another replica leads.",
     "election.renew_ms": "A leader that could not renew for so long stops at once; less than the Lease holds.",
     "election.retry_ms": "How often the Lease is renewed.",
+    "namespace_max_policies": "BurstPolicies of one namespace that count; those beyond are refused (`TooManyPolicies`).",
     "cluster_max_bursts": "Cloud pods of all policies at all targets at one time; empty: no limit.",
     "cluster_max_vcpus": "vCPUs of cloud VMs at one time; empty: no limit.",
     "cluster_budget_per_hour": "What all of it may cost in an hour, in USD; empty: no limit.",
