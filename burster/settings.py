@@ -187,6 +187,24 @@ class ElectionSettings(_Section):
         return self
 
 
+class OnPremSettings(_Section):
+    """What the pods on nodes ask for: up to how many pods they are followed themselves, and which Prometheus is asked beyond that."""
+
+    pods_max: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
+    prometheus: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+
+    @model_validator(mode="after")
+    def _is_a_place(self) -> Self:
+        if not self.prometheus:
+            return self
+        host = check_url(self.prometheus).hostname
+        if self.token_file and self.prometheus.startswith("http:") and host not in _LOOPBACK:
+            raise ValueError("prometheus is plain http, and a token must not be sent in the clear: use https")
+        return self
+
+
 class LogSettings(_Section):
     """How much is logged, and for whom."""
 
@@ -226,6 +244,7 @@ class Settings(BaseSettings):
     ticks: TickSettings = TickSettings()
     log: LogSettings = LogSettings()
     namespace_max_policies: Annotated[int, Field(ge=1, le=10_000)] = 200
+    onprem: OnPremSettings = OnPremSettings()
     cluster_max_bursts: Annotated[int, Field(ge=0)] | None = None
     cluster_max_vcpus: Annotated[int, Field(ge=0)] | None = None
     cluster_budget_per_hour: Money | None = None

@@ -109,7 +109,7 @@ def _resources(what: str, of_memory: bool) -> dict[str, _OfPolicy]:  # noqa: FBT
 
     def reader(part: str, amount: Callable[[int, int], int]) -> _OfPolicy:
         def read(state: State, _entry: PolicyEntry) -> _Read | None:
-            if not state.capacity_nodes:
+            if not (state.capacity_nodes if part == "allocatable" else state.capacity_known):
                 return None
             return (_gib if of_memory else _cores)(f"onprem_{what}_{part}", amount(*amounts(state)))
 
@@ -117,7 +117,7 @@ def _resources(what: str, of_memory: bool) -> dict[str, _OfPolicy]:  # noqa: FBT
 
     def percent(state: State, _entry: PolicyEntry) -> _Read | None:
         there, asked = amounts(state)
-        return _percent(f"onprem_{what}", asked, there) if state.capacity_nodes else None
+        return _percent(f"onprem_{what}", asked, there) if state.capacity_known else None
 
     return {
         f"{what}.allocatable": reader("allocatable", lambda there, _asked: there),

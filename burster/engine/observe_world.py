@@ -273,6 +273,7 @@ def capacity_seen(state: State, stimulus: CapacitySeen) -> None:
     state.capacity_allocatable = stimulus.allocatable
     state.capacity_requested = stimulus.requested
     state.capacity_nodes = stimulus.nodes
+    state.capacity_known = stimulus.nodes > 0 and stimulus.requested_known
     releases.note_room(state)
     reopen_for(state, "onprem")
 

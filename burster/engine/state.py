@@ -129,6 +129,8 @@ class State:
     capacity_allocatable: Resources = field(default_factory=Resources)
     capacity_requested: Resources = field(default_factory=Resources)
     capacity_nodes: int = 0
+    #: whether there are nodes and it is known what is asked of them: without it nobody can say what is free
+    capacity_known: bool = False
     timers: list[tuple[int, int, TimerKind, str]] = field(default_factory=list[tuple[int, int, TimerKind, str]])
     timer_keys: set[tuple[int, TimerKind, str]] = field(default_factory=set[tuple[int, TimerKind, str]])
     sequence: int = 0

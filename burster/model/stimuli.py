@@ -127,6 +127,7 @@ class CapacitySeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     nodes: int
     allocatable: Resources
     requested: Resources
+    requested_known: bool = True  #: False: nobody adds up what so many pods ask for, and ``requested`` says nothing
 
 
 class NamespaceSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):

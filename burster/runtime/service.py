@@ -32,6 +32,7 @@ from burster.runtime.replica import Replica, own_identity
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.settings import Settings
 from burster.sources import policies
+from burster.sources.metered_requests import RequestsPlace
 from burster.sources.offerings import observe_offerings
 from burster.sources.quota import observe_quota
 from burster.surfaces.http import HttpSurface, make_app
@@ -138,9 +139,18 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
         namespace_max_policies=settings.namespace_max_policies,
         limits=settings.cluster_limits,
         home=settings.namespace,
+        onprem_pods_max=settings.onprem.pods_max,
+        onprem_requests=_requests_place(settings),
         title=title,
         metric_networks=networks_of(settings.metrics.networks),
     )
+
+
+def _requests_place(settings: Settings) -> RequestsPlace | None:
+    onprem = settings.onprem
+    if not onprem.prometheus:
+        return None
+    return RequestsPlace(url=onprem.prometheus, token_file=onprem.token_file, ca_file=onprem.ca_file)
 
 
 @contextmanager

@@ -62,7 +62,10 @@ class Viewer:
             draining=state.draining,
             title=self._title,
             onprem=OnPremView(
-                node_count=state.capacity_nodes, used=state.capacity_requested, allocatable=state.capacity_allocatable
+                node_count=state.capacity_nodes,
+                used=state.capacity_requested,
+                used_known=state.capacity_known or not state.capacity_nodes,
+                allocatable=state.capacity_allocatable,
             ),
             pending_total=len(waiting),
             pending=bounded(

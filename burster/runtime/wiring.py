@@ -43,6 +43,7 @@ from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import bursts, cloud_pods, cluster_stop, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.feed import Feed
+from burster.sources.metered_requests import RequestMeter, RequestsPlace
 from burster.sources.metrics import MetricReader
 from burster.sources.policy_places import MOST
 from burster.sources.reflector import Stats
@@ -72,6 +73,8 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()  #: what all policies at all targets together may use at most
     home: str = HOME  #: burster's own namespace
     metric_networks: tuple[Network, ...] = ()  #: where metrics may be read; none: anywhere but on this machine
+    onprem_pods_max: int = nodes.PODS_MAX  #: in a larger cluster pods on nodes are not followed
+    onprem_requests: RequestsPlace | None = None  #: who adds up what they ask for there
     seed: int = 0
     title: str = ""
 
@@ -227,15 +230,18 @@ class Controller:
     def _sources(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return every source, ready to be run; each has its own generator, so that one's retries do not shift another's."""
         index = CloudPods()
-        plain = {"pods": pods, "bursts": bursts, "nodes": nodes, "namespaces": namespaces}
+        plain = {"pods": pods, "bursts": bursts, "namespaces": namespaces}
         feeds = {
             name: Feed(self._kube, self.post, self._clock, self._chance(name))
-            for name in (*plain, "policies", "cloud-pods", "events", "cluster-stop")
+            for name in (*plain, "nodes", "policies", "cloud-pods", "events", "cluster-stop")
         }
+        place = self._options.onprem_requests
+        meter = None if place is None else RequestMeter(self._http, place)
         self.source_stats = {name: feed.stats for name, feed in feeds.items()}
         return {
             **{name: source.run(feeds[name]) for name, source in plain.items()},
             "policies": policies.run(feeds["policies"], most=self._options.namespace_max_policies),
+            "nodes": nodes.run(feeds["nodes"], pods_max=self._options.onprem_pods_max, meter=meter),
             "cloud-pods": cloud_pods.run(feeds["cloud-pods"], index=index),
             "events": events.run(feeds["events"], index=index),
             "cluster-stop": cluster_stop.run(feeds["cluster-stop"], home=self._options.home),

@@ -233,7 +233,8 @@ def _gauges(view: StatusView) -> Iterator[Metric]:
     onprem = view.onprem
     cpu = GaugeMetricFamily("burster_onprem_cpu_cores", "On-prem cpu, asked for and there.", labels=("what",))
     memory = GaugeMetricFamily("burster_onprem_memory_bytes", "On-prem memory, asked for and there.", labels=("what",))
-    for what, amount in (("used", onprem.used), ("allocatable", onprem.allocatable)):
+    used = (("used", onprem.used),) if onprem.used_known else ()  # no sample is better than a wrong one
+    for what, amount in (*used, ("allocatable", onprem.allocatable)):
         cpu.add_metric((what,), amount.cpu_millicores / 1000)
         memory.add_metric((what,), amount.memory_bytes)
     yield cpu

@@ -45,6 +45,11 @@ def _standing(view: StatusView) -> str:
 
 def _onprem(view: StatusView) -> str:
     used, there = view.onprem.used, view.onprem.allocatable
+    if not view.onprem.used_known:
+        return (
+            f"<h2>On-prem: {view.onprem.node_count} nodes</h2><p>{there.cpu_millicores / 1000:g} cores, "
+            f"{format_memory_bytes(there.memory_bytes)}; what so many pods ask for is not added up</p>"
+        )
     return (
         f"<h2>On-prem: {view.onprem.node_count} nodes</h2>"
         + html.bar(

@@ -33,6 +33,7 @@ class OnPremView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     node_count: int = 0
     used: Resources = Resources()
+    used_known: bool = True  #: False: nobody adds up what so many pods ask for, and ``used`` says nothing
     allocatable: Resources = Resources()
     running_pods: int = 0
     nodes: tuple[NodeView, ...] = ()

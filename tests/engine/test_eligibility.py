@@ -707,6 +707,16 @@ def test_nodes_that_nobody_told_of_are_not_known():
     }
 
 
+def test_what_nobody_adds_up_is_not_known_though_the_nodes_are():
+    there = Resources(cpu_millicores=4000, memory_bytes=8 * GIB)
+    engine = an_engine(s.CapacitySeen(nodes=2, allocatable=there, requested=Resources(), requested_known=False))
+    assert seen(engine, *ONPREM, "onprem.nodes", "onprem.cpuPercent", "onprem.memoryPercent") == {
+        "onprem.nodes": 2,
+        "onprem.cpu.allocatable": 4.0,
+        "onprem.memory.allocatable": 8.0,
+    }
+
+
 def test_the_cloud_is_what_of_the_policy_is_out():
     engine = an_engine(s.PodSeen(pod=a_pod("a")), s.PodSeen(pod=a_pod("b")))
     names = ("cloud.bursts", "cloud.vcpus", "cloud.byTarget", "cloud.byProvider")

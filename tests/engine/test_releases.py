@@ -433,6 +433,18 @@ def test_room_that_vanishes_for_a_moment_begins_anew(blink: s.CapacitySeen) -> N
     assert go_on(engine, 1) == {key: 1}
 
 
+def test_nobody_goes_home_to_room_that_nobody_can_tell_any_more() -> None:
+    engine, key = crowded()
+    engine.send(room(1_000))
+    go_on(engine, 119_000)
+    engine.send(msgspec.structs.replace(room(50_000), requested=Resources(), requested_known=False))
+    assert engine.state.bursts[key].going_at_ms is None
+    assert go_on(engine, 2_000_000) == {}
+    engine.send(room(1_000))
+    assert go_on(engine, 119_999) == {}
+    assert go_on(engine, 1) == {key: 1}
+
+
 def test_without_idle_time_the_last_look_is_all_that_room_has_to_stay() -> None:
     engine, key = crowded(idle_ms=0)
     engine.send(room(1_000))

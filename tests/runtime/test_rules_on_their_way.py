@@ -89,6 +89,10 @@ class _Silent:
         await asyncio.Event().wait()
         yield
 
+    async def get(self, *_: Any, **__: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
 
 async def test_what_ends_the_controller_is_told_as_itself(tmp_path) -> None:
     class Clock(SystemClock):

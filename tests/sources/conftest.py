@@ -28,6 +28,7 @@ class ScriptedApi:
         self.requests: list[tuple[float, str, dict[str, str]]] = []  # virtual seconds, LIST | WATCH | GET, query
         self.faults: dict[str, deque[Any]] = {"LIST": deque(), "WATCH": deque(), "GET": deque()}
         self.compacted = 0
+        self.counts = True  #: whether a page says how many more there are
         self.bookmark_every: float | None = 60
         self._changed: list[asyncio.Event] = []
         self._cut = 0
@@ -98,9 +99,11 @@ class ScriptedApi:
     def _list(self, path: str, query: dict[str, str]) -> web.Response:
         items = list(self.objects.get(path, {}).values())
         start, limit = int(query.get("continue", "0")), int(query["limit"]) or len(items)
-        metadata = {"resourceVersion": str(self.revision)}
+        metadata: dict[str, Any] = {"resourceVersion": str(self.revision)}
         if start + limit < len(items):
             metadata["continue"] = str(start + limit)
+            if "fieldSelector" not in query and self.counts:
+                metadata["remainingItemCount"] = len(items) - start - limit
         return web.json_response({"metadata": metadata, "items": items[start : start + limit]})
 
     async def _watch(self, request: web.Request, query: dict[str, str]) -> web.StreamResponse:

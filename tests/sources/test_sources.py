@@ -29,7 +29,7 @@ from burster.model.stimuli import (
     TargetSeen,
 )
 from burster.policy.records import burst_to_object
-from burster.sources import bursts, cloud_pods, events, nodes, pods, policies
+from burster.sources import bursts, cloud_pods, events, node_requests, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.feed import Feed
 
@@ -296,8 +296,8 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
         api.put(nodes.NODES_PATH, "n1", node("4"))
         api.put(nodes.NODES_PATH, "n2", node("8"))
         api.put(nodes.NODES_PATH, "cordoned", node("16", unschedulable=True))
-        api.put(nodes.PODS_PATH, "a", pod_on("n2"))
-        api.put(nodes.PODS_PATH, "b", pod_on("cordoned"))
+        api.put(node_requests.PODS_PATH, "a", pod_on("n2"))
+        api.put(node_requests.PODS_PATH, "b", pod_on("cordoned"))
         async with running(nodes, kube, clock) as posted:
             first = CapacitySeen(
                 nodes=2,
@@ -306,14 +306,14 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
             )
             assert posted == [first]
             for number in range(50):
-                api.put(nodes.PODS_PATH, f"p{number}", pod_on("n2"))
+                api.put(node_requests.PODS_PATH, f"p{number}", pod_on("n2"))
             api.put(nodes.NODES_PATH, "n2", node("6"))
             api.put(nodes.NODES_PATH, "n1", node("4", unschedulable=True))
             await clock.sleep(1.5)
             assert len(posted) == 2
             assert (posted[1].nodes, posted[1].allocatable.cpu_millicores) == (1, 6_000)
             assert posted[1].requested.cpu_millicores == 51_000
-            api.remove(nodes.PODS_PATH, "a")
+            api.remove(node_requests.PODS_PATH, "a")
             await clock.sleep(1.5)
             assert posted[2].requested.cpu_millicores == 50_000
 
@@ -333,20 +333,10 @@ def test_capacity_is_summed_and_told_at_most_once_a_second(play: Play):
 def test_only_nodes_that_ordinary_pods_can_go_to_are_on_prem_capacity(play: Play, spec: dict[str, Any], want: int):
     async def scene(api, kube, clock) -> None:
         api.put(nodes.NODES_PATH, "n1", {"spec": spec, "status": {"allocatable": {"cpu": "4"}}})
-        api.put(nodes.PODS_PATH, "a", {"spec": {**a_pod()["spec"], "nodeName": "n1"}})
+        api.put(node_requests.PODS_PATH, "a", {"spec": {**a_pod()["spec"], "nodeName": "n1"}})
         async with running(nodes, kube, clock) as posted:
             (seen,) = posted
             assert seen.nodes == want
             assert (seen.allocatable.cpu_millicores, seen.requested.cpu_millicores) == (4_000 * want, 1_000 * want)
-
-    play(scene)
-
-
-def test_without_pods_capacity_is_the_nodes_alone(play: Play):
-    async def scene(api, kube, clock) -> None:
-        api.put(nodes.NODES_PATH, "n1", {"status": {"allocatable": {"cpu": "4"}}})
-        async with running(nodes, kube, clock, with_requests=False) as posted:
-            assert posted == [CapacitySeen(nodes=1, allocatable=Resources(cpu_millicores=4_000), requested=Resources())]
-            assert {query.get("fieldSelector") for _, _, query in api.requests} == {None}
 
     play(scene)

@@ -150,6 +150,17 @@ async def test_metrics_can_be_scraped(site):
     assert all(name.startswith("burster_") for name, *_ in samples)
 
 
+async def test_what_nobody_adds_up_is_not_shown_as_nothing(site):
+    there = Resources(cpu_millicores=12_000, memory_bytes=2**34)
+    site.view = StatusView(at_ms=0, onprem=OnPremView(node_count=3, used_known=False, allocatable=there))
+    _, page, _ = await site.get("/")
+    assert "On-prem: 3 nodes" in page
+    assert "12 cores, 16Gi; what so many pods ask for is not added up" in page
+    text = Metrics(lambda: site.view).exposition().decode()
+    assert 'burster_onprem_cpu_cores{what="allocatable"} 12.0' in text
+    assert 'what="used"' not in text
+
+
 def test_labels_are_bounded():
     metrics = Metrics()
     for index in range(LABEL_SETS_MAX + 50):

@@ -68,6 +68,11 @@ _MEANINGS: Final = {
     "ticks.gc_ms": "How often the cloud is listed and compared with the records.",
     "ticks.offerings_ms": "How often sizes and prices are read.",
     "ticks.quota_ms": "How often quota is read.",
+    "onprem.pods_max": "Up to how many pods in the whole cluster those on nodes are followed, to know what is asked of nodes.",
+    "onprem.prometheus": "The Prometheus that is asked for it in larger clusters; empty: it is not known there "
+    "([why](../metrics.md#what-nodes-are-asked-for)).",
+    "onprem.token_file": "The file of the bearer token that is shown to it, read anew each time.",
+    "onprem.ca_file": "The file of the authority that it is trusted by; empty: the system's.",
     "log.level": "How much is logged.",
     "log.format": "JSON lines for machines, or readable ones.",
 }

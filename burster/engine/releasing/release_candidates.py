@@ -155,6 +155,8 @@ def rank(view: View, entry: BurstEntry) -> tuple[int, int]:
 
 def _fitting(state: State, candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return those whose pods on-prem has room for all together, besides the pods that it was left with before."""
+    if not state.capacity_known:
+        return []
     free = minus(state.capacity_allocatable, state.capacity_requested)
     for key, (until_ms, asked, _) in state.held_off.items():
         if until_ms > state.now_ms and key in state.pods:

@@ -109,12 +109,14 @@ def note_room(state: State) -> None:
     policies = {key for key, one in state.policies.items() if one.policy.placement.return_home == "WhenRoom"}
     if not policies:
         return
-    free = minus(state.capacity_allocatable, state.capacity_requested)
+    free = minus(state.capacity_allocatable, state.capacity_requested) if state.capacity_known else None
     for entry in state.bursts.values():
         pod = state.pods.get(entry.covers)
         if pod is None or entry.burst.spec.strategy != "Clone" or entry.burst.policy_key not in policies:
             continue
-        if not pod.pod.requests.fits_in(free):
+        if free is None:
+            entry.room_since_ms, entry.going_at_ms = None, None
+        elif not pod.pod.requests.fits_in(free):
             entry.crowded, entry.room_since_ms, entry.going_at_ms = True, None, None
         elif entry.crowded:
             entry.room_since_ms = state.now_ms if entry.room_since_ms is None else entry.room_since_ms
