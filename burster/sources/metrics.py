@@ -70,12 +70,12 @@ class MetricReader:
         ref = trigger.access.auth
         credentials: Credentials = NOBODY
         try:
-            credentials = await self._auth.resolve(namespace, ref, now_s)
+            credentials = await self._auth.resolve(namespace, ref, now_s, request.url)
             return await _understood(trigger, await self._http.get(request, credentials))
         except MetricError as error:
             if error.fault in {"auth", "tls"}:
                 # a credential that was renewed meanwhile is read before the next try
-                self._auth.forget(namespace, ref)
+                self._auth.forget(namespace, ref, request.url)
             # whoever was shown a secret may say it back
             message = credentials.scrub(error.message)
             raise MetricError(error.fault, message, retry_after_ms=error.retry_after_ms) from None

@@ -3,7 +3,8 @@
 Called by ``burster.sources.metrics``. Secrets and ConfigMaps are read one by one and by name only: those that a TriggerAuthentication
 names in its own namespace, which is the policy's; those that a ClusterTriggerAuthentication names in burster's own namespace (KEDA takes
 them from its own as well). What needs an identity of burster's (podIdentity, vaults, tokens made for a service account) is refused: no
-policy may make burster speak in its own name. Contents are kept for a minute at most, and are in no message.
+policy may make burster speak in its own name. Any policy may name a ClusterTriggerAuthentication: its credentials go only to endpoints that
+it lists itself, so that no author of a policy can have them sent elsewhere. Contents are kept for a minute at most, and are in no message.
 """
 
 import re
@@ -17,8 +18,11 @@ from burster.clients.credentials import NOBODY, PARAMETERS, Credentials
 from burster.clients.metric_errors import MetricError
 from burster.model.errors import RemoteError
 from burster.model.triggers import AuthRef
+from burster.policy.endpoints import endpoint_allowed, endpoint_of
 
 
+#: on a ClusterTriggerAuthentication: the endpoints to which its credentials may be sent, scheme://host:port with commas between
+ENDPOINTS_ANNOTATION: Final = "burster.dev/metric-endpoints"
 _API: Final = "/apis/keda.sh/v1alpha1"
 _KEPT_S: Final = 60.0
 _KEPT_MAX: Final = 1_000
@@ -44,7 +48,12 @@ class _Reference(msgspec.Struct):
     key: str = ""
 
 
+class _Metadata(msgspec.Struct, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
 class _Object(msgspec.Struct):
+    metadata: _Metadata = _Metadata()
     spec: dict[str, Any] = {}
 
 
@@ -63,31 +72,42 @@ class TriggerAuth:
     def __init__(self, kube: Reader, home: str) -> None:
         self._kube = kube
         self._home = home
-        self._kept: dict[tuple[str, AuthRef], tuple[float, Credentials]] = {}
+        self._kept: dict[tuple[str, AuthRef, str], tuple[float, Credentials]] = {}
 
-    async def resolve(self, namespace: str, ref: AuthRef | None, now_s: float) -> Credentials:
-        """Return the credentials that a policy of a namespace refers to, as they were within the last minute. Raises MetricError."""
+    async def resolve(self, namespace: str, ref: AuthRef | None, now_s: float, url: str = "") -> Credentials:
+        """Return the credentials that a policy of a namespace refers to, as they were within the last minute, for an address.
+
+        Raises MetricError.
+        """
         if ref is None:
             return NOBODY
-        known = self._kept.get((namespace, ref))
+        key = (namespace, ref, endpoint_of(url))
+        known = self._kept.get(key)
         if known is not None and now_s < known[0] + _KEPT_S:
             return known[1]
-        found = await self._read(namespace, ref)
+        found = await self._read(namespace, ref, url)
         if len(self._kept) >= _KEPT_MAX:
             self._kept.clear()
-        self._kept[namespace, ref] = (now_s, found)
+        self._kept[key] = (now_s, found)
         return found
 
-    def forget(self, namespace: str, ref: AuthRef | None) -> None:
+    def forget(self, namespace: str, ref: AuthRef | None, url: str = "") -> None:
         """Resolve anew the next time: what was given has been refused, or belongs to nobody any more."""
         if ref is not None:
-            self._kept.pop((namespace, ref), None)
+            self._kept.pop((namespace, ref, endpoint_of(url)), None)
 
-    async def _read(self, namespace: str, ref: AuthRef) -> Credentials:
+    async def _read(self, namespace: str, ref: AuthRef, url: str) -> Credentials:
         cluster = ref.kind == "ClusterTriggerAuthentication"
         where = self._home if cluster else namespace
         path = "clustertriggerauthentications" if cluster else f"namespaces/{namespace}/triggerauthentications"
-        spec = await self._spec(f"{_API}/{path}/{ref.name}", f"{ref.kind} {ref.name}")
+        found = await self._object(f"{_API}/{path}/{ref.name}", f"{ref.kind} {ref.name}")
+        spec = found.spec
+        if cluster and not endpoint_allowed(url, _endpoints(found)):
+            raise MetricError(
+                "not_allowed",
+                f"{ref.kind} {ref.name} is not for {endpoint_of(url)}: the platform team must list it in its annotation"
+                f" {ENDPOINTS_ANNOTATION}",
+            )
         identity: Mapping[str, Any] = spec.get("podIdentity") or {}
         used = [way for way in _OTHER_WAYS if spec.get(way)]
         if identity.get("provider") not in {None, "", "none"}:
@@ -110,9 +130,9 @@ class TriggerAuth:
                     )
         return Credentials(values)
 
-    async def _spec(self, path: str, what: str) -> dict[str, Any]:
+    async def _object(self, path: str, what: str) -> _Object:
         try:
-            return _object.decode(await self._kube.get(path)).spec
+            return _object.decode(await self._kube.get(path))
         except RemoteError as error:
             raise MetricError("auth", f"{what} can't be read ({_word(error)})") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -130,6 +150,11 @@ class TriggerAuth:
         except (msgspec.DecodeError, ValueError):
             # a decoder's own words might show what it could not read
             raise MetricError("auth", f"{kind} {where} holds no text at {key!r}") from None
+
+
+def _endpoints(found: _Object) -> list[str]:
+    text = (found.metadata.annotations or {}).get(ENDPOINTS_ANNOTATION, "")
+    return [each.strip() for each in text.split(",")]
 
 
 def _present(text: str | None, kind: str, where: str, key: str) -> str:

@@ -8,6 +8,7 @@ import yaml
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.site import Site
 from burster.policy.endpoints import endpoint_of
+from burster.sources.trigger_auth import ENDPOINTS_ANNOTATION
 from tests.docs.rights import ROOT, Rights, documents
 from tests.support.classic import Classic, Page, a_classic, a_definition, a_prometheus, a_rule, a_target
 from tests.support.metrics import CLASSIC, a_secret
@@ -35,7 +36,7 @@ def an_auth(kind: str, name: str, holder: str) -> dict[str, Any]:
     return an_object("keda.sh/v1alpha1", kind, name, spec={"secretTargetRef": references})
 
 
-def prepare(site: Site, rights: Rights) -> None:
+def prepare(site: Site, rights: Rights, url: str) -> None:
     store = site.store
     for kind in (
         a_metrics_kind("metrics.k8s.io", "pods", "PodMetrics"),
@@ -46,6 +47,7 @@ def prepare(site: Site, rights: Rights) -> None:
     store.create("queue-depth.external.metrics.k8s.io", "default", value)
     store.create("triggerauthentications.keda.sh", "default", an_auth("TriggerAuthentication", "own", "thanos"))
     shared = an_auth("ClusterTriggerAuthentication", "shared", "burster-metrics")
+    shared["metadata"]["annotations"] = {ENDPOINTS_ANNOTATION: url}
     store.create("clustertriggerauthentications.keda.sh", "", shared)
     for namespace, name in (("default", "thanos"), ("burster-system", "burster-metrics"), ("burster-system", "other")):
         store.create("secrets", namespace, an_object("v1", "Secret", name, **a_secret(token=TOKEN)))
@@ -78,7 +80,7 @@ def run_under(rights: Rights, folder: Path, **changes: Any) -> dict[str, str]:
 
             def before(site: Site) -> None:
                 site.store.create("deployments.apps", "default", an_on_prem_deployment())
-                prepare(site, rights)
+                prepare(site, rights, prometheus.url)
                 for change in changes.values():
                     change(site)
 

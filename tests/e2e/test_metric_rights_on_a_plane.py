@@ -18,7 +18,7 @@ from burster.model.addresses import LOOPBACK
 from burster.model.errors import RemoteError
 from burster.model.triggers import AuthRef, ExternalTrigger, HttpAccess, KubernetesWorkloadTrigger
 from burster.sources.metrics import MetricReader, Number
-from burster.sources.trigger_auth import TriggerAuth
+from burster.sources.trigger_auth import ENDPOINTS_ANNOTATION, TriggerAuth
 from tests.docs.test_rights_of_metrics import TOKEN, an_auth, an_object
 from tests.e2e.processes import kubectl, until
 from tests.support.classic import KEDA_KINDS, a_definition
@@ -115,6 +115,10 @@ async def test_a_team_that_opted_in_has_its_own_secrets_read_and_nobody_elses(ku
             assert isinstance(found, Number)
             return found
 
+        with pytest.raises(MetricError, match="must list it in its annotation"):
+            await read("shop", SHARED)
+        admin, kind = kubeconfig.with_name("kubeconfig"), "clustertriggerauthentications.keda.sh"
+        await asyncio.to_thread(kubectl, admin, "annotate", kind, "shared", f"{ENDPOINTS_ANNOTATION}={server.url}")
         assert await read("bank", OWN) == Number(4_000)
         assert await read("shop", SHARED) == Number(4_000)
         with pytest.raises(MetricError, match=r"own can't be read .burster has no right to"):

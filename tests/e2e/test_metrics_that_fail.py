@@ -249,6 +249,7 @@ def test_reads_are_counted(tmp_path: Path) -> None:
     async def story(classic: Classic, page: Page, prometheus: MonitoringServer) -> None:
         metrics = Metrics()
         Meter(metrics, classic.controller, classic.clock)
+        metrics.polls = classic.controller.metrics.numbers
         await classic.clock.sleep(100)
         prometheus.fault = silence
         await classic.clock.sleep(100)

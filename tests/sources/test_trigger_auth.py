@@ -14,8 +14,11 @@ CLUSTER_PATH = "/apis/keda.sh/v1alpha1/clustertriggerauthentications/shared"
 BANK = "/apis/keda.sh/v1alpha1/namespaces/bank/triggerauthentications/thanos"
 
 
-async def resolve(kube: FakeKube, ref: AuthRef = AUTH, namespace: str = "bank"):
-    return await TriggerAuth(kube, "burster-system").resolve(namespace, ref, 0.0)
+THANOS = "https://thanos.monitoring.svc:9092"
+
+
+async def resolve(kube: FakeKube, ref: AuthRef = AUTH, namespace: str = "bank", url: str = f"{THANOS}/api/v1/query"):
+    return await TriggerAuth(kube, "burster-system").resolve(namespace, ref, 0.0, url)
 
 
 async def fails(kube: FakeKube, ref: AuthRef = AUTH) -> MetricError:
@@ -48,11 +51,51 @@ async def test_a_config_map_of_the_same_namespace():
     assert (await resolve(kube)).get("ca") == "PEM"
 
 
+def for_endpoints(endpoints: str, spec: dict) -> dict:
+    return {"metadata": {"annotations": {"burster.dev/metric-endpoints": endpoints}}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("found", "url"),
+    [
+        ({}, THANOS),
+        (for_endpoints("", {}), THANOS),
+        (for_endpoints("*", {}), THANOS),
+        (for_endpoints(THANOS, {}), "https://mallory.svc:9092/api"),
+        (for_endpoints(THANOS, {}), "http://thanos.monitoring.svc:9092/api"),
+        (for_endpoints(f"{THANOS}0, https://thanos.monitoring.svc", {}), THANOS),
+        (for_endpoints(THANOS, {}), ""),
+    ],
+)
+async def test_the_clusters_own_goes_nowhere_but_to_the_endpoints_that_it_names_itself(found, url):
+    reference = {"parameter": "bearerToken", "name": "token", "key": "token"}
+    found["spec"] = {"secretTargetRef": [reference]}
+    kube = FakeKube({CLUSTER_PATH: found, "/api/v1/namespaces/burster-system/secrets/token": a_secret(token="ours")})
+    with pytest.raises(MetricError, match=r"must list it in its annotation burster\.dev/metric-endpoints") as caught:
+        await resolve(kube, CLUSTER, url=url)
+    assert caught.value.fault == "not_allowed"
+    assert kube.asked == [CLUSTER_PATH], "not even read"
+
+
+async def test_leave_for_one_endpoint_is_none_for_another():
+    reference = {"parameter": "bearerToken", "name": "token", "key": "token"}
+    kube = FakeKube(
+        {
+            CLUSTER_PATH: for_endpoints(f"https://other:1, {THANOS}", {"secretTargetRef": [reference]}),
+            "/api/v1/namespaces/burster-system/secrets/token": a_secret(token="ours"),
+        }
+    )
+    auth = TriggerAuth(kube, "burster-system")
+    assert (await auth.resolve("bank", CLUSTER, 0.0, THANOS)).get("bearerToken") == "ours"
+    with pytest.raises(MetricError, match="is not for https://mallory:443"):
+        await auth.resolve("bank", CLUSTER, 1.0, "https://mallory")
+
+
 async def test_the_clusters_own_takes_secrets_of_bursters_namespace_and_no_other():
     reference = {"parameter": "bearerToken", "name": "token", "key": "token"}
     kube = FakeKube(
         {
-            CLUSTER_PATH: {"spec": {"secretTargetRef": [reference]}},
+            CLUSTER_PATH: for_endpoints(THANOS, {"secretTargetRef": [reference]}),
             "/api/v1/namespaces/burster-system/secrets/token": a_secret(token="ours"),
             "/api/v1/namespaces/bank/secrets/token": a_secret(token="theirs"),
         }
