@@ -162,7 +162,8 @@ async def open_lab(clock: Clock, folder: Path, *, max_bursts: int | None = None)
     store = Store(clock.now_ms)
     for definition in crds().values():
         store.create("customresourcedefinitions.apiextensions.k8s.io", "", definition)
-    store.create("namespaces", "", {"metadata": {"name": NAMESPACE}})
+    for name in (NAMESPACE, "burster-system"):  # the second for the Lease
+        store.create("namespaces", "", {"metadata": {"name": name}})
     store.create("runtimeclasses.node.k8s.io", "", {"metadata": {"name": "kata-remote"}, "handler": "kata-remote"})
     store.create("bursttargets.burster.dev", "", TARGET)
     store.create("burstpolicies.burster.dev", NAMESPACE, a_policy(max_bursts=max_bursts))
