@@ -1,13 +1,8 @@
 """A cluster with bursts in it, on the lab's API server or a real one, and a controller that answers behind its proxy."""
 
 import asyncio
-import contextlib
-import fcntl
-import ipaddress
 import itertools
 import os
-import socket
-import struct
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,11 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
-import pytest
 import yaml
-from aiohttp import web
 
 from burster.clients.kube import Kube, KubeSettings
 from burster.engine import State, initial_state, step
@@ -38,6 +30,7 @@ from burster.surfaces.answers import Gate
 from burster.surfaces.http import HttpSurface, make_app
 from burster.surfaces.metrics import Metrics
 from burster.surfaces.view import StatusView
+from tests.cli.proxying import front, own_address
 from tests.support.shared_plane import SharedPlane
 
 
@@ -45,7 +38,6 @@ ROOT = Path(__file__).parents[2]
 T0 = 1_800_000_000_000
 HOUR_MS = 3_600_000
 _numbers = itertools.count(1)
-_ITS_ADDRESS = 0x8915  # SIOCGIFADDR
 
 
 @dataclass
@@ -128,18 +120,6 @@ class Scene:
 def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BURSTER_", "KUBE"))}
     return {**kept, "PYTHONHASHSEED": "0", "COLUMNS": "200", **more}
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback: an API server forwards to no other."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        for _, interface in socket.if_nameindex():
-            wanted = struct.pack("256s", interface.encode()[:15])
-            with contextlib.suppress(OSError):  # one without an address
-                address = socket.inet_ntoa(fcntl.ioctl(one.fileno(), _ITS_ADDRESS, wanted)[20:24])
-                if not ipaddress.ip_address(address).is_loopback:
-                    return address
-    pytest.skip("not run: this machine has no address but loopback, to which an API server forwards nothing")
 
 
 def a_burst(namespace: str, number: int, **status: Any) -> Burst:
@@ -253,64 +233,6 @@ async def put_kinds(kube: Kube) -> None:
         else:
             return
     raise AssertionError(f"the custom kinds were never served: {trouble}")
-
-
-@asynccontextmanager
-async def front(api: str, proxied: dict[str, str]) -> AsyncIterator[str]:
-    """What the lab's API server lacks: the proxy to services and pods; everything else goes through as it is."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        path = request.path_qs
-        token, _, rest = path.removeprefix("/as/").partition("/")
-        target = api + path
-        for prefix, url in proxied.items():
-            if token and f"/{rest}".startswith(prefix):
-                target = url + f"/{rest}".removeprefix(prefix)
-        headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Content-Length"}}
-        async with session.request(
-            request.method, target, data=await request.read(), headers=headers, allow_redirects=False
-        ) as answer:
-            kept = {name: answer.headers[name] for name in ("Content-Type",) if name in answer.headers}
-            response = web.StreamResponse(status=answer.status, headers=kept)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-            return response
-
-    app = web.Application(client_max_size=4 * 1024 * 1024)
-    app.router.add_route("*", "/{tail:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-        await runner.setup()
-        sock = socket.create_server(("127.0.0.1", 0))
-        await web.SockSite(runner, sock).start()
-        try:
-            yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-        finally:
-            await runner.cleanup()
-
-
-@asynccontextmanager
-async def forwarded(host: str, port: int) -> AsyncIterator[str]:
-    """An address at which another answers: a port of this machine's loopback."""
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := await reader.read(65_536):
-                writer.write(chunk)
-                await writer.drain()
-        writer.close()
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(carry(reader, back), carry(there, writer))
-
-    server = await asyncio.start_server(take, host, 0)
-    try:
-        yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
 
 
 class ALeader:

@@ -14,6 +14,7 @@ import yaml
 from burster.ledger import Ledger
 from tests.cli import scenes
 from tests.cli.conftest import tell_a_story
+from tests.cli.proxying import forwarded
 from tests.cli.scenes import T0, Scene, a_burst, a_state, put_burst, put_event, put_waiting_pod
 
 
@@ -140,7 +141,7 @@ async def test_a_replica_that_stands_by_leads_to_the_one_that_leads(scene, tmp_p
         leading = scenes.controller(
             tmp_path / "ledger.sqlite", a_state(), host=scene.host, port=port if scene.real else 0
         )
-        async with leading as leader, scenes.forwarded(scene.host, port) as stands_by:
+        async with leading as leader, forwarded(scene.host, port) as stands_by:
             await scene.controller_at(stands_by)
             if scene.real:
                 await scene.controller_at(leader, pod="burster-a")
