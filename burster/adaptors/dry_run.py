@@ -40,10 +40,12 @@ _log = structlog.get_logger("burster.adaptors.dry_run")
 
 
 class DryRunAdaptor:
-    """Answers as if everything had been done, and does nothing. ``still_pending(key, uid)`` tells whether a pod still waits."""
+    """Answers as if everything had been done, and does nothing."""
 
-    def __init__(self, still_pending: Callable[[str, str], bool]) -> None:
+    def __init__(self, still_pending: Callable[[str, str], bool], still_wanted: Callable[[str], bool]) -> None:
+        """``still_pending(key, uid)``: whether a pod still waits; ``still_wanted(key)``: whether a burst is to be placed at all."""
         self._still_pending = still_pending
+        self._still_wanted = still_wanted
 
     async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
         """Return the outcome that keeps the engine's account right without touching anything."""
@@ -55,8 +57,10 @@ class DryRunAdaptor:
                 return BurstRecorded(key=burst.key, uid=f"{MARK}{hashlib.sha256(burst.key.encode()).hexdigest()[:12]}")
             case i.PlacePod(burst=burst):
                 ref = burst.spec.for_pod
-                if not self._still_pending(f"{burst.namespace}/{ref.name}", ref.uid):
+                if ref.uid and not self._still_pending(f"{burst.namespace}/{ref.name}", ref.uid):
                     raise RemoteError("Conflict", "the pending pod has left by itself", code="DryRun")
+                if not self._still_wanted(burst.key):
+                    raise RemoteError("Conflict", "nobody wants it any more", code="DryRun")
                 raise RemoteError(
                     "Unavailable", "a dry run places nothing", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS
                 )

@@ -114,7 +114,7 @@ class Controller:
         self._guard: PolicyGuard | None = None
         adaptor: Adaptor
         if options.dry_run:
-            adaptor = DryRunAdaptor(self._still_pending)
+            adaptor = DryRunAdaptor(self._still_pending, self._still_wanted)
         else:
             api = kube if authority is None else FencedApi(kube, authority)
             vms = AzureVms(cloud if authority is None else FencedVms(cloud, authority), api, self._book, clock.now_ms)
@@ -165,6 +165,10 @@ class Controller:
     def _still_pending(self, key: str, uid: str) -> bool:
         entry = self.loop.state.pods.get(key)
         return entry is not None and entry.pod.uid == uid
+
+    def _still_wanted(self, burst: str) -> bool:
+        entry = self.loop.state.bursts.get(burst)
+        return entry is not None and entry.withdraw is None
 
     def post(self, stimulus: Stimulus) -> None:
         """Put a fact on the bus; rules and ticks are noted by who needs them on the way."""

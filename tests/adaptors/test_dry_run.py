@@ -23,7 +23,7 @@ def a_record(uid=REAL, phase="Serving"):
 
 @pytest.fixture
 def adaptor() -> DryRunAdaptor:
-    return DryRunAdaptor(lambda _key, _uid: True)
+    return DryRunAdaptor(lambda _key, _uid: True, lambda _key: True)
 
 
 def asked(burst):

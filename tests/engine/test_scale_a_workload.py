@@ -36,7 +36,7 @@ def a_scaling_policy(*triggers, **changes):
         "classic",
         triggers=triggers or (prometheus(),),
         scaling=Scaling(**scaling),
-        placement=Placement(targets=("azure",), strategy="Scale", **changes.pop("placement", {})),
+        placement=Placement(**({"targets": ("azure",), "strategy": "Scale"} | changes.pop("placement", {}))),
         workload=WorkloadSelector(kind="Deployment", name="on-prem-deployment"),
         **changes,
     )
