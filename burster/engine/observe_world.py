@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from burster.engine import demand, statuses
 from burster.engine.accounting import budgets
 from burster.engine.bursts import ending, provenance, resting, storms
@@ -111,9 +113,9 @@ def policy_gone(state: State, stimulus: PolicyGone) -> None:
 
 def pod_seen(state: State, stimulus: PodSeen) -> None:
     """Take a pending pod in, or what changed about it."""
-    pod = stimulus.pod
-    key = pod.key
+    key = stimulus.pod.key
     entry = state.pods.get(key)
+    pod = _by_our_clock(state, stimulus.pod, entry)
     if entry is not None and entry.pod.uid != pod.uid:
         # The same name, another pod: the former one is gone, whether or not anybody said so.
         forget_pod(state, entry, Reason(code="Replaced", sentence="Another pod of the same name has taken its place."))
@@ -144,6 +146,15 @@ def pod_seen(state: State, stimulus: PodSeen) -> None:
         demand.dequeue(state, pod, entry.policy)
         entry.verdict = None if not entry.burst else entry.verdict
     demand.admit(state, entry)
+
+
+def _by_our_clock(state: State, pod: Pod, entry: PodEntry | None) -> Pod:
+    """Return a pod that has waited since it was first seen, where the API server's clock is ahead and the time it says has not come."""
+    since_ms = pod.unschedulable_since_ms
+    if since_ms is None or since_ms <= state.now_ms:
+        return pod
+    known_ms = entry.pod.unschedulable_since_ms if entry is not None and entry.pod.uid == pod.uid else None
+    return msgspec.structs.replace(pod, unschedulable_since_ms=state.now_ms if known_ms is None else known_ms)
 
 
 def _asks_anew(before: Pod, pod: Pod) -> bool:

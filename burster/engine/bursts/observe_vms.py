@@ -52,10 +52,10 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
 
 def _is_anothers(state: State, entry: BurstEntry, vm: Vm) -> bool:
     """Say whether a VM of this burst's name can't be its own: made after its pod had gone, or already known as another burst's."""
-    if entry.pod_gone_at_ms is not None and vm.created_at_ms is not None and vm.created_at_ms > entry.pod_gone_at_ms:
-        return True
     if vm.name in entry.vms:
         return False
+    if entry.pod_gone_at_ms is not None and vm.created_at_ms is not None and vm.created_at_ms > entry.pod_gone_at_ms:
+        return True
     return any(
         vm.name in other.vms or _is_of_later(other, entry, vm)
         for other in state.bursts.values()
@@ -79,13 +79,23 @@ def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
     entry.vms_known = True
     seen = {vm.name: vm for vm in vms}
     for name, vm in seen.items():
-        span = entry.vms.setdefault(name, [vm.created_at_ms or state.now_ms, None])
-        span[0] = span[0] if span[0] is not None else vm.created_at_ms or state.now_ms
+        began_ms = _began_ms(state, entry, vm)
+        span = entry.vms.setdefault(name, [began_ms, None])
+        span[0] = span[0] if span[0] is not None else began_ms
         span[1] = None
     for name, span in entry.vms.items():
         if name not in seen and span[1] is None:
             span[1] = state.now_ms
     _write_vms(state, entry)
+
+
+def _began_ms(state: State, entry: BurstEntry, vm: Vm) -> int:
+    """Return when a VM began to cost; where the cloud's clock is ahead and that time has not come, when its pod was placed."""
+    if vm.created_at_ms is None:
+        return state.now_ms
+    if vm.created_at_ms > state.now_ms:
+        return min(state.now_ms, entry.burst.status.placed_at_ms or state.now_ms)
+    return vm.created_at_ms
 
 
 def _note_gone(state: State, entry: BurstEntry, gone: tuple[Vm, ...]) -> None:
