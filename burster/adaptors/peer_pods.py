@@ -15,6 +15,7 @@ from burster.adaptors import cluster_api as paths
 from burster.adaptors.cluster_api import FIELD_MANAGER, HOME, WORKLOADS, KubeApi
 from burster.adaptors.initdata import read_initdata
 from burster.adaptors.manifests import UID_ANNOTATION, VERIFIED, build_clone, build_move, build_return
+from burster.clients.kube_errors import NAMESPACE_GOING
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeletePod, MarkVerified, PlacePod, ReturnPod
@@ -234,6 +235,10 @@ async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
     try:
         await api.create(paths.pods(burst.namespace), build_return(manifest), {"fieldManager": FIELD_MANAGER})
     except RemoteError as error:
+        if error.kind == "Unauthorized" and await _is_going(api, burst.namespace):
+            # its RoleBinding is gone, so burster hears of a missing right before it could hear why nothing is taken there
+            sentence = f"namespace {burst.namespace} is being deleted, and takes no pod any more"
+            raise RemoteError("Unauthorized", sentence, code=NAMESPACE_GOING) from error
         if error.kind != "AlreadyExists":
             raise
         found = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
@@ -241,6 +246,12 @@ async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
             raise RemoteError("Unavailable", "the former pod has not gone yet") from error
     await _mark(api, burst, TAKEN_ANNOTATION, None)
     return PodReturned(key=burst.key)
+
+
+async def _is_going(api: KubeApi, namespace: str) -> bool:
+    """Say whether a namespace is being deleted, or gone."""
+    listed = orjson.loads(await api.get("/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"}))
+    return all(one["metadata"].get("deletionTimestamp") for one in listed["items"])
 
 
 async def mark_verified(api: KubeApi, instruction: MarkVerified) -> StatusWritten:

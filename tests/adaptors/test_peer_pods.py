@@ -269,6 +269,22 @@ async def test_without_its_record_a_pod_can_not_be_brought_home(
     assert await refused(return_pod(api, ReturnPod(key="k", burst=burst))) == "Invalid"
 
 
+@pytest.mark.parametrize("going", [True, False])
+async def test_a_right_that_is_missing_because_the_namespace_goes_is_told_as_that(
+    api: FakeKube, cluster: FakeCluster, move: Burst, *, going: bool
+) -> None:
+    """The RoleBinding of a namespace that is deleted goes first: burster is refused before it could hear that nothing is taken there."""
+    burst = await place(api, await recorded(api, move))
+    cluster.remove("pods", "bank", "task-1")
+    ends = {"deletionTimestamp": "2026-11-22T00:00:00Z"} if going else {}
+    cluster.add("namespaces", {"metadata": {"namespace": "", "name": "bank", **ends}})
+    api.fail("create", "pods", "Unauthorized")
+    with pytest.raises(RemoteError) as caught:
+        await return_pod(api, ReturnPod(key="k", burst=burst))
+    assert caught.value.kind == "Unauthorized"
+    assert (caught.value.code == "NamespaceTerminating") is going
+
+
 async def test_the_readiness_gate_is_set_on_the_very_pod(api: FakeKube, cluster: FakeCluster, clone: Burst) -> None:
     burst = await place(api, await recorded(api, clone))
     assert (await mark_verified(api, MarkVerified(key="k", burst=burst))).phase == "Verified"

@@ -71,8 +71,8 @@ async def test_the_whole_folder_is_applied_and_applied_again(kubectl):
         ["customresourcedefinition"] * 3
         + ["namespace", "serviceaccount", "persistentvolumeclaim", "deployment", "networkpolicy"]
         + ["service", "serviceaccount"]
-        + ["clusterrole"] * 5
-        + ["clusterrolebinding"] * 4
+        + ["clusterrole"] * 6
+        + ["clusterrolebinding"] * 5
         + ["role"] * 4
         + ["rolebinding"] * 3
     )

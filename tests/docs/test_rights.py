@@ -26,7 +26,7 @@ from tests.docs.rights import ROOT, Rights, documents
 NAMESPACE = "batch"
 TARGET = "azure-westeurope-tdx"
 #: what a controller that acts has beyond rbac.yaml
-LEAD = ("lease.yaml", "targets.yaml")
+LEAD = ("lease.yaml", "targets.yaml", "own.yaml")
 #: granted although no request is ever made with it; deploy/rbac.yaml says why
 WITHOUT_REQUEST = {("burster-act", "bursts/finalizers.burster.dev", "update")}
 RULES = """
@@ -205,7 +205,7 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
 def test_without_the_opt_in_nothing_is_created(tmp_path):
     rights = Rights("", LEAD)
     controller, _ = run_under(rights, tmp_path, dry_run=False)
-    assert "get burstpolicies.burster.dev in batch" in rights.refused  # what comes before the first record
+    assert "create bursts.burster.dev in batch" in rights.refused  # what comes before anything else is created
     assert "delete pods in batch" not in rights.refused  # without a record nothing is even tried
     assert controller.active_bursts() == []
 
@@ -218,6 +218,18 @@ def test_what_holds_for_the_whole_cluster_only_reads():
         assert {verb for rule in roles[name]["rules"] for verb in rule["verbs"]} <= {"get", "list", "watch"}
     (written,) = [rule for each in documents("targets.yaml") if each["kind"] == "ClusterRole" for rule in each["rules"]]
     assert written == {"apiGroups": ["burster.dev"], "resources": ["bursttargets/status"], "verbs": ["patch"]}
+
+
+def test_what_is_bursters_own_can_be_let_go_everywhere_and_nothing_begun_with_it():
+    """A namespace that is deleted loses its RoleBinding first, and waits for burster's finalizers."""
+    (own,) = [each for each in documents("own.yaml") if each["kind"] == "ClusterRole"]
+    assert {group for rule in own["rules"] for group in rule["apiGroups"]} == {"burster.dev"}
+    verbs = {resource: set(rule["verbs"]) for rule in own["rules"] for resource in rule["resources"]}
+    assert verbs == {
+        "burstpolicies": {"get", "patch"},
+        "bursts": {"get", "patch", "delete"},
+        "bursts/status": {"patch"},
+    }
 
 
 @pytest.mark.parametrize("kind", ["secrets", "configmaps", "nodes", "roles", "serviceaccounts", "*"])

@@ -14,9 +14,9 @@ from tests.support.classic import Classic, Page, a_classic, a_definition, a_prom
 from tests.support.metrics import CLASSIC, a_secret
 
 
-METRICS = ("opt-in/metrics/role.yaml", "opt-in/cluster-metrics/role.yaml")
-#: with every deployment: what targets are told of
-TARGETS = "targets.yaml"
+#: what a controller that acts has beyond rbac.yaml
+ACTS = ("targets.yaml", "own.yaml")
+METRICS = ("opt-in/metrics/role.yaml", "opt-in/cluster-metrics/role.yaml", *ACTS)
 TOKEN = "sesame-open-up"
 
 
@@ -109,7 +109,7 @@ def _missing(classic: Classic) -> dict[str, str]:
 
 
 def test_metric_triggers_of_every_kind_under_the_shipped_rights(tmp_path: Path) -> None:
-    rights = Rights("default", (*METRICS, TARGETS))
+    rights = Rights("default", METRICS)
     assert run_under(rights, tmp_path) == {"own": "", "shared": "", "queue": "", "cpu": "", "pods": ""}
     assert rights.refused == set()
     for_metrics = {right for right in rights.granted if "metrics" in right[0] or "credentials" in right[0]}
@@ -118,7 +118,7 @@ def test_metric_triggers_of_every_kind_under_the_shipped_rights(tmp_path: Path) 
 
 
 def test_without_the_opt_in_no_secret_is_read_and_it_is_said_why(tmp_path: Path) -> None:
-    rights = Rights("default", (TARGETS,))
+    rights = Rights("default", ACTS)
     told = run_under(rights, tmp_path)
     assert told.pop("pods") == ""
     assert all("burster has no right to: see deploy/opt-in/metrics" in told[name] for name in ("own", "shared"))
@@ -131,7 +131,7 @@ def test_of_bursters_own_namespace_only_the_named_secret_is_read(tmp_path: Path)
         another = {"spec": {"secretTargetRef": [{"parameter": "bearerToken", "name": "other", "key": "token"}]}}
         site.store.patch("clustertriggerauthentications.keda.sh", "", "shared", another)
 
-    rights = Rights("default", (*METRICS, TARGETS))
+    rights = Rights("default", METRICS)
     told = run_under(rights, tmp_path, named=name_another)
     assert "Secret burster-system/other can't be read (burster has no right to" in told["shared"]
     assert rights.refused == {"get secrets in burster-system"}

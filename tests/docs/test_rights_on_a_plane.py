@@ -26,7 +26,7 @@ from tests.support.control_plane import ControlPlane
 pytestmark = [pytest.mark.plane, pytest.mark.long]
 KUBECTL = Path(sys.executable).parent / "kubectl"
 ACCOUNT = "system:serviceaccount:burster-system:burster"
-RIGHTS = ("rbac.yaml", "lease.yaml", "targets.yaml")
+RIGHTS = ("rbac.yaml", "lease.yaml", "targets.yaml", "own.yaml")
 OPTED_IN = "bank"
 POLICY = {
     "apiVersion": "burster.dev/v1alpha1",

@@ -16,16 +16,17 @@ from burster.model.pods import Resources
 from burster.policy.load import load_files
 from burster.policy.records import DRAIN_FINALIZER
 from burster.runtime.wiring import Controller, ControllerOptions
-from tests.docs.rights import ROOT
-from tests.docs.test_rights import an_entry
+from tests.docs.rights import ROOT, Rights
+from tests.docs.test_rights import NAMESPACE, an_entry
 
 
-NAMESPACE = "default"
+#: what a controller that acts has beyond rbac.yaml
+WHO_ACTS = ("lease.yaml", "targets.yaml", "own.yaml")
 POLICIES, BURSTS = "burstpolicies.burster.dev", "bursts.burster.dev"
 RULES = """
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
-metadata: {name: everything, namespace: default}
+metadata: {name: everything, namespace: batch}
 spec:
   workload: {podNamePattern: "(web|task).*"}
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
@@ -95,7 +96,7 @@ def assert_nothing_is_left(site, controller):
         one for one in site.store.list("pods", NAMESPACE) if "burster.dev/burst" in one["metadata"].get("labels", {})
     ] == []
     assert controller.active_bursts() == []
-    assert controller.loop.state.scopes["Policy", "default/everything"].account.outstanding_micro_usd == 0
+    assert controller.loop.state.scopes["Policy", f"{NAMESPACE}/everything"].account.outstanding_micro_usd == 0
 
 
 def test_deleting_the_policies_first_leaves_nothing_behind(tmp_path):
@@ -155,9 +156,14 @@ def test_events_tell_what_happened(tmp_path, there):
 
 
 def test_a_namespace_that_is_deleted_while_bursts_run_leaves_nothing_behind(tmp_path):
-    """What a namespace's deletion does: everything in it is deleted, and what has a finalizer waits for its controller."""
+    """Its RoleBinding goes, and burster's rights in it; all else is deleted too, and what has a finalizer waits."""
 
     async def scene(site, clock, controller):
+        site.api.faults = Rights(NAMESPACE, WHO_ACTS)
+        await clock.sleep(60)
+        assert site.api.faults.refused == set()
+        site.store.delete("namespaces", "", NAMESPACE)
+        site.api.faults = rights = Rights("", WHO_ACTS)
         for resource in ("deployments.apps", POLICIES, BURSTS, "pods"):
             for one in site.store.list(resource, NAMESPACE):
                 with suppress(ApiError):  # gone with its owner
@@ -165,5 +171,9 @@ def test_a_namespace_that_is_deleted_while_bursts_run_leaves_nothing_behind(tmp_
         await clock.sleep(3 * 3_600)
         assert not is_there(site)
         assert_nothing_is_left(site, controller)
+        assert f"create pods in {NAMESPACE}" in rights.refused, "a moved pod was to come home, and could not"
+        with Ledger.read(tmp_path / "ledger.sqlite") as ledger:
+            codes = {reason.code for one in ledger.decisions(verdict="Fail") for reason in one.reasons}
+        assert "NotReturned" in codes
 
     play(tmp_path, scene)

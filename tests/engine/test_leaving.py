@@ -1,5 +1,7 @@
 """A policy that is being deleted: nothing new, what it started comes home in its own order, and only then does its finalizer go."""
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -106,6 +108,36 @@ def test_they_go_one_after_the_other_the_dearest_first_and_the_finalizer_last():
     comes_home(engine, cheap)
     assert released(engine) == [(KEY, "uid-p")]
     assert engine.state.scopes["Policy", KEY].account.outstanding_micro_usd == 0
+
+
+def test_a_record_that_can_not_be_removed_is_asked_for_again_after_pauses_that_grow():
+    """A namespace that is deleted takes burster's rights in it away: without a pause that was thousands of requests a minute."""
+    engine = an_engine()
+    key = serve(engine, "web-1")
+    delete(engine)
+    burst = engine.burst(key)
+    engine.send(s.CloudPodGone(burst_uid=burst.uid, burst_key=key, pod_uid=burst.status.pod_uid))
+    engine.send(s.VmsObserved(key=key, vms=()))
+    asked_at_ms = []
+    end_ms = engine.state.now_ms + 5 * MINUTE
+    while engine.state.now_ms < end_ms and len(asked_at_ms) <= 30:
+        asked = engine.asked("ForgetBurst")
+        asked_at_ms += [engine.state.now_ms for _ in asked]
+        engine.send(
+            *(
+                s.InstructionFailed(
+                    instruction="ForgetBurst", key=one.key, subject=key, kind="Unauthorized", message="403 Forbidden"
+                )
+                for one in asked
+            ),
+            after_ms=0 if asked else 200,
+        )
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked_at_ms)]
+    assert 5 <= len(asked_at_ms) <= 30
+    assert pauses == sorted(pauses)
+    assert released(engine) == []
+    engine.send(s.RecordDeleted(key=key))
+    assert released(engine) == [(KEY, "uid-p")]
 
 
 def test_one_that_hangs_holds_the_others_up_for_its_drain_time_only():

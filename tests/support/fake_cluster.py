@@ -143,7 +143,7 @@ def _holds(plural: str, obj: Json) -> bool:
 
 def _parse(path: str) -> tuple[str, str, str, str]:
     parts = path.strip("/").split("/")
-    if "namespaces" not in parts:
+    if "namespaces" not in parts or parts[-1] == "namespaces":
         rest = [*parts[2 if parts[0] == "api" else 3 :], "", ""]
         return rest[0], "", rest[1], rest[2]
     at = parts.index("namespaces")

@@ -60,7 +60,9 @@ def serve(state: State) -> None:
         mine = [entry for entry in state.bursts.values() if entry.burst.policy_key == key]
         _bring_home(state, key, [entry for entry in mine if entry.burst.status.phase in ANSWERING], mine)
         for entry in mine:
-            if entry.burst.status.phase == "Released" and "ForgetBurst" not in entry.under_way:
+            # one that failed is asked for again by its own timer
+            is_asked = "ForgetBurst" in entry.under_way or "ForgetBurst" in entry.attempts
+            if entry.burst.status.phase == "Released" and not is_asked:
                 state.at(state.now_ms, "forget", entry.burst.key)
         if not mine and not _scales(state, key, one):
             _let_go(state, key, one)
