@@ -1,22 +1,26 @@
 """What must hold after a run, each found out from the lab's own evidence, not from burster's word.
 
-Called at the end of a demo and by crash tests. Every check says how it was found out.
+Called at the end of a demo, by crash tests, and by tests on a real control plane that gather the evidence there. Every check says how it
+was found out.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
 
 from burster.engine import initial_state, snapshot, step
 from burster.engine.accounting.money import limits_of, window_of
 from burster.engine.bursts.vms import stem_of, vm_stem
+from burster.lab.arm import ArmServer
 from burster.lab.arm.billing import BilledVm
-from burster.lab.cluster.runs import Run
+from burster.lab.cluster.runs import Run, RunLog
 from burster.lab.demo_result import Invariant
 from burster.lab.player import Player
 from burster.lab.site import Site
 from burster.lab.witness import Witness
 from burster.ledger import Ledger
 from burster.ledger.replay import replay
-from burster.model.bursts import Burst
 from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd, format_micro_usd
 from burster.policy.records import burst_from_object
@@ -26,6 +30,18 @@ from burster.policy.records import burst_from_object
 _POLL_ALLOWANCE_MS = 75_000
 #: How long a VM without a machine can stay around: until its pod is given up, and the sweep's grace after that.
 _NEVER_ALLOCATED_MS = 30 * 60_000
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a run without asking burster."""
+
+    arm: ArmServer  #: the cloud, and its bill
+    runs: RunLog  #: every start of a pod's containers
+    pods: list[dict[str, Any]]  #: what the API server has at the end
+    bursts: list[dict[str, Any]]
+    tasks: Sequence[str]  #: the finite pods that were asked for, as namespace/name
+    bursts_created: int
+    unrecorded: Sequence[str]  #: cloud pods that were created without a record
 
 
 def check_run(  # noqa: PLR0913 - the evidence
@@ -39,38 +55,51 @@ def check_run(  # noqa: PLR0913 - the evidence
     blind_ms: int = 0,
 ) -> tuple[Invariant, ...]:
     """Return everything that must hold, and whether it does. ``blind_ms``: how long nobody watched, a VM's end included."""
+    evidence = Evidence(
+        arm=site.arm,
+        runs=site.cluster.runs,
+        pods=site.store.list("pods"),
+        bursts=site.store.list("bursts.burster.dev"),
+        tasks=player.tasks,
+        bursts_created=witness.bursts_created,
+        unrecorded=witness.unrecorded,
+    )
+    return check_evidence(evidence, ledger, policies, now_ms, blind_ms=blind_ms)
+
+
+def check_evidence(
+    evidence: Evidence, ledger: Ledger, policies: Sequence[Policy], now_ms: int, *, blind_ms: int = 0
+) -> tuple[Invariant, ...]:
+    """Return the same of any cluster."""
     return (
-        _no_leaks(site),
-        _no_double_runs(site, player),
-        _no_lost_pods(site, player),
-        _records_first(witness),
-        _only_confidential(site),
-        _budgets_held(site, policies, ledger, now_ms),
-        _nothing_unpaid(site, ledger, now_ms),
-        _money_agrees(site, ledger, now_ms, blind_ms),
+        _no_leaks(evidence),
+        _no_double_runs(evidence),
+        _no_lost_pods(evidence),
+        _records_first(evidence),
+        _only_confidential(evidence),
+        _budgets_held(evidence, policies, ledger, now_ms),
+        _nothing_unpaid(evidence, ledger, now_ms),
+        _money_agrees(evidence, ledger, now_ms, blind_ms),
         _replays(ledger),
     )
 
 
-def _no_leaks(site: Site) -> Invariant:
-    leaks = site.arm.leaks()
-    active = [burst.key for burst in _records(site) if burst.status.phase != "Released"]
+def _no_leaks(evidence: Evidence) -> Invariant:
+    leaks = evidence.arm.leaks()
+    records = [burst_from_object(obj) for obj in evidence.bursts]
+    active = [burst.key for burst in records if burst.status.phase != "Released"]
     detail = f"{len(leaks)} resources left in the cloud, {len(active)} records not released"
     if leaks:
         detail += f"; the first: {leaks[0]}"
     return Invariant(name="nothing leaks", ok=not leaks and not active, detail=detail)
 
 
-def _records(site: Site) -> list[Burst]:
-    return [burst_from_object(obj) for obj in site.store.list("bursts.burster.dev")]
-
-
-def _no_double_runs(site: Site, player: Player) -> Invariant:
-    tasks = set(player.tasks)
+def _no_double_runs(evidence: Evidence) -> Invariant:
+    tasks = set(evidence.tasks)
     twice = {
-        task for task, runs in site.cluster.runs.started_more_than_once().items() if task in tasks and _ran_twice(runs)
+        task for task, runs in evidence.runs.started_more_than_once().items() if task in tasks and _ran_twice(runs)
     }
-    overlapping = {task for task in site.cluster.runs.overlapping() if task in tasks}
+    overlapping = {task for task in evidence.runs.overlapping() if task in tasks}
     detail = (
         f"{len(twice | overlapping)} of {len(tasks)} tasks started again after they had worked or while they worked"
     )
@@ -82,31 +111,33 @@ def _ran_twice(runs: Sequence[Run]) -> bool:
     return any(run.outcome in {"Succeeded", "Failed"} for run in runs[:-1])
 
 
-def _no_lost_pods(site: Site, player: Player) -> Invariant:
-    done = {run.task for run in site.cluster.runs if run.outcome == "Succeeded"}
-    there = {f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in site.store.list("pods")}
-    lost = [task for task in player.tasks if task not in done and task not in there]
-    detail = f"{len(player.tasks) - len(lost)} of {len(player.tasks)} tasks are done or still there"
+def _no_lost_pods(evidence: Evidence) -> Invariant:
+    done = {run.task for run in evidence.runs if run.outcome == "Succeeded"}
+    there = {f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in evidence.pods}
+    lost = [task for task in evidence.tasks if task not in done and task not in there]
+    detail = f"{len(evidence.tasks) - len(lost)} of {len(evidence.tasks)} tasks are done or still there"
     return Invariant(name="no pod is lost", ok=not lost, detail=detail)
 
 
-def _records_first(witness: Witness) -> Invariant:
-    detail = f"{len(witness.unrecorded)} cloud pods were created without a record, of {witness.bursts_created} records"
-    return Invariant(name="a record before each cloud pod", ok=not witness.unrecorded, detail=detail)
+def _records_first(evidence: Evidence) -> Invariant:
+    detail = (
+        f"{len(evidence.unrecorded)} cloud pods were created without a record, of {evidence.bursts_created} records"
+    )
+    return Invariant(name="a record before each cloud pod", ok=not evidence.unrecorded, detail=detail)
 
 
-def _only_confidential(site: Site) -> Invariant:
-    plain = [vm.name for vm in site.arm.billing.vms if vm.security_type != "ConfidentialVM"]
-    detail = f"{len(site.arm.billing.vms)} VMs were made, {len(plain)} of them not confidential"
+def _only_confidential(evidence: Evidence) -> Invariant:
+    plain = [vm.name for vm in evidence.arm.billing.vms if vm.security_type != "ConfidentialVM"]
+    detail = f"{len(evidence.arm.billing.vms)} VMs were made, {len(plain)} of them not confidential"
     return Invariant(name="only confidential VMs", ok=not plain, detail=detail)
 
 
-def _budgets_held(site: Site, policies: Sequence[Policy], ledger: Ledger, now_ms: int) -> Invariant:
+def _budgets_held(evidence: Evidence, policies: Sequence[Policy], ledger: Ledger, now_ms: int) -> Invariant:
     owners = _owners(ledger)
     worst, broken = "no policy has a budget", False
     share = -1.0
     for policy in policies:
-        vms = [vm for vm in site.arm.billing.vms if owners.get(stem_of(vm.name)) == policy.key]
+        vms = [vm for vm in evidence.arm.billing.vms if owners.get(stem_of(vm.name)) == policy.key]
         for kind, limit in limits_of(policy.limits.budget):
             zone = policy.limits.budget.timezone
             spent = _largest_window(vms, now_ms, lambda at_ms, kind=kind, zone=zone: window_of(kind, at_ms, zone)[0])
@@ -143,17 +174,17 @@ def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_at: Callable[[i
     return max(spent.values(), default=0)
 
 
-def _nothing_unpaid(site: Site, ledger: Ledger, now_ms: int) -> Invariant:
+def _nothing_unpaid(evidence: Evidence, ledger: Ledger, now_ms: int) -> Invariant:
     settled = sum(spend.micro_usd for spend in ledger.spend())
-    truth = site.arm.billing.cost_micro_usd(now_ms)
-    detail = f"{format_micro_usd(truth)} on the cloud's bill, {format_micro_usd(settled)} settled{_worst_bill(site, ledger, now_ms)}"
+    truth = evidence.arm.billing.cost_micro_usd(now_ms)
+    detail = f"{format_micro_usd(truth)} on the cloud's bill, {format_micro_usd(settled)} settled{_worst_bill(evidence, ledger, now_ms)}"
     return Invariant(name="nothing is left out of the money", ok=truth <= settled, detail=detail)
 
 
-def _money_agrees(site: Site, ledger: Ledger, now_ms: int, blind_ms: int) -> Invariant:
+def _money_agrees(evidence: Evidence, ledger: Ledger, now_ms: int, blind_ms: int) -> Invariant:
     settled = sum(spend.micro_usd for spend in ledger.spend())
-    truth = site.arm.billing.cost_micro_usd(now_ms)
-    allowance = sum(_allowance_micro_usd(vm, blind_ms) for vm in site.arm.billing.vms)
+    truth = evidence.arm.billing.cost_micro_usd(now_ms)
+    allowance = sum(_allowance_micro_usd(vm, blind_ms) for vm in evidence.arm.billing.vms)
     detail = f"{format_micro_usd(settled - truth)} settled beyond the bill, {format_micro_usd(allowance)} can come from looking late"
     return Invariant(name="what is settled is what it cost", ok=settled <= truth + allowance, detail=detail)
 
@@ -167,7 +198,7 @@ def _allowance_micro_usd(vm: BilledVm, blind_ms: int) -> int:
     return cost_micro_usd(vm.price_micro_usd_per_hour or 0, _POLL_ALLOWANCE_MS + blind_ms + unbilled_ms)
 
 
-def _worst_bill(site: Site, ledger: Ledger, now_ms: int) -> str:
+def _worst_bill(evidence: Evidence, ledger: Ledger, now_ms: int) -> str:
     """Return the pod whose settled money falls short of its VMs' bill the most, for who has to find out why; empty if none does."""
     stems: dict[str, str] = {}
     for decision in ledger.decisions(verdict="Burst", limit=1_000_000):
@@ -178,7 +209,7 @@ def _worst_bill(site: Site, ledger: Ledger, now_ms: int) -> str:
     for spend in ledger.spend():
         subject = subjects.get(spend.burst, "")
         balance[subject] = balance.get(subject, 0) + spend.micro_usd
-    for vm in site.arm.billing.vms:
+    for vm in evidence.arm.billing.vms:
         subject = stems.get(stem_of(vm.name), "")
         balance[subject] = balance.get(subject, 0) - vm.cost_micro_usd(now_ms)
     worst = min(balance, key=lambda subject: (balance[subject], subject), default="")

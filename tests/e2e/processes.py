@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +49,19 @@ class World:
     def runs(self) -> list[str]:
         return sorted(path.name for path in (self.folder / "state/burster/runs").glob("*"))
 
-    def start(self, *arguments: object, **variables: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [*BURSTER, *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env={**self.env, **variables},
-            start_new_session=True,
-        )
+    def start(self, *arguments: object, log: Path | None = None, **variables: str) -> "subprocess.Popen[str]":
+        """Start a command; ``log`` takes what it says in the end, where that may be more than a pipe holds while nobody reads."""
+        with log.open("ab") if log is not None else nullcontext(subprocess.PIPE) as said:
+            return subprocess.Popen(
+                [*BURSTER, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if log is not None else subprocess.PIPE,
+                stderr=said,
+                text=True,
+                cwd=self.folder,
+                env={**self.env, **variables},
+                start_new_session=True,
+            )
 
     def run(self, *arguments: object, timeout_s: float = 60, limit_bytes: int = 0, **variables: str) -> Ended:
         """Run a command to its end, which must be the end of everything it started; ``limit_bytes`` is all memory it gets."""

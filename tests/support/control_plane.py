@@ -212,14 +212,23 @@ class ControlPlane:
         return "\n".join(parts)
 
     def write_kubeconfig(
-        self, path: Path, token: str = ADMIN, *, impersonate: str = "", groups: Iterable[str] = ()
+        self,
+        path: Path,
+        token: str = ADMIN,
+        *,
+        impersonate: str = "",
+        groups: Iterable[str] = (),
+        server: str = "",
     ) -> Path:
-        """Write a kubeconfig for somebody: for a token's owner, or for whom the administrator plays."""
+        """Write a kubeconfig for somebody: for a token's owner, or for whom the administrator plays; by way of ``server`` where given."""
         user: dict[str, Any] = {"token": token}
         if impersonate:
             user |= {"as": impersonate, "as-groups": [*groups]}
         name = "plane"
-        cluster = {"server": self.url, "certificate-authority-data": base64.b64encode(self.authority.pem).decode()}
+        cluster = {
+            "server": server or self.url,
+            "certificate-authority-data": base64.b64encode(self.authority.pem).decode(),
+        }
         config = {
             "apiVersion": "v1",
             "kind": "Config",
