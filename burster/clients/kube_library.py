@@ -39,6 +39,8 @@ def _without_models() -> tuple[Any, Any, Any]:
     finally:
         for name in _PACKAGES:
             del sys.modules[name]
+        # ApiClient looks its classes up in the module that it was imported with: whoever asks it for objects gets the real ones
+        models.__getattr__ = lambda name: getattr(importlib.import_module(_PACKAGES[2]), name)  # type: ignore[method-assign]
 
 
 def _load() -> tuple[Any, Any, Any]:

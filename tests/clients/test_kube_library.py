@@ -35,6 +35,20 @@ print("all")
     assert python(code) == "all"
 
 
+def test_answers_become_objects_also_where_burster_was_imported_first():
+    code = """
+import burster.clients.kube
+import json, types
+from kubernetes_asyncio import client
+answer = types.SimpleNamespace(data=json.dumps({"kind": "Pod", "metadata": {"name": "a"}}))
+api = client.ApiClient.__new__(client.ApiClient)  # a whole one wants a loop
+api.configuration = client.Configuration()
+pod = api.deserialize(answer, "V1Pod")
+print(type(pod).__name__, pod.metadata.name)
+"""
+    assert python(code) == "V1Pod a"
+
+
 def test_a_library_that_is_imported_already_is_used_as_it_is():
     code = """
 import kubernetes_asyncio.client as client
