@@ -25,6 +25,13 @@ from tests.docs.rights import ROOT, Rights, documents
 
 NAMESPACE = "batch"
 TARGET = "azure-westeurope-tdx"
+#: a provider of which there is no adaptor, in full: the API server holds a target to the rules in its schema
+ELSEWHERE = {
+    "provider": "onprem",
+    "azure": None,
+    "region": "cellar",
+    "catalogue": [{"size": "Standard_DC2es_v6", "cpu": "2", "memory": "8Gi", "tee": "TDX", "pricePerHour": "0.10"}],
+}
 #: what a controller that acts has beyond rbac.yaml
 LEAD = ("lease.yaml", "targets.yaml", "own.yaml")
 #: granted although no request is ever made with it; deploy/rbac.yaml says why
@@ -127,9 +134,10 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
         assert site.store.get(resource, NAMESPACE, "cloud")["spec"]["replicas"] == scaled_to, resource
     status = site.store.get("burstpolicies.burster.dev", NAMESPACE, "scale-deployment").get("status", {})
     assert status.get("replicas") == (1 if scaled_to else None)
+    before = site.store.get("bursttargets.burster.dev", "", TARGET)["spec"]["azure"]
     for _ in range(2):  # a target that can't be used says so, and that is one event, counted
-        for provider in ("onprem", "azure"):
-            site.store.patch("bursttargets.burster.dev", "", TARGET, {"spec": {"provider": provider}})
+        for spec in (ELSEWHERE, {"provider": "azure", "azure": before, "region": None, "catalogue": None}):
+            site.store.patch("bursttargets.burster.dev", "", TARGET, {"spec": spec})
             await clock.sleep(30)
     await controller.drain(deadline_s=1_200)
     await clock.sleep(2 * 3_600)
