@@ -115,7 +115,12 @@ def _burst_view(state: State, entry: BurstEntry) -> BurstView:
 
 
 def _budgets(state: State, now_ms: int) -> list[BudgetView]:
-    scopes = [(key, entry.account, entry.policy.limits.budget) for key, entry in sorted(state.policies.items())]
+    """Return what is spent of each budget; of more policies than are shown, those that have most set aside: many idle ones hide nobody."""
+    policies = sorted(state.policies.items())
+    if len(policies) + len(state.targets) > LISTED_MAX:
+        policies.sort(key=lambda item: (-item[1].account.outstanding_micro_usd, item[0]))
+        policies = sorted(policies[: max(0, LISTED_MAX // 3 - len(state.targets))])
+    scopes = [(key, entry.account, entry.policy.limits.budget) for key, entry in policies]
     scopes += [(name, entry.account, entry.target.limits.budget) for name, entry in sorted(state.targets.items())]
     views: list[BudgetView] = []
     for owner, account, budget in scopes:

@@ -22,6 +22,8 @@ from burster.surfaces.view import StatusView
 
 #: different label sets of one metric, then ``other``
 LABEL_SETS_MAX: Final = 500
+#: policies of one namespace that have labels of their own: whoever writes policies there leaves room for others'
+POLICIES_NAMED_MAX: Final = 20
 #: policies whose numbers are shown; each is acted on, so this is no place for ``other``
 SIGNALS_MAX: Final = 5_000
 OTHER: Final = "other"
@@ -138,13 +140,27 @@ class Metrics:
         self._watch_restarts = _Family(
             Counter("burster_watch_restarts", "Watches begun anew.", ("source", "why"), registry=registry), 2
         )
+        self._policies: dict[str, set[str]] = {}  #: namespace -> policies that have labels of their own
         registry.register(_ViewCollector(self))
 
     def decided(self, decisions: Iterable[Decision]) -> None:
         """Count decisions."""
         for decision in decisions:
             code = decision.reasons[0].code if decision.reasons else ""
-            self._decisions.of(decision.policy, decision.verdict, code).inc()
+            self._decisions.of(self._named(decision.policy), decision.verdict, code).inc()
+
+    def _named(self, policy: str) -> str:
+        """Return a policy as a label: beyond a number of them in a namespace its others, so that there is room for all."""
+        namespace, _, name = policy.partition("/")
+        known = self._policies.get(namespace)
+        if known is None:
+            if len(self._policies) >= LABEL_SETS_MAX:
+                return policy
+            known = self._policies[namespace] = set()
+        if name in known or len(known) < POLICIES_NAMED_MAX:
+            known.add(name)
+            return policy
+        return f"{namespace}/{OTHER}"
 
     def stepped(self, kinds: Sequence[str], seconds: float) -> None:
         """Count one engine step: the kinds of its stimuli and how long it took."""

@@ -29,7 +29,7 @@ spec:
   triggers: [{type: pending-pods, metadata: {pendingFor: 5s}}]
   placement: {targets: [azure-westeurope-tdx], drain: 10s}
 """
-POLICIES = 300
+POLICIES = 500  #: more than twice as many as count
 
 
 def a_pod(name: str, number: int, **metadata: Any) -> dict[str, Any]:
@@ -125,6 +125,10 @@ def test_nothing_of_it_costs_crosses_a_namespace_or_stops_the_others(tmp_path: P
                 assert len(controller.active_bursts()) == 2
                 assert {key.partition("/")[0] for key in state.bursts} == {"default"}
                 assert len(state.provenance.foreign) == 4
+                theirs = [sum(key.startswith("mallory/") for key in one) for one in (state.policies, state.refused)]
+                assert theirs == [200, 200], "as many as count, as many again that are told they do not, and no more"
+                told = [one.get("status") for one in site.store.list("burstpolicies.burster.dev", "mallory")]
+                assert sum(status is not None for status in told) == 2 * 200
                 assert not state.cooling, "a forged event about another namespace's pod is about nothing"
                 assert ledger.spend() == ()
                 codes = [one.reasons[0].code for one in ledger.decisions()]

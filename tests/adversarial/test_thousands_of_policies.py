@@ -6,6 +6,7 @@ import pytest
 
 from burster.engine.statuses import APART_MS
 from burster.model import stimuli as s
+from burster.runtime.views import Viewer
 from burster.sources.policies import (
     RuleSink,
     _compiled_policy,  # pyright: ignore[reportPrivateUsage]
@@ -13,7 +14,7 @@ from burster.sources.policies import (
     _policy_refused,  # pyright: ignore[reportPrivateUsage]
 )
 from burster.sources.policy_places import PolicyPlaces
-from tests.support.builders import Engine, a_pod, a_target, an_offering
+from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
 
 
 MOST = 20
@@ -144,3 +145,21 @@ def test_the_engine_holds_no_more_than_that_tells_it_on_the_policy_and_serves_th
     assert told["Accepted"] == told["Ready"] == ("False", "TooManyPolicies")
     engine.wait(APART_MS)
     assert engine.asked("WritePolicyStatus")[1:] == [], "each is told once"
+
+
+def test_policies_that_spend_nothing_hide_nobody_s_budget() -> None:
+    engine = Engine()
+    idle = [s.PolicySeen(policy=a_policy(f"p-{number:03d}", namespace="a-evil")) for number in range(300)]
+    engine.sync(
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        *idle,
+        s.PolicySeen(policy=a_policy("tasks")),
+        s.PodSeen(pod=a_pod("task-1")),
+    )
+    assert engine.state.bursts
+    view = Viewer().view(engine.state, engine.now)
+    assert len(view.budgets) <= 200
+    owners = [budget.owner for budget in view.budgets]
+    assert {"bank/tasks", "azure"} <= set(owners)
+    assert owners[:-1] == sorted(owners[:-1]), "in the usual order all the same"

@@ -10,7 +10,7 @@ from burster.model.decisions import Decision, Reason
 from burster.model.errors import InputError
 from burster.model.pods import Resources
 from burster.surfaces.http import HttpSurface, make_app
-from burster.surfaces.metrics import LABEL_SETS_MAX, SIGNALS_MAX, Metrics
+from burster.surfaces.metrics import LABEL_SETS_MAX, POLICIES_NAMED_MAX, SIGNALS_MAX, Metrics
 from burster.surfaces.view import BudgetView, BurstView, OnPremView, PendingView, StatusView
 
 
@@ -164,10 +164,21 @@ async def test_what_nobody_adds_up_is_not_shown_as_nothing(site):
 def test_labels_are_bounded():
     metrics = Metrics()
     for index in range(LABEL_SETS_MAX + 50):
-        metrics.decided([msgspec.structs.replace(DECISION, policy=f"bank/p-{index}")])
+        metrics.decided([msgspec.structs.replace(DECISION, policy=f"bank-{index}/p")])
     series = [line for line in metrics.exposition().decode().splitlines() if line.startswith("burster_decisions_total")]
     assert len(series) == LABEL_SETS_MAX + 1
     assert 'burster_decisions_total{code="other",policy="other",verdict="other"} 50.0' in series
+
+
+def test_one_namespace_s_policies_leave_labels_for_the_others():
+    metrics = Metrics()
+    for index in range(5_000):
+        metrics.decided([msgspec.structs.replace(DECISION, policy=f"evil/p-{index}")])
+    metrics.decided([msgspec.structs.replace(DECISION, policy="bank/classic")])
+    series = [line for line in metrics.exposition().decode().splitlines() if line.startswith("burster_decisions_total")]
+    assert len(series) == POLICIES_NAMED_MAX + 2
+    assert sum('policy="evil/other"' in line and line.endswith(" 4980.0") for line in series) == 1
+    assert sum('policy="bank/classic"' in line and line.endswith(" 1.0") for line in series) == 1
 
 
 def test_the_numbers_that_policies_want_are_there_for_keda_to_read():

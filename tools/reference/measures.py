@@ -25,7 +25,7 @@ _LABELS: Final = {
     "outcome": "`ok`, or how a request failed, from a closed list of 13; of metrics, a fault of [this list](../metrics.md#when-it-fails)",
     "owner": "a policy's key, or a target's name",
     "phase": "one of the phases of a Burst",
-    "policy": "a policy's key, or its name where there is a `namespace` beside it",
+    "policy": "a policy's key, or its name where there is a `namespace` beside it; of more than 20 in a namespace, `NAMESPACE/other`",
     "source": "what is watched, from a closed list; of metrics an endpoint that a target allows, or `kubernetes`",
     "verdict": "one of the verdicts",
     "version": "burster's own",
