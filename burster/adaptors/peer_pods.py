@@ -206,6 +206,8 @@ async def _hold_or_let_go(api: KubeApi, burst: Burst, *, let_go: bool) -> bool:
         return False
     if not let_go and metadata.get("deletionTimestamp"):
         return False  # no finalizer can be added to a pod that is going
+    if not let_go and await _is_going(api, burst.namespace):
+        return False  # burster's rights there go too: nobody could take it off again
     kept = [name for name in finalizers if name != OUTCOME_FINALIZER]
     wanted = kept if let_go else [*kept, OUTCOME_FINALIZER]
     body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted or None}}
@@ -249,9 +251,9 @@ async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
 
 
 async def _is_going(api: KubeApi, namespace: str) -> bool:
-    """Say whether a namespace is being deleted, or gone."""
+    """Say whether a namespace is being deleted."""
     listed = orjson.loads(await api.get("/api/v1/namespaces", {"fieldSelector": f"metadata.name={namespace}"}))
-    return all(one["metadata"].get("deletionTimestamp") for one in listed["items"])
+    return any(one["metadata"].get("deletionTimestamp") for one in listed["items"])
 
 
 async def mark_verified(api: KubeApi, instruction: MarkVerified) -> StatusWritten:

@@ -269,6 +269,17 @@ async def test_without_its_record_a_pod_can_not_be_brought_home(
     assert await refused(return_pod(api, ReturnPod(key="k", burst=burst))) == "Invalid"
 
 
+async def test_a_moved_pod_is_not_held_where_its_namespace_is_being_deleted(
+    api: FakeKube, cluster: FakeCluster, move: Burst
+) -> None:
+    """burster's right to take the finalizer off goes with the namespace's RoleBinding: pod and namespace would stay for ever."""
+    burst = await place(api, await recorded(api, move))
+    going = {"deletionTimestamp": "2026-11-22T00:00:00Z"}
+    cluster.add("namespaces", {"metadata": {"namespace": "", "name": "bank", **going}})
+    await delete_pod(api, DeletePod(key="k", burst=burst, grace_ms=1_000))
+    assert ("patch", "/api/v1/namespaces/bank/pods/task-1") not in cluster.calls
+
+
 @pytest.mark.parametrize("going", [True, False])
 async def test_a_right_that_is_missing_because_the_namespace_goes_is_told_as_that(
     api: FakeKube, cluster: FakeCluster, move: Burst, *, going: bool
