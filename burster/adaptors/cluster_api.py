@@ -83,3 +83,9 @@ async def read(api: KubeApi, path: str) -> dict[str, Any] | None:
         if error.kind == "NotFound":
             return None
         raise
+
+
+async def is_another(api: KubeApi, path: str, uid: str) -> bool:
+    """Say whether an object of a name is not the one of this uid any more, or is gone: a Conflict alone may be a write that was beaten."""
+    found = await read(api, path)
+    return found is None or found["metadata"]["uid"] != uid

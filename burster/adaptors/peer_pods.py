@@ -184,12 +184,14 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
         if gone:
             return PodDeleted(key=burst.key, gone=True)
     body = {"preconditions": {"uid": burst.status.pod_uid}, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
+    path = paths.pods(burst.namespace, burst.spec.pod_name)
     try:
-        await api.delete(paths.pods(burst.namespace, burst.spec.pod_name), body)
+        await api.delete(path, body)
     except RemoteError as error:
-        # Another pod of that name (Conflict) means that ours is gone.
         if error.kind not in {"NotFound", "Conflict"}:
             raise
+        if error.kind == "Conflict" and not await paths.is_another(api, path, burst.status.pod_uid):
+            raise RemoteError("Unavailable", "the cloud pod has just changed") from error
         return PodDeleted(key=burst.key, gone=True)
     return PodDeleted(key=burst.key)
 

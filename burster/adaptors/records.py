@@ -94,7 +94,8 @@ async def forget_burst(api: KubeApi, instruction: ForgetBurst) -> RecordDeleted:
         await api.delete(path, {"preconditions": {"uid": burst.uid}})
         await api.patch(path, {"metadata": {"uid": burst.uid, "finalizers": None}})
     except RemoteError as error:
-        # Another record of that name (Conflict) means that ours is gone.
         if error.kind not in {"NotFound", "Conflict"}:
             raise
+        if error.kind == "Conflict" and not await paths.is_another(api, path, burst.uid):
+            raise RemoteError("Unavailable", "the record has just changed") from error
     return RecordDeleted(key=burst.key)
