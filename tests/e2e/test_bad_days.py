@@ -35,6 +35,10 @@ ROUGH_API = (
     Rule(fault=ApiFault(cut_after_events=20), share=0.5, verbs=("watch",)),
     Rule(fault=ApiFault(status=410), share=0.1, verbs=("watch",), at_most=6),
 )
+#: One that starts anew says that it is ready before it knows its roles, and refuses whoever asks then.
+NO_ROLES_YET = (
+    Rule(fault=ApiFault(status=403), share=0.06, verbs=("create", "patch", "delete", "get", "list", "update")),
+)
 BAD_CAA = CaaFaults(swallow_delete="default/task-00[12].*", slow_vm="default/task-001.*", leak_abandoned=True)
 RESTARTING_CAA = CaaFaults(restart_after_ms=1_500_000)
 
@@ -64,6 +68,12 @@ def test_a_bad_day(crashes: int, arm: ArmConfig, caa: CaaFaults, tmp_path: Path)
 
 def test_an_api_server_that_errs_and_loses_answers(tmp_path: Path) -> None:
     check(5, tmp_path, 1, ArmConfig(), CaaFaults(), ROUGH_API)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [2, 5])
+def test_an_api_server_that_refuses_everybody_for_a_moment(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path, 2, ArmConfig(), CaaFaults(), NO_ROLES_YET)
 
 
 @pytest.mark.long
