@@ -99,14 +99,14 @@ class Place:
         number = controller if isinstance(controller, int) else self.started.index(controller)
         return self.world.folder / f"controller-{number}.log"
 
-    async def ends_well(self, controller: "subprocess.Popen[str]") -> str:
-        """Have a controller end by itself; return what it said."""
+    async def ends_well(self, controller: "subprocess.Popen[str]", *, refused: bool = False) -> str:
+        """Have a controller end by itself; return what it said. ``refused``: somebody took rights away meanwhile."""
         controller.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(controller.wait, timeout=30)
         said = self.log_of(controller).read_text()
         assert code == 0, said
         assert "Traceback" not in said, said
-        assert self.restarts or "is forbidden" not in said, "the shipped rights must do"
+        assert refused or self.restarts or "is forbidden" not in said, "the shipped rights must do"
         return said
 
     async def restart_api_server(self) -> None:

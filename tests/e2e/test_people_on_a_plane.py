@@ -291,7 +291,7 @@ async def test_what_people_do_while_bursts_run(place: Place) -> None:
     if failed:
         raise BaseExceptionGroup("what people did", failed)
     await deletes_the_runtime_class(place)
-    await place.ends_well(controller)
+    await place.ends_well(controller, refused=True)
     forgotten = {
         "p-pod",
         "p-finalizer",
@@ -299,7 +299,9 @@ async def test_what_people_do_while_bursts_run(place: Place) -> None:
         "p-namespace",
     }  # whose tasks somebody has deleted, or their manifest
     tasks = [f"{each.namespace}/{each.task}" for each in everybody if each.namespace not in forgotten]
-    await account_for(place, ALL_RULES, [*tasks, "p-class/task-201"], blind_ms=int((loop.time() - began_s) * 1000))
+    blind_ms = int((loop.time() - began_s) * 1000)
+    refused_in = ("p-namespace", "p-class")
+    await account_for(place, ALL_RULES, [*tasks, "p-class/task-201"], blind_ms=blind_ms, refused_in=refused_in)
     for each in everybody:
         if each.namespace != "p-namespace":
             assert "BurstServing" in await each.events()
