@@ -70,6 +70,22 @@ def test_an_api_server_can_read_every_pattern():
 
 
 @pytest.mark.parametrize("crd", crds.crds().values(), ids=crds.crds())
+def test_an_api_server_knows_the_type_of_every_field_that_a_rule_reads(crd):
+    """Its CEL has no field that is only preserved: from Kubernetes 1.25 on it refuses the whole CRD."""
+    (version,) = crd["spec"]["versions"]
+    for path, node in nodes(version["schema"]["openAPIV3Schema"]):
+        for rule in node.get("x-kubernetes-validations", ()):
+            for chain in re.findall(r"\b(?:self|oldSelf)((?:\.[A-Za-z]+)+)(?!\()\b", rule["rule"]):
+                schema = node
+                for name in chain.strip(".").split("."):
+                    if "properties" not in schema:
+                        break  # a function of a list or a text
+                    schema = schema["properties"][name]
+                    known = "type" in schema or schema.get("x-kubernetes-int-or-string")
+                    assert known, f"{path}: {chain} in {rule['rule']}"
+
+
+@pytest.mark.parametrize("crd", crds.crds().values(), ids=crds.crds())
 def test_every_schema_is_structural(crd):
     (version,) = crd["spec"]["versions"]
     for path, node in nodes(version["schema"]["openAPIV3Schema"]):

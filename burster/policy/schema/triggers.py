@@ -208,12 +208,13 @@ class ExternalMetadata(TriggerMetadata):
     ) = Field(
         default=None, description="A KEDA external scaler to ask; the number is pushed by others where it is left out."
     )
-    metric_name: _Free | None = Field(
+    # text alone, other than further keys: a CRD's rules read these two, and CEL knows fields of one type
+    metric_name: Annotated[str, Field(max_length=256)] | None = Field(
         default=None,
         description="Without scalerAddress: an external metric to read (external.metrics.k8s.io) in the policy's namespace; several values"
         " are summed.",
     )
-    metric_selector: _Free | None = Field(
+    metric_selector: Annotated[str, Field(max_length=4_096)] | None = Field(
         default=None, description="Beside metricName: labels of the values to read, as kubectl takes them."
     )
     target_value: Threshold = Field(description="The value per replica.")
