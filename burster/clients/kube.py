@@ -40,6 +40,9 @@ _UNAUTHORIZED: Final = 401
 _REDIRECT: Final = 300
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 _READ_BUFFER_BYTES: Final = 2**20
+#: At once to one API server. A watch keeps its connection: with the library's 100, the 200 workloads that may be watched (see
+#: burster.runtime.workload_watches) would leave none to write with. The rest is for other watches and for requests.
+CONNECTIONS_MAX: Final = 320
 #: no %2f, no ?, no #, no empty segment: every name that Kubernetes allows is made of these
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._:~@=+-]+)+")
 
@@ -107,6 +110,7 @@ class Kube:
     async def connect(cls, settings: KubeSettings) -> Self:
         """Load credentials; no request is made. Raises InputError where there are none."""
         configuration = kube_library.Configuration()
+        configuration.connection_pool_maxsize = CONNECTIONS_MAX
         await _load_credentials(settings, configuration)
         return cls(settings, kube_library.ApiClient(configuration))
 

@@ -20,8 +20,14 @@ Json = Mapping[str, Any]
 
 def path_of(namespace: str, kind: str, name: str) -> str | None:
     """Return a workload's path, or None for a kind that burster does not scale."""
+    collection = collection_path(namespace, kind)
+    return None if collection is None else f"{collection}/{name}"
+
+
+def collection_path(namespace: str, kind: str) -> str | None:
+    """Return the path of a namespace's workloads of a kind, or None for a kind that burster does not scale."""
     found = SCALABLE.get(kind)
-    return None if found is None else f"{found[0]}/namespaces/{namespace}/{found[1]}/{name}"
+    return None if found is None else f"{found[0]}/namespaces/{namespace}/{found[1]}"
 
 
 def autoscalers_path(namespace: str) -> str:

@@ -103,7 +103,7 @@ class Controller:
         self.bus = Bus()
         self._book = TargetBook()
         self._poller = FactsPoller(facts, self.bus.post, clock)
-        self._workloads = WorkloadPoller(kube, self.bus.post)
+        self._workloads = WorkloadPoller(kube, self.bus.post, self._workload_feed)
         self._http = MetricHttp(Addresses(networks=options.metric_networks, api_server=kube.host))
         reader = MetricReader(self._http, kube, TriggerAuth(kube, options.home))
         self.metrics = MetricPoller(reader, self.bus.post, clock, self._chance("metrics"), awake=self._has_replicas)
@@ -250,6 +250,11 @@ class Controller:
             "events": events.run(feeds["events"], index=index),
             "cluster-stop": cluster_stop.run(feeds["cluster-stop"], home=self._options.home),
         }
+
+    def _workload_feed(self, name: str) -> Feed:
+        """Return what the watch of one workload runs with; all of them are counted as one source, once there are any."""
+        stats = self.source_stats.setdefault("workloads", Stats())
+        return Feed(self._kube, self.post, self._clock, self._chance(f"workloads/{name}"), stats)
 
     def _chance(self, name: str) -> random.Random:
         return random.Random(f"{self._options.seed}/{name}")  # noqa: S311 - jitter, not secrets

@@ -163,6 +163,12 @@ class Reflector(Generic[T, K]):
         self._version = ""
         self._synced = False
         self._failures = 0
+        self.skips = 0  #: objects of this list that made no sense
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it keeps up: all was listed, and the server has been heard since anything failed."""
+        return self._synced and not self._failures
 
     async def run(self) -> None:
         """List and watch for ever. Raises nothing but cancellation and bugs."""
@@ -334,5 +340,6 @@ class Reflector(Generic[T, K]):
     def _skip(self, what: "msgspec.Raw | str", why: object) -> None:
         """Count and log an object that makes no sense; what was known of it stays until it is deleted or makes sense again."""
         self.stats.skipped += 1
+        self.skips += 1
         name = what if isinstance(what, str) else bytes(what)[:200].decode(errors="replace")
         _log.warning("object skipped", path=self._path, object=name, why=str(why)[:500], skipped=self.stats.skipped)

@@ -1,7 +1,8 @@
-"""Workloads that policies name: one read each, to WorkloadSeen or WorkloadGone.
+"""Workloads that policies name: an object, or one read of it, to WorkloadSeen or WorkloadGone.
 
-Called by the runtime, for each workload now and then. What a pod of it asks for is counted exactly as for pods themselves; who else sets
-its number is found out exactly as by the adaptor that would set it. It must never judge whether that number is right.
+Called by ``workload_watch`` for what is followed, and by the runtime for what has to be read instead. What a pod of it asks for is counted
+exactly as for pods themselves; who else sets its number is found out exactly as by the adaptor that would set it. It must never judge
+whether that number is right.
 """
 
 from typing import Final, Protocol
@@ -57,6 +58,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 class _Owned(msgspec.Struct, rename="camel"):
     name: str = ""
+    uid: str = ""
     resource_version: str = ""
     owner_references: list[dict[str, object]] | None = None
 
@@ -79,6 +81,9 @@ class Scalers(msgspec.Struct, frozen=True):
     autoscalers: list[dict[str, object]]
     scaled_objects: list[dict[str, object]]
 
+
+#: Of a workload by itself: whoever knows a namespace's adds them (with_scalers).
+NO_SCALERS: Final = Scalers([], [])
 
 _object: Final = msgspec.json.Decoder(WorkloadObject)
 _items: Final = msgspec.json.Decoder(_Items)
@@ -107,12 +112,13 @@ async def observe_workload(
         raise
     try:
         obj = _object.decode(body)
-        return _seen(namespace, workload, obj, scalers)
+        return seen_of(namespace, workload, obj, scalers)
     except (msgspec.DecodeError, UnicodeDecodeError, InputError) as error:
         raise RemoteError("Protocol", f"GET {path}: {error}") from None
 
 
-def _seen(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: Scalers) -> WorkloadSeen:
+def seen_of(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: Scalers) -> WorkloadSeen:
+    """Return what a workload's object says. Raises InputError where its template makes no sense."""
     spec = obj.spec.template.spec
     containers = (*(spec.init_containers or ()), *(spec.containers or ()))
     metadata = {"metadata": {"name": workload.name, "ownerReferences": obj.metadata.owner_references or []}}
@@ -132,6 +138,13 @@ def _seen(namespace: str, workload: WorkloadRef, obj: WorkloadObject, scalers: S
         version=version_of({"resourceVersion": obj.metadata.resource_version}),
         owner=number_owner(workload.kind, metadata, scalers.autoscalers, scalers.scaled_objects),
     )
+
+
+def with_scalers(seen: WorkloadSeen, scalers: Scalers) -> WorkloadSeen:
+    """Return a workload that was told without scalers as it is with these."""
+    alone = {"metadata": {"name": seen.name}}
+    owner = number_owner(seen.kind, alone, scalers.autoscalers, scalers.scaled_objects)
+    return msgspec.structs.replace(seen, owner=owner) if owner else seen
 
 
 async def _list(kube: Reader, path: str) -> list[dict[str, object]]:
