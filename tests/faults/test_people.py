@@ -18,7 +18,8 @@ BEFORE_THE_END = frozenset({"Provisioning", "Attesting", "Serving"})
 TOLD: dict[str, set[str]] = {
     "delete the Burst": {"RecordDeleted"},
     "delete its pod": {"PodFailed", "PodDeleted", "PodGone"},
-    "delete its VM": {"VmLost", "PodFailed", "FailedCreatePodSandBox", "PodSucceeded"},
+    # one that nobody has confirmed yet may be on its way anew: until the launch's deadline
+    "delete its VM": {"VmLost", "PodFailed", "FailedCreatePodSandBox", "PodSucceeded", "NotReadyInTime"},
     "remove the Burst by force": {"RecordGone"},
     "remove the pod by force": {"PodDeleted"},
     "delete the policy": {"PolicyGone"},
