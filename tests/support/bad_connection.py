@@ -164,7 +164,7 @@ class BadConnection:
                     if resource in self.silent:
                         self.silent.discard(resource)
                         passed.fault, passed.at_s = "silent", time.monotonic()
-                        await asyncio.Event().wait()  # until whoever asked hangs up
+                        break
                     if resource in self.expire:
                         self.expire.discard(resource)
                         passed.fault = "expired"
@@ -179,6 +179,8 @@ class BadConnection:
                     return  # the server ended it
         except TimeoutError:
             pass
+        if passed.fault == "silent":
+            await asyncio.Event().wait()  # until whoever asked hangs up: no other fault ends it
         passed.fault = "cut"
 
 
