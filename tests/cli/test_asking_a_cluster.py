@@ -18,6 +18,10 @@ from tests.cli.proxying import forwarded
 from tests.cli.scenes import T0, Scene, a_burst, a_state, put_burst, put_event, put_waiting_pod
 
 
+#: dozens of processes, each of which imports everything: a machine that is busy takes its time
+pytestmark = pytest.mark.timeout(300)
+
+
 KUBECTL = Path(sys.executable).parent / "kubectl"
 BY_RECORDS = "told from Burst records, conditions and events"
 

@@ -29,6 +29,10 @@ from tests.cli.scenes import T0, Scene, a_burst, a_state, put_burst
 from tests.docs.rights import documents
 
 
+#: dozens of processes, each of which imports everything: a machine that is busy takes its time
+pytestmark = pytest.mark.timeout(300)
+
+
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 #: Kubernetes' own parts of the role "view", which its controllers put together
 VIEW = "system:aggregate-to-view"
