@@ -69,19 +69,31 @@ async def front(api: str, proxied: dict[str, str]) -> AsyncIterator[str]:
 async def forwarded(host: str, port: int) -> AsyncIterator[str]:
     """An address at which another answers: a port of this machine's loopback."""
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := await reader.read(65_536):
-                writer.write(chunk)
-                await writer.drain()
-        writer.close()
+    taken = set[asyncio.Task[None]]()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError):
+                while chunk := await reader.read(65_536):
+                    writer.write(chunk)
+                    await writer.drain()
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def both_ways(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.add(asyncio.create_task(both_ways(reader, writer)))
 
     server = await asyncio.start_server(take, host, 0)
     try:
         yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for each in taken:
+            each.cancel()
+        await asyncio.gather(*taken, return_exceptions=True)
