@@ -5,21 +5,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import task_pod
-from burster.lab.site import Site, SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import Site, open_site
 from burster.ledger import Ledger
 from burster.model.pods import Resources
-from burster.policy.load import load_files
 from burster.policy.records import burst_to_object
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.simulator.traces.model import TraceEntry
 from tests.adversarial.test_adoption import a_record
+from tests.support.small_site import beside_the_target, one_node
 
 
-ROOT = Path(__file__).parents[2]
 RULES = """
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
@@ -91,17 +88,10 @@ def write_whatever_one_may(site: Site) -> None:
 
 
 def test_nothing_of_it_costs_crosses_a_namespace_or_stops_the_others(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(RULES)
-    target = ROOT / "policies/targets/azure-westeurope-tdx.yaml"
+    rules = beside_the_target(tmp_path, RULES)
 
     async def main(clock: LabClock) -> None:
-        options = SiteOptions(
-            nodes=(Resources(cpu_millicores=500, memory_bytes=8 * 1024**3),),
-            documents=tuple(load_files([str(tmp_path / "rules.yaml"), str(target)])),
-            namespaces=("default", "mallory"),
-            seed=7,
-            arm=set_stage(DemoOptions(run_dir=str(tmp_path), seed=7)).arm,
-        )
+        options = one_node(tmp_path, rules, ("default", "mallory"), millicores=500)
         async with open_site(clock, options) as site, site.connections() as connections:
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
                 controller = Controller(

@@ -8,19 +8,17 @@ import pytest
 
 from burster.adaptors.cluster_api import HOME
 from burster.adaptors.manifests import MACHINE_TYPE
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import service, task_pod
-from burster.lab.site import SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import open_site
 from burster.ledger import Ledger
 from burster.model.addresses import LOOPBACK
 from burster.model.pods import Resources
-from burster.policy.load import load_files
 from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.simulator.traces.model import TraceEntry
-from tests.docs.rights import ROOT, Rights, documents
+from tests.docs.rights import Rights, documents
+from tests.support.small_site import beside_the_target, one_node
 
 
 NAMESPACE = "batch"
@@ -148,19 +146,10 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
 
 def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) -> tuple[Controller, dict[str, list]]:
     scale = "".join(SCALE.replace("KIND_", kind).replace("KIND", kind.lower()) for kind in SCALED)
-    (tmp_path / "rules.yaml").write_text(RULES + scale)
-    target = ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"
-    rules = load_files([str(tmp_path / "rules.yaml"), str(target)])
-    stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=7))
+    rules = beside_the_target(tmp_path, RULES + scale)
 
     async def main(clock: LabClock):
-        options = SiteOptions(
-            nodes=(Resources(cpu_millicores=2_000, memory_bytes=8 * 1024**3),),
-            documents=tuple(rules),
-            namespaces=(NAMESPACE,),
-            seed=7,
-            arm=stage.arm,
-        )
+        options = one_node(tmp_path, rules, (NAMESPACE,))
         async with open_site(clock, options) as site, site.connections() as connections:
             site.api.faults = rights
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:

@@ -4,17 +4,13 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
-from burster.lab.site import SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import open_site
 from burster.ledger import Ledger
-from burster.model.pods import Resources
 from burster.model.stimuli import Stimulus, WorkloadGone, WorkloadSeen
-from burster.policy.load import load_files
 from burster.runtime.wiring import Controller, ControllerOptions
-from tests.docs.rights import ROOT
 from tests.docs.test_rights import NAMESPACE, SCALE, a_scaled
+from tests.support.small_site import beside_the_target, one_node
 
 
 DEPLOYMENTS = "deployments.apps"
@@ -27,19 +23,10 @@ def is_of_a_workload(stimulus: Stimulus) -> bool:
 
 
 def test_a_number_is_known_at_once_and_a_workload_that_goes_is_gone(tmp_path):
-    (tmp_path / "rules.yaml").write_text(SCALE.replace("KIND_", "Deployment").replace("KIND", "deployment"))
-    target = ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"
-    rules = load_files([str(tmp_path / "rules.yaml"), str(target)])
-    stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=7))
+    rules = beside_the_target(tmp_path, SCALE.replace("KIND_", "Deployment").replace("KIND", "deployment"))
 
     async def main(clock: LabClock) -> None:
-        options = SiteOptions(
-            nodes=(Resources(cpu_millicores=2_000, memory_bytes=8 * 1024**3),),
-            documents=tuple(rules),
-            namespaces=(NAMESPACE,),
-            seed=7,
-            arm=stage.arm,
-        )
+        options = one_node(tmp_path, rules, (NAMESPACE,))
         async with open_site(clock, options) as site, site.connections() as connections:
             site.store.create(DEPLOYMENTS, NAMESPACE, a_scaled("Deployment"))
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:

@@ -6,18 +6,15 @@ from contextlib import suppress
 import pytest
 
 from burster.lab.apiserver.errors import ApiError
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import service, task_pod
-from burster.lab.site import SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import open_site
 from burster.ledger import Ledger
-from burster.model.pods import Resources
-from burster.policy.load import load_files
 from burster.policy.records import DRAIN_FINALIZER
 from burster.runtime.wiring import Controller, ControllerOptions
-from tests.docs.rights import ROOT, Rights
+from tests.docs.rights import Rights
 from tests.docs.test_rights import NAMESPACE, an_entry
+from tests.support.small_site import beside_the_target, one_node
 
 
 #: what a controller that acts has beyond rbac.yaml
@@ -36,19 +33,10 @@ spec:
 
 def play(tmp_path, scene):
     """Have four bursts serve, of a service and of tasks, then let the scene happen with a controller that runs."""
-    (tmp_path / "rules.yaml").write_text(RULES)
-    target = ROOT / "policies" / "targets" / "azure-westeurope-tdx.yaml"
-    rules = load_files([str(tmp_path / "rules.yaml"), str(target)])
-    stage = set_stage(DemoOptions(run_dir=str(tmp_path), seed=7))
+    rules = beside_the_target(tmp_path, RULES)
 
     async def main(clock: LabClock):
-        options = SiteOptions(
-            nodes=(Resources(cpu_millicores=2_000, memory_bytes=8 * 1024**3),),
-            documents=tuple(rules),
-            namespaces=(NAMESPACE,),
-            seed=7,
-            arm=stage.arm,
-        )
+        options = one_node(tmp_path, rules, (NAMESPACE,))
         async with open_site(clock, options) as site, site.connections() as connections:
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
                 controller = Controller(

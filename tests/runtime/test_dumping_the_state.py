@@ -8,21 +8,16 @@ from pathlib import Path
 import pytest
 
 from burster.engine import initial_state, snapshot
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.player import task_pod
-from burster.lab.site import SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import open_site
 from burster.lab.world import make_controller
 from burster.ledger import Ledger
 from burster.model.pods import Resources
-from burster.policy.load import load_files
 from burster.runtime import dumps
 from burster.runtime.dumps import FILES_MAX, StateDumps
 from burster.simulator.traces.model import TraceEntry
-
-
-TARGET = Path(__file__).parents[2] / "policies/targets/azure-westeurope-tdx.yaml"
+from tests.support.small_site import beside_the_target, one_node
 
 
 def names(folder: Path) -> list[str]:
@@ -66,16 +61,10 @@ SECRET = "sesame-open-up"
 
 def test_what_a_pod_keeps_to_itself_is_neither_in_a_dump_nor_in_the_ledger(tmp_path: Path) -> None:
     """A Move's record holds the pod's manifest, variables included: it stays in the cluster's objects."""
-    (tmp_path / "rules.yaml").write_text(RULES)
+    rules = beside_the_target(tmp_path, RULES)
 
     async def main(clock: LabClock) -> bytes:
-        options = SiteOptions(
-            nodes=(Resources(cpu_millicores=500, memory_bytes=8 * 1024**3),),
-            documents=tuple(load_files([str(tmp_path / "rules.yaml"), str(TARGET)])),
-            namespaces=("default",),
-            seed=7,
-            arm=set_stage(DemoOptions(run_dir=str(tmp_path), seed=7)).arm,
-        )
+        options = one_node(tmp_path, rules, ("default",), millicores=500)
         async with open_site(clock, options) as site, site.connections() as connections:
             with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
                 controller = make_controller(clock, site, connections, ledger, seed=7)

@@ -8,18 +8,16 @@ from typing import Any
 
 import yaml
 
-from burster.lab.demo_result import DemoOptions
 from burster.lab.lockstep import LabClock
 from burster.lab.monitoring.exporter import sample
 from burster.lab.monitoring.server import MonitoringServer
-from burster.lab.site import Site, SiteOptions, open_site
-from burster.lab.stage import set_stage
+from burster.lab.site import Site, open_site
 from burster.ledger import Ledger
 from burster.model.addresses import LOOPBACK
-from burster.model.pods import Resources
 from burster.policy.load import load_text
 from burster.runtime.wiring import Controller, ControllerOptions
 from tests.support.metrics import CLASSIC
+from tests.support.small_site import one_node
 
 
 ROOT = Path(__file__).parents[2]
@@ -133,13 +131,7 @@ async def a_classic(
     clock: LabClock, folder: Path, rules: str, *, before: Callable[[Site], None] = lambda site: None
 ) -> AsyncIterator[Classic]:
     """Have a site with these rules, and a controller that works there."""
-    options = SiteOptions(
-        nodes=(Resources(cpu_millicores=2_000, memory_bytes=8 * 1024**3),),
-        documents=tuple(load_text(rules.encode())),
-        namespaces=("default", "burster-system"),
-        seed=7,
-        arm=set_stage(DemoOptions(run_dir=str(folder), seed=7)).arm,
-    )
+    options = one_node(folder, load_text(rules.encode()), ("default", "burster-system"))
     async with open_site(clock, options) as site, site.connections() as connections:
         for kind, namespaced in KEDA_KINDS.items():
             site.store.create(

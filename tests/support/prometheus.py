@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -199,3 +201,31 @@ def _ready(url: str) -> bool:
         return False
     except OSError:
         return False
+
+
+@contextmanager
+def scraping(page: Callable[[], str], binaries: Path, folder: Path) -> Iterator[str]:
+    """Give the address of a real Prometheus that scrapes a page of metrics; none may have been scraped yet."""
+
+    class Exporter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = page().encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as exporter:
+        thread = threading.Thread(target=exporter.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        real = RealPrometheus(binaries, folder)
+        try:
+            real.scrape(f"127.0.0.1:{exporter.server_address[1]}")
+            yield real.url
+        finally:
+            real.close()
+            exporter.shutdown()
+            thread.join()

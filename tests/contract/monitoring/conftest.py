@@ -4,16 +4,13 @@ import json
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from burster.lab.monitoring.exporter import sample
 from burster.lab.monitoring.server import MonitoringServer
 from burster.runtime.clock import SystemClock
-from tests.support.prometheus import RealPrometheus, real_binaries
+from tests.support.prometheus import real_binaries, scraping
 
 
 def page() -> str:
@@ -27,35 +24,14 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Exporter(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = page().encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 @pytest.fixture(scope="module")
 def real_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     binaries = real_binaries()
     if binaries is None:
         pytest.skip("no prometheus here: `tools/prometheus` fetches Debian's and tells what to set")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Exporter) as exporter:
-        thread = Thread(target=exporter.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        real = RealPrometheus(Path(binaries), tmp_path_factory.mktemp("prometheus"))
-        try:
-            real.scrape(f"127.0.0.1:{exporter.server_address[1]}")
-            _wait_for_a_scrape(real.url)
-            yield real.url
-        finally:
-            real.close()
-            exporter.shutdown()
-            thread.join()
+    with scraping(page, binaries, tmp_path_factory.mktemp("prometheus")) as real:
+        _wait_for_a_scrape(real)
+        yield real
 
 
 def _wait_for_a_scrape(url: str) -> None:

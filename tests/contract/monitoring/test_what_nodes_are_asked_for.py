@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -14,7 +12,7 @@ from burster.clients.metric_http import MetricHttp
 from burster.lab.monitoring.exporter import sample
 from burster.model.addresses import LOOPBACK
 from burster.sources.metered_requests import Amount, RequestMeter, RequestsPlace
-from tests.support.prometheus import RealPrometheus, real_binaries
+from tests.support.prometheus import real_binaries, scraping
 
 
 pytestmark = pytest.mark.long
@@ -48,34 +46,13 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Exporter(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = page().encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     binaries = real_binaries()
     if binaries is None:
         pytest.skip("no prometheus here: `tools/prometheus` fetches Debian's and tells what to set")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Exporter) as exporter:
-        thread = Thread(target=exporter.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        real = RealPrometheus(Path(binaries), tmp_path / "prometheus")
-        try:
-            real.scrape(f"127.0.0.1:{exporter.server_address[1]}")
-            yield real.url
-        finally:
-            real.close()
-            exporter.shutdown()
-            thread.join()
+    with scraping(page, binaries, tmp_path / "prometheus") as real:
+        yield real
 
 
 async def test_requests_of_pods_on_nodes_that_have_not_ended_are_added_up_by_node(url: str):
