@@ -38,7 +38,16 @@ from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from burster.clients.arm_errors import classify
-from burster.clients.arm_facts import Sku, VmSize
+from burster.clients.arm_facts import (
+    ImageFacts,
+    OperationState,
+    Permissions,
+    Sku,
+    SubnetFacts,
+    SubscriptionFacts,
+    VmOperation,
+    VmSize,
+)
 from burster.clients.arm_settings import ArmSettings, Auth, check_way
 from burster.clients.arm_wire import (
     read_next_link,
@@ -51,7 +60,7 @@ from burster.clients.arm_wire import (
     with_network,
 )
 from burster.model.errors import RemoteError
-from burster.model.offerings import Quota, Vm
+from burster.model.offerings import CloudResource, Quota, Vm
 from burster.model.targets import Target
 
 
@@ -131,6 +140,55 @@ class Arm:
         except TimeoutError:
             message = f"{what}: it was still there after {deadline_ms} ms"
             raise RemoteError("Timeout", message) from None
+
+    async def begin_vm(
+        self, target: Target, name: str, body: dict[str, Any], *, only_new: bool = True
+    ) -> VmOperation:
+        """Ask for a VM and come back as soon as ARM has taken it. Raises AlreadyExists where ``only_new`` and there is one of that name."""
+        raise NotImplementedError
+
+    async def follow_operation(self, target: Target, token: str) -> OperationState:
+        """Look once at what ``begin_vm`` began, in whatever process."""
+        raise NotImplementedError
+
+    async def list_resources(self, target: Target) -> list[CloudResource]:
+        """Return the VMs, network interfaces, disks and public addresses of the target's resource group, all pages."""
+        raise NotImplementedError
+
+    async def delete_resource(
+        self, target: Target, resource: CloudResource, *, deadline_ms: int = _DELETE_DEADLINE_MS
+    ) -> None:
+        """Delete it and come back once ARM says that it is not there. What is not there already counts as deleted."""
+        raise NotImplementedError
+
+    async def read_subnet(self, target: Target, subnet_id: str) -> SubnetFacts:
+        """Return how many addresses a subnet has, and how many are taken. Raises NotFound where there is no such subnet."""
+        raise NotImplementedError
+
+    async def read_image(self, target: Target, image: str) -> ImageFacts:
+        """Return what an image is made for: a gallery's version or definition, ``/CommunityGalleries/…`` or publisher:offer:sku:version."""
+        raise NotImplementedError
+
+    async def permissions(self, target: Target, scope: str) -> Permissions:
+        """Return what we may do at a scope such as ``/subscriptions/…/resourceGroups/…``."""
+        raise NotImplementedError
+
+    async def read_subscription(self, target: Target) -> SubscriptionFacts:
+        """Return the target's subscription. Raises Invalid where it does not exist, or not for us."""
+        raise NotImplementedError
+
+    async def locations(self, target: Target) -> tuple[str, ...]:
+        """Return the names of the regions that the target's subscription may use."""
+        raise NotImplementedError
+
+    async def read_resource_group(self, target: Target) -> str | None:
+        """Return where the target's resource group is, None where there is none."""
+        raise NotImplementedError
+
+    @property
+    def clock_skew_ms(self) -> int | None:
+        """How far this machine's clock is ahead of ARM's, from the last answer; None before the first."""
+        return None
 
     async def list_sizes(self, target: Target) -> list[VmSize]:
         """Return the VM sizes that exist in the target's region."""

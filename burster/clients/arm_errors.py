@@ -6,34 +6,12 @@ it is one of ours. It must never raise: a text nobody knows is Unavailable, and 
 """
 
 import re
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from burster.model.errors import RemoteKind
-
-
-Matter = Literal[
-    "capacity",  # the region has no machine of that kind
-    "zonal-capacity",  # the zone has none
-    "sku-restricted",  # the size is closed to this subscription, or to everyone, for long
-    "family-quota",
-    "regional-quota",
-    "spot-quota",
-    "address-space",  # the subnet has no address left
-    "throttled",
-    "auth",
-    "policy",  # an administrator's rule
-    "conflict",
-    "exists",
-    "absent",
-    "configuration",  # the same request will never work
-    "guest",  # the machine came, its system did not
-    "service",
-    "network",
-    "deadline",
-    "unknown",
-]
+from burster.model.offerings import Matter
 
 
 class Classified(msgspec.Struct, frozen=True, kw_only=True):

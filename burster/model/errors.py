@@ -41,7 +41,8 @@ RemoteKind = Literal[
 class RemoteError(BursterError):
     """A call to the outside world did not succeed.
 
-    ``kind`` is for code, ``code`` is the other side's own word (``SkuNotAvailable``), ``retry_after_ms`` what it asked for.
+    ``kind`` is for code, ``code`` is the other side's own word (``SkuNotAvailable``), ``retry_after_ms`` what it asked for. ``matter`` is
+    what a cloud's refusal is about (``burster.model.offerings.Matter``; empty: no cloud said it), ``limit_vcpus`` what quota refusals state.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class RemoteError(BursterError):
         code: str = "",
         status: int = 0,
         retry_after_ms: int | None = None,
+        matter: str = "",
+        limit_vcpus: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: RemoteKind = kind
@@ -59,3 +62,5 @@ class RemoteError(BursterError):
         self.code = code
         self.status = status
         self.retry_after_ms = retry_after_ms
+        self.matter = matter
+        self.limit_vcpus = limit_vcpus

@@ -4,10 +4,34 @@ from typing import Literal
 
 import msgspec
 
+from burster.model.errors import RemoteKind
 from burster.model.pods import Resources
 
 
 Tee = Literal["TDX", "SNP", "None"]
+
+#: what a cloud's refusal is about; ``clients.arm_errors`` finds it, the engine has the consequence of each
+Matter = Literal[
+    "capacity",  # the region has no machine of that kind
+    "zonal-capacity",  # the zone has none
+    "sku-restricted",  # the size is closed to this subscription, or to everyone, for long
+    "family-quota",
+    "regional-quota",
+    "spot-quota",
+    "address-space",  # the subnet has no address left
+    "throttled",
+    "auth",
+    "policy",  # an administrator's rule
+    "conflict",
+    "exists",
+    "absent",
+    "configuration",  # the same request will never work
+    "guest",  # the machine came, its system did not
+    "service",
+    "network",
+    "deadline",
+    "unknown",
+]
 
 
 class Offering(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,3 +81,33 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subnet: str = ""
     public_ip: bool | None = None
     tags: dict[str, str] = {}
+    zone: str = ""
+    private_address: str = ""  #: of its first network interface
+    spot: bool = False  #: may be taken away at any time
+    vm_id: str = ""  #: Azure's own id of this very machine: another one of the same name has another
+    power_state: str = ""  #: running, deallocated, …; empty: not asked for
+    failure_code: str = ""  #: why it is Failed, in the cloud's own words; empty: it is not, or nobody was told
+    failure_message: str = ""
+
+
+class CloudFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a cloud did not do what it was asked for, understood. ``limit_vcpus`` is stated by quota refusals only; 0: none were ever given."""
+
+    kind: RemoteKind
+    code: str  #: the cloud's own word
+    matter: Matter
+    message: str = ""
+    limit_vcpus: int | None = None
+
+
+class CloudResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something in a target's resource group that costs money or an address. ``attached_to`` is the id of what holds it, empty: nothing."""
+
+    kind: Literal["Vm", "Nic", "Disk", "PublicIp"]
+    name: str
+    resource_id: str
+    region: str
+    created_at_ms: int | None = None  #: None: the cloud does not tell
+    tags: dict[str, str] = {}
+    attached_to: str = ""
+    provisioning_state: str = ""
