@@ -1,4 +1,4 @@
-"""The record of one cloud pod, from intention to confirmed release."""
+"""The record of one cloud pod, or of one machine without a pod, from intention to confirmed release."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from burster.model.triggers import WorkloadRef
 
 Phase = Literal[
     "Reserved",  # decided, money set aside; the record is being written
-    "Placing",  # the record is written; the pod is being created (Clone) or deleted and re-created (Move)
+    "Placing",  # the record is written; the pod is being created (Clone) or deleted and re-created (Move), the machine asked for (Machine)
     "Provisioning",  # the pod exists; its VM is being made
     "Attesting",  # the pod runs; its VM is being verified
     "Serving",  # verified: the pod may do its work
@@ -20,7 +20,8 @@ Phase = Literal[
     "Lost",  # cloud and cluster disagree; goes on to Releasing
 ]
 
-BurstStrategy = Literal["Clone", "Move"]
+BurstStrategy = Literal["Clone", "Move", "Machine"]
+Encryption = Literal["VMGuestStateOnly", "DiskWithVMGuestState"]
 
 
 class PodRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -40,10 +41,27 @@ class InitdataSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     by: Literal["Policy", "Target"]
 
 
+class MachineSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a machine is made of, as its policy and its target said when it was decided."""
+
+    image: str  #: a gallery version's id, ``/CommunityGalleries/…``, or a marketplace image as ``publisher:offer:sku:version``
+    encryption: Encryption
+    disk_encryption_set: str = ""  #: whose key encrypts the disk; empty: the platform's
+    subnet: str
+    network_security_group: str = ""  #: of its network interface; empty: the subnet's alone
+    secure_boot: bool = True
+    config_map: str = ""  #: holds the cloud-init user data, in the burst's namespace; empty: none but burster's own
+    key: str = ""
+    service: str = ""  #: in the burst's namespace; its endpoint, once it is verified; empty: none
+    port: int = 0
+    os_disk_gib: int = 0  #: 0: as large as the image says
+
+
 class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was decided, once: nothing here changes after the record is written.
 
-    ``pod_name`` is the cloud pod's: the burst's own name for a Clone, the moved pod's name for a Move.
+    ``pod_name`` is the cloud pod's: the burst's own name for a Clone, the moved pod's name for a Move. For a Machine it is the VM's name,
+    and ``runtime_class`` is empty.
     """
 
     policy: str  #: the policy's name; its namespace is the burst's
@@ -56,7 +74,10 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     provider: str = "azure"
     region: str
     size: str
+    zone: str = ""  #: of the region; empty: the cloud chooses, or has none
+    spot: bool = False  #: it may be taken away at any time
     runtime_class: str
+    machine: MachineSource | None = None  #: what a Machine is made of; None for a pod
     cpu_millicores: int = 0
     memory_bytes: int = 0
     vcpus: int = 0
@@ -87,7 +108,9 @@ class BurstStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     serving_at_ms: int | None = None
     draining_at_ms: int | None = None
     released_at_ms: int | None = None
-    pod_uid: str = ""  #: the cloud pod's
+    pod_uid: str = ""  #: the cloud pod's; for a Machine the cloud's own id of its VM
+    operation: str = ""  #: what the cloud calls the long operation that is making the machine; empty: none is under way
+    address: str = ""  #: the machine's private address
     vms: tuple[str, ...] = ()  #: every VM name ever seen for this burst
     vm_started_at_ms: int | None = None
     outcome: str = ""  #: Succeeded or Failed for finite work that ended; empty otherwise

@@ -61,9 +61,39 @@ class ReturnPod(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ObserveVms(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
-    """Read every VM of this burst's pod from the cloud: known names by GET, others by the name rule. Ends in VmsObserved."""
+    """Read every VM of this burst's pod from the cloud: known names by GET, others by the name rule. Ends in VmsObserved.
+
+    Of a Machine: its one VM by name, and how the operation goes that is making it.
+    """
 
     burst: Burst
+
+
+class LaunchMachine(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Ask the cloud for the burst's machine, by its own name, if there is none of that name. Ends in MachineLaunched.
+
+    One of its name with this burst's own tags counts as success; one with others' is InstructionFailed AlreadyExists, code ``NameTaken``.
+    An outcome that nobody knows is Timeout: done again, it reads the name first.
+    """
+
+    burst: Burst
+
+
+class DeleteMachine(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Delete the burst's machine, its network interface and its disk, and wait for the 404 of each. Ends in MachineDeleted."""
+
+    burst: Burst
+
+
+class PublishEndpoint(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Make the machine an endpoint of its Service (``ready``), or take it out. Ends in EndpointPublished.
+
+    InstructionFailed Unavailable while its port does not answer.
+    """
+
+    burst: Burst
+    address: str
+    ready: bool
 
 
 class MarkVerified(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
@@ -176,6 +206,9 @@ Instruction = (
     | DeletePod
     | ReturnPod
     | ObserveVms
+    | LaunchMachine
+    | DeleteMachine
+    | PublishEndpoint
     | MarkVerified
     | WriteStatus
     | ForgetBurst

@@ -10,7 +10,7 @@ import msgspec
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteKind
 from burster.model.limits import Limits
-from burster.model.offerings import Offering, Quota, Vm
+from burster.model.offerings import CloudFailure, Offering, Quota, Vm
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
 from burster.model.targets import Target
@@ -316,6 +316,28 @@ class VmsObserved(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     vms: tuple[Vm, ...]
     gone: tuple[Vm, ...] = ()
+    failure: CloudFailure | None = None  #: why the operation that was to make a machine has come to nothing
+
+
+class MachineLaunched(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """LaunchMachine was accepted (or found its own earlier machine); whether it comes up is what ObserveVms tells."""
+
+    key: str
+    vm_id: str = ""  #: the cloud's own, unique id; empty: not told yet
+    operation: str = ""  #: by which the operation is followed, also by another process; empty: it has ended
+
+
+class MachineDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """DeleteMachine succeeded: a confirmed 404 for the machine, its network interface and its disk."""
+
+    key: str
+
+
+class EndpointPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """PublishEndpoint succeeded."""
+
+    key: str
+    ready: bool  #: False: it was taken out of its Service
 
 
 class CloudListed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -389,6 +411,8 @@ class InstructionFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True
     code: str = ""
     message: str = ""
     retry_after_ms: int | None = None
+    matter: str = ""  #: what a cloud's refusal is about, as in ``CloudFailure``; empty: no cloud said it
+    limit_vcpus: int | None = None  #: the quota, where the refusal states it
 
 
 class LedgerRestored(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -487,6 +511,9 @@ Stimulus = (
     | PodDeleted
     | PodReturned
     | VmsObserved
+    | MachineLaunched
+    | MachineDeleted
+    | EndpointPublished
     | CloudListed
     | VmDeleted
     | StatusWritten

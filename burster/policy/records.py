@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, MachineSource, PodRef
 from burster.model.errors import InputError
 from burster.model.quantities import format_micro_usd
 from burster.model.triggers import WorkloadRef
@@ -71,6 +71,7 @@ _INNER: Final[dict[str, type[msgspec.Struct]]] = {
     "for_pod": PodRef,
     "workload": WorkloadRef,
     "initdata": InitdataSource,
+    "machine": MachineSource,
 }
 _SPEC: Final = _table(BurstSpec)
 _STATUS: Final = _table(BurstStatus)
@@ -158,8 +159,10 @@ def _check_for_pod(spec: BurstSpec) -> None:
     name, uid = spec.for_pod.name, spec.for_pod.uid
     if bool(name) != bool(uid):
         raise ValueError("spec.forPod must have both name and uid, or be left out")
-    if not name and spec.strategy != "Clone":
+    if not name and spec.strategy == "Move":
         raise ValueError(f"spec.forPod must have name and uid: a {spec.strategy} is of one pod")
+    if (spec.machine is not None) != (spec.strategy == "Machine"):
+        raise ValueError("spec.machine is what strategy Machine has, and no other")
 
 
 def _name(obj: object) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import Field, WithJsonSchema
 from pydantic.config import JsonDict
 
-from burster.model.bursts import BurstStrategy, Phase
+from burster.model.bursts import BurstStrategy, Encryption, Phase
 from burster.policy.schema import RULES, Strict
 
 
@@ -65,21 +65,41 @@ class InitdataReference(Strict):
     )
 
 
+class MachineReference(Strict):
+    """What a machine is made of."""
+
+    image: str = Field(description="The image: a gallery version, a community gallery's, or a marketplace image.")
+    encryption: Encryption = Field(description="What is encrypted with the machine's own keys.")
+    disk_encryption_set: str = Field(default="", description="Whose key encrypts the disk.")
+    subnet: str = Field(description="The subnet it is in.")
+    network_security_group: str = Field(default="", description="The security group of its network interface.")
+    secure_boot: bool = Field(default=True, description="Whether it boots only what is signed.")
+    config_map: str = Field(default="", description="The ConfigMap that holds its user data.")
+    key: str = Field(default="", description="The key in it.")
+    service: str = Field(default="", description="The Service whose endpoint it is once it is verified.")
+    port: Int64 = Field(default=0, description="The port that it serves.")
+    os_disk_gib: Int64 = Field(default=0, description="Size of its disk in GiB; 0: as the image says.")
+
+
 class BurstRecordSpec(Strict):
     """What was decided, once. Nothing here changes after the record is written."""
 
     policy: str = Field(description="The policy, in the Burst's own namespace.", json_schema_extra=_ONCE)
     target: str = Field(description="The BurstTarget.", json_schema_extra=_ONCE)
     strategy: BurstStrategy = Field(
-        description="Whether the pod is a clone or the moved pod itself.", json_schema_extra=_ONCE
+        description="Whether the pod is a clone or the moved pod itself, or a machine without a pod.",
+        json_schema_extra=_ONCE,
     )
-    pod_name: str = Field(description="The cloud pod's name.", json_schema_extra=_ONCE)
+    pod_name: str = Field(description="The cloud pod's name; the VM's of a machine.", json_schema_extra=_ONCE)
     for_pod: PodReference = Field(default=PodReference(), description="The pending pod it was decided for, if any.")
     workload: WorkloadReference | None = Field(default=None, description="The workload a clone is made from.")
     initdata: InitdataReference | None = Field(default=None, description="The initdata that the cloud pod gets.")
     provider: str = Field(description="The cloud.", json_schema_extra=_ONCE)
     region: str = Field(description="The region.", json_schema_extra=_ONCE)
     size: str = Field(description="The VM size.", json_schema_extra=_ONCE)
+    zone: str = Field(default="", description="The zone of the region, if any was chosen.", json_schema_extra=_ONCE)
+    spot: bool = Field(default=False, description="Whether it may be taken away at any time.", json_schema_extra=_ONCE)
+    machine: MachineReference | None = Field(default=None, description="What a machine is made of.")
     runtime_class: str = Field(description="The cloud pod's RuntimeClass.", json_schema_extra=_ONCE)
     cpu_millicores: Int64 = Field(
         default=0, description="cpu the pod asks for, in millicores.", json_schema_extra=_ONCE
@@ -117,7 +137,9 @@ class BurstRecordStatus(Strict):
     serving_at: datetime | None = Field(default=None, description="When the pod began to serve on a verified VM.")
     draining_at: datetime | None = Field(default=None, description="When the pod was asked to stop.")
     released_at: datetime | None = Field(default=None, description="When pod and VM were confirmed gone.")
-    pod_uid: str = Field(default="", description="The cloud pod's uid.")
+    pod_uid: str = Field(default="", description="The cloud pod's uid; the cloud's own id of a machine.")
+    operation: str = Field(default="", description="The cloud's operation that is making the machine.")
+    address: str = Field(default="", description="The machine's private address.")
     vms: tuple[str, ...] = Field(default=(), description="Every VM ever seen for this Burst.")
     vm: str = Field(default="", description="The VM now: the last of them.")
     vm_started_at: datetime | None = Field(default=None, description="When the VM was created.")

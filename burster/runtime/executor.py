@@ -26,8 +26,11 @@ _URGENCY: Final[dict[type, int]] = {
     i.RecordBurst: 0,
     i.DeletePod: 1,
     i.ReturnPod: 1,
+    i.DeleteMachine: 1,
     i.PlacePod: 2,
+    i.LaunchMachine: 2,
     i.ObserveVms: 3,
+    i.PublishEndpoint: 3,
     i.MarkVerified: 3,
     i.DeleteVm: 3,
     i.SetScale: 3,
@@ -173,6 +176,8 @@ class Executor:
             code=error.code,
             message=str(error)[:500],
             retry_after_ms=error.retry_after_ms,
+            matter=error.matter,
+            limit_vcpus=error.limit_vcpus,
         )
 
 
