@@ -20,7 +20,7 @@ from burster.model.instructions import Instruction
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Pod
 from burster.model.policies import Policy
-from burster.model.stimuli import CloudPodSeen, TargetFact
+from burster.model.stimuli import CloudPodSeen, TargetFact, TargetProblem
 from burster.model.targets import Target
 
 
@@ -198,6 +198,7 @@ class TargetEntry(_Scoped):
     #: what could not be read the last time -> why
     unread: dict[TargetFact, str] = field(default_factory=dict[TargetFact, str])
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
+    problems: tuple[TargetProblem, ...] = ()  #: what the latest check of it has found; those that block first
     draining: bool = False
 
 

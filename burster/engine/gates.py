@@ -4,8 +4,8 @@ Of the policy: (1) can the ledger be written, (2) is everything coming home, or 
 cluster stopped (``pauses``), (3) is the policy in force (``eligibility``) and not halted
 (``storms``), (4) do enough pods wait, (5) has the policy room for one more, (6) can it burst at all, and how, (7) may such a pod go
 (``eligibility``)?
-Then of each target, in the policy's order: (8) is it there, (9) is its breaker closed, (10) is it not being evacuated, (11) does it allow
-the namespace, (12) does it give the proof that is asked for (``eligibility``), (13) is the pod no peer pod already, (14) have namespace,
+Then of each target, in the policy's order: (8) is it there, (9) is its breaker closed, is it not being evacuated, (10) do its checks find
+nothing that blocks, (11) does it allow the namespace, (12) does it give the proof that is asked for (``eligibility``), (13) is the pod no peer pod already, (14) have namespace,
 target and cluster room for one more, (15) is there an offering (``offerings``), (16) is renting it better than waiting (``wait``),
 (17) has its provider not more than its share, (18) have all scopes room for its vCPUs, and (19) for its money (``budgets``)?
 
@@ -35,6 +35,7 @@ from burster.model.offerings import Offering
 from burster.model.pods import Pod
 from burster.model.policies import Policy
 from burster.model.quantities import format_duration_ms, format_micro_usd
+from burster.model.stimuli import NOT_CHECKED_YET
 
 
 def judge(state: State, entry: PodEntry, policy: PolicyEntry) -> Grant | Refusal:
@@ -137,7 +138,7 @@ def _judge_target(
         return Refusal(verdict="Deny", reason=reason, whole_policy=True)
     rules, pod = policy.policy, entry.pod
     refusal = (
-        target_gates(target, pod.namespace)
+        target_gates(target, pod.namespace, machine=strategy == "Machine")
         or eligibility.target_gate(state, rules, target)
         or _peer_pod_gate(target, pod.runtime_class)
     )
@@ -178,8 +179,8 @@ def _judge_target(
     )
 
 
-def target_gates(target: TargetEntry, namespace: str) -> Refusal | None:
-    """Return why nothing of a namespace may start at a target, whatever it is, or None."""
+def target_gates(target: TargetEntry, namespace: str, *, machine: bool) -> Refusal | None:
+    """Return why nothing of a namespace may start at a target, or None. ``machine``: it is to be no peer pod but a VM of burster's own."""
     rules = target.target
     if target.tripped is not None:
         sentence = f"The breaker of {rules.name} is open until somebody edits it: {target.tripped.sentence}"
@@ -187,9 +188,23 @@ def target_gates(target: TargetEntry, namespace: str) -> Refusal | None:
     if target.draining:
         sentence = f"{rules.name} is being evacuated; nothing new is started there."
         return Refusal(verdict="Deny", reason=Reason(code="TargetEvacuated", sentence=sentence), whole_policy=True)
+    refusal = _checks_gate(target, machine=machine)
+    if refusal is not None:
+        return refusal
     if "*" not in rules.allowed_namespaces and namespace not in rules.allowed_namespaces:
         sentence = f"Target {rules.name} does not list namespace {namespace} in allowedNamespaces."
         return Refusal(verdict="Deny", reason=Reason(code="NamespaceNotAllowed", sentence=sentence), whole_policy=True)
+    return None
+
+
+def _checks_gate(target: TargetEntry, *, machine: bool) -> Refusal | None:
+    """Refuse where the checks before any launch have found something, or were not made yet: no launch on doubt."""
+    for problem in target.problems:
+        if problem.blocks and not (machine and problem.peer_pods):
+            sentence = f"Nothing new starts at {target.target.name}: {problem.sentence} {problem.cure}".rstrip()
+            # what was not checked yet will be; the rest is for a person
+            verdict = "Wait" if problem.code == NOT_CHECKED_YET else "Deny"
+            return Refusal(verdict=verdict, reason=Reason(code=problem.code, sentence=sentence), whole_policy=True)
     return None
 
 

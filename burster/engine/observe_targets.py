@@ -16,7 +16,15 @@ from burster.engine.observe_world import reopen_all
 from burster.engine.offers.offer_index import join_offerings, quota_keys
 from burster.engine.state import State, TargetEntry
 from burster.model.offerings import Quota
-from burster.model.stimuli import OfferingsSeen, QuotaSeen, TargetGone, TargetRefused, TargetSeen, TargetUnread
+from burster.model.stimuli import (
+    OfferingsSeen,
+    QuotaSeen,
+    TargetChecked,
+    TargetGone,
+    TargetRefused,
+    TargetSeen,
+    TargetUnread,
+)
 
 
 #: How long after its placing a pod's VM may not be counted in the cloud's usage yet.
@@ -35,6 +43,7 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
         if target.name in state.early_offerings:
             entry.listed, entry.read = state.early_offerings.pop(target.name), True
         _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
+        entry.problems = state.early_problems.pop(target.name, ())
     else:
         if target.generation != entry.target.generation:
             # Whoever edits a target has looked at it: that is what the breaker waits for.
@@ -57,6 +66,7 @@ def target_gone(state: State, stimulus: TargetGone) -> None:
     """Start nothing more at a target that is gone; what runs there keeps its lease and comes home by itself."""
     state.refused_targets.pop(stimulus.name, None)
     _forget(state, stimulus.name)
+    state.early_problems.pop(stimulus.name, None)
 
 
 def _forget(state: State, name: str) -> None:
@@ -64,6 +74,7 @@ def _forget(state: State, name: str) -> None:
     if entry is not None:
         budgets.rules_changed(state, "Target", name)
         state.early_offerings[name] = entry.listed
+        state.early_problems[name] = entry.problems
         state.early_quotas[name] = tuple(entry.quotas.values())
 
 
@@ -72,6 +83,16 @@ def target_unread(state: State, stimulus: TargetUnread) -> None:
     target = state.targets.get(stimulus.target)
     if target is not None:
         target.unread[stimulus.fact] = stimulus.message
+
+
+def target_checked(state: State, stimulus: TargetChecked) -> None:
+    """Replace what is wrong at a target: nothing new starts there while any of it blocks."""
+    target = state.targets.get(stimulus.target)
+    if target is None:
+        state.early_problems[stimulus.target] = stimulus.problems
+    elif target.problems != stimulus.problems:
+        target.problems = stimulus.problems
+        reopen_all(state)
 
 
 def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:

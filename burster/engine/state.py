@@ -28,7 +28,16 @@ from burster.model.instructions import Instruction
 from burster.model.limits import Limits
 from burster.model.offerings import Offering, Quota
 from burster.model.pods import Resources
-from burster.model.stimuli import CloudPodSeen, ClusterStop, Original, PolicyRefused, Spend, TargetRefused, WorkloadSeen
+from burster.model.stimuli import (
+    CloudPodSeen,
+    ClusterStop,
+    Original,
+    PolicyRefused,
+    Spend,
+    TargetProblem,
+    TargetRefused,
+    WorkloadSeen,
+)
 
 
 TimerKind = Literal[
@@ -64,6 +73,8 @@ class State:
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
     #: offerings and quotas that came before their target did
     early_offerings: dict[str, tuple[Offering, ...]] = field(default_factory=dict[str, tuple[Offering, ...]])
+    #: what was found wrong at targets before they were told
+    early_problems: dict[str, tuple[TargetProblem, ...]] = field(default_factory=dict[str, "tuple[TargetProblem, ...]"])
     early_quotas: dict[str, tuple[Quota, ...]] = field(default_factory=dict[str, tuple[Quota, ...]])
     bursts: dict[str, BurstEntry] = field(default_factory=dict[str, BurstEntry])
     #: pods that say they are a burst's, and came before it did: by burst key, then by their own uid, since several may say so

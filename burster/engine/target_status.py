@@ -4,7 +4,7 @@ Called by ``step`` (``explain``), and by the observing half for how a write ende
 without a uid are in no API server and have none. It decides nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from burster.engine import statuses
@@ -12,7 +12,14 @@ from burster.engine.offers.offer_index import price_of
 from burster.engine.state import State, StatusBook, TargetEntry
 from burster.engine.statuses import Say
 from burster.model.instructions import Condition, EmitEvent, WriteTargetStatus
-from burster.model.stimuli import InstructionFailed, TargetFact, TargetRefused, TargetStatusWritten
+from burster.model.stimuli import (
+    NOT_CHECKED_YET,
+    InstructionFailed,
+    TargetFact,
+    TargetProblem,
+    TargetRefused,
+    TargetStatusWritten,
+)
 
 
 #: Condition -> (event when it turns true, event when it turns false); only what turns false is told of a target that is new here
@@ -22,7 +29,7 @@ _TURNS: Final = {
     "Ready": ("TargetReady", "TargetNotReady"),
 }
 #: Why a target is not ready that another event says already, or that passes by itself
-_TOLD_OTHERWISE: Final = frozenset({"Invalid", "ProviderNotSupported", "NotReadYet"})
+_TOLD_OTHERWISE: Final = frozenset({"Invalid", "ProviderNotSupported", "NotReadYet", NOT_CHECKED_YET})
 _UNREAD: Final[dict[TargetFact, str]] = {
     "offerings": "OfferingsUnread",
     "prices": "PricesUnread",
@@ -73,6 +80,7 @@ def _facts(state: State, entry: TargetEntry | None, refused: TargetRefused | Non
         entry.read,
         tuple(sorted(entry.unread.items())),
         entry.tripped,
+        entry.problems,
         entry.draining,
         state.trustees_down.get(target.name),
         entry.active,
@@ -139,13 +147,24 @@ def _ready(state: State, entry: TargetEntry) -> Say:
         return "Ready", "False", "BreakerOpen", sentence
     if entry.draining:
         return "Ready", "False", "TargetEvacuated", f"{name} is being evacuated."
+    blocking = [problem for problem in entry.problems if problem.blocks]
+    if blocking:
+        return "Ready", "False", blocking[0].code, _problems_told(blocking)
     if trustee is not None:
         return "Ready", "False", "TrusteeDown", f"Its Trustee does not answer: {trustee}"
     if not _usable(entry):
         if entry.offerings or entry.read:
             return "Ready", "False", "NoOfferings", "None of its sizes may be used here, or none has a price."
         return "Ready", "False", "NotReadYet", "What it offers was not read yet."
-    return "Ready", "True", "Ready", "Bursts may go there, as far as its limits have room."
+    worth = f" Worth a look: {_problems_told(entry.problems)}" if entry.problems else ""
+    return "Ready", "True", "Ready", f"Bursts may go there, as far as its limits have room.{worth}"
+
+
+def _problems_told(problems: Sequence[TargetProblem]) -> str:
+    """Return the first problem with its cure, and the names of the others."""
+    first, *others = problems
+    more = f" Also: {', '.join(problem.code for problem in others)}." if others else ""
+    return f"{first.sentence} {first.cure}".rstrip() + more
 
 
 def _reachable(entry: TargetEntry) -> Say:

@@ -192,7 +192,10 @@ def _of_target(state: State, policy: PolicyEntry, name: str) -> list[Link]:
     rules = policy.policy
     links = [
         _link(
-            "Target", name, target_gates(target, rules.namespace), f"{name} is open for namespace {rules.namespace}."
+            "Target",
+            name,
+            target_gates(target, rules.namespace, machine=rules.placement.strategy == "Machine"),
+            f"{name} is open for namespace {rules.namespace}.",
         ),
         _link(
             "Proof", name, eligibility.target_gate(state, rules, target), f"{name} gives the proof that is asked for."

@@ -3,14 +3,14 @@
 Ordering within a batch is the caller's; the engine's answer depends on it only where the facts contradict each other.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteKind
 from burster.model.limits import Limits
-from burster.model.offerings import CloudFailure, Offering, Quota, Vm
+from burster.model.offerings import CloudFailure, CloudResource, Matter, Offering, Quota, Vm
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
 from burster.model.targets import Target
@@ -19,6 +19,8 @@ from burster.model.targets import Target
 #: condition -> (status, since when): what an object's status said when it was read, which may be a predecessor's word, or anybody's
 Told = dict[str, tuple[str, int]]
 TargetFact = Literal["offerings", "prices", "quota"]
+#: code of the problem that a target has until it was looked at for the first time, and after each edit
+NOT_CHECKED_YET: Final = "NotCheckedYet"
 SourceName = Literal["pods", "policies", "targets", "bursts", "cloud-pods", "offerings"]
 
 
@@ -90,6 +92,24 @@ class TargetUnread(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     target: str
     fact: TargetFact
     message: str
+    kind: RemoteKind | None = None  #: of the failure; None in older ledgers
+
+
+class TargetProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a check of a target has found wrong: ``code`` never changes, the cure says what a person can do."""
+
+    code: str
+    sentence: str
+    cure: str = ""
+    blocks: bool = False  #: nothing new may start at the target while it is so
+    peer_pods: bool = False  #: it concerns peer pods only: a VM of burster's own needs none of that
+
+
+class TargetChecked(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is wrong at a target, by the checks before any launch; replaces the former result."""
+
+    target: str
+    problems: tuple[TargetProblem, ...] = ()  #: those that block come first
 
 
 class OfferingsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,6 +117,9 @@ class OfferingsSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
     target: str
     offerings: tuple[Offering, ...]
+    prices_as_of: str = ""  #: the date of the price list where it is not today's
+    prices_usable_ms: int | None = None  #: for how long from now its prices may be launched by; None: no limit is known
+    prices_problem: str = ""  #: why today's list could not be had, or made no sense
 
 
 class QuotaSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -278,6 +301,7 @@ class SandboxFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     message: str
     limit_vcpus: int | None = None  #: the quota, where the refusal states it
+    matter: Matter | Literal[""] = ""  #: what it is about; empty in older ledgers
 
 
 class BurstRecorded(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -341,11 +365,20 @@ class EndpointPublished(_Stimulus, frozen=True, kw_only=True, omit_defaults=True
 
 
 class CloudListed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
-    """ListCloud succeeded: every pod VM of a target. Listed before the records were read, so a fresh record is never missed."""
+    """ListCloud succeeded: every pod VM and every machine of burster's own at a target, and what is left of such.
+
+    Listed before the records were read, so a fresh record is never missed: ``claimed`` was read after ``listed_at_ms``.
+    """
 
     target: str
     listed_at_ms: int
     vms: tuple[Vm, ...]
+    strays: tuple[
+        CloudResource, ...
+    ] = ()  #: network interfaces, disks and public addresses by a VM's name that nothing holds
+    #: VMs that cloud-api-adaptor's records claim, in lower case, whoever's pods they are; None: there are no such records to read
+    claimed: tuple[str, ...] | None = None
+    cluster: str = ""  #: what the cluster's tag says on own machines; empty: nobody knows
 
 
 class VmDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -353,6 +386,13 @@ class VmDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 
     target: str
     vm: str
+
+
+class ResourceDeleted(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
+    """DeleteResource was carried out and confirmed, or what was to be deleted is there no more."""
+
+    target: str
+    resource_id: str
 
 
 class StatusWritten(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -469,7 +509,7 @@ class DrainCancelled(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
 class Tick(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     """Time has passed; a recurring job says so. ``evaluate`` looks at deadlines and cool-downs."""
 
-    kind: Literal["evaluate", "gc", "offerings", "quota"]
+    kind: Literal["evaluate", "gc", "offerings", "preflight", "quota"]
 
 
 Stimulus = (
@@ -496,6 +536,7 @@ Stimulus = (
     | TargetRefused
     | TargetGone
     | TargetUnread
+    | TargetChecked
     | OfferingsSeen
     | QuotaSeen
     | PodSeen
@@ -516,6 +557,7 @@ Stimulus = (
     | EndpointPublished
     | CloudListed
     | VmDeleted
+    | ResourceDeleted
     | StatusWritten
     | RecordDeleted
     | InstructionFailed

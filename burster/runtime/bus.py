@@ -33,6 +33,7 @@ _ORDER: Final[dict[type, int]] = {
             s.TargetRefused,
             s.TargetGone,
             s.TargetUnread,
+            s.TargetChecked,
             s.OfferingsSeen,
             s.QuotaSeen,
             s.TrusteeHealth,
@@ -51,6 +52,7 @@ _ORDER: Final[dict[type, int]] = {
             s.StatusWritten,
             s.RecordDeleted,
             s.VmDeleted,
+            s.ResourceDeleted,
             s.ScaleSet,
             s.SignalPublished,
             s.PolicyStatusWritten,
@@ -116,6 +118,8 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return ("unread", stimulus.target, stimulus.fact)
         case s.OfferingsSeen() | s.QuotaSeen() | s.CloudListed() | s.TrusteeHealth() | s.TargetStatusWritten():
             return (type(stimulus).__name__, stimulus.target)
+        case s.TargetChecked():
+            return ("checked", stimulus.target)
         case s.Tick():
             return ("tick", stimulus.kind)
         case s.SourceSynced():
@@ -126,6 +130,8 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return ("sandbox", stimulus.burst_key, stimulus.pod_uid)
         case s.VmDeleted():
             return ("vm", stimulus.target, stimulus.vm)
+        case s.ResourceDeleted():
+            return ("resource", stimulus.target, stimulus.resource_id)
         case s.BurstRecorded() | s.PodPlaced() | s.PodDeleted() | s.PodReturned() | s.RecordDeleted() | s.VmsObserved():
             return (type(stimulus).__name__, stimulus.key)
         case s.StatusWritten():

@@ -16,7 +16,7 @@ from burster.model.stimuli import Stimulus, Tick
 from burster.runtime.clock import Clock
 
 
-TickKind = Literal["evaluate", "gc", "offerings", "quota"]
+TickKind = Literal["evaluate", "gc", "offerings", "preflight", "quota"]
 _STORE: Final = "default"
 
 

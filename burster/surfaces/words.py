@@ -80,6 +80,7 @@ _CHANGES: Final = {
     "TrusteeMissing": "A trustee.url at the target, another target, or attestation: VmOnly in the policy.",
     "TrusteeDown": "The target's Trustee answering again; it is asked again by itself.",
     "TargetMissing": "A valid BurstTarget of that name.",
+    "NotCheckedYet": "The first check of the target, within a minute of its coming or its last edit.",
     "TargetEvacuated": "Somebody who ends the evacuation of the target, or another target in the policy.",
     "BreakerOpen": "Somebody who looks into the failures and resets the breaker.",
     "NamespaceNotAllowed": "The platform team adding the namespace to the target's allowedNamespaces.",

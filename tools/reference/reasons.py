@@ -42,6 +42,7 @@ class Told(NamedTuple):
 _COMPUTED: Final[dict[str, tuple[str, ...]]] = {
     "f'Strategy{strategy}'": ("StrategyClone", "StrategyMove"),
     "f'Pod{pod.phase}'": ("PodSucceeded", "PodFailed"),
+    "problem.code": ("(the check's own code)",),
     "choice.reason.code": (),  # Choice's own reason, found where it is made
     **{
         f"f'{{scope.kind}}{what}'": tuple(f"{kind}{what}" for kind in ("Policy", "Namespace", "Target", "Cluster"))
@@ -161,6 +162,10 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "TooManyUnhealthy": ("Warn", "The breaker of the target or the policy opens: nothing new until somebody edits it."),
     "LaunchesFail": ("Warn", "The same, for many failures over a longer time with nothing that serves."),
     "VmLost": ("Fail", "Cloud and cluster disagree: the pod is deleted; a moved one comes home."),
+    "(the check's own code)": (
+        "Deny",
+        "A check of the target has found something that blocks it: see [doctor](../doctor.md). `NotCheckedYet` waits for the first one.",
+    ),
     "(the refusal's own code)": (
         "Fail or Release",
         "An instruction can't succeed: the code is the API server's or the cloud's, or the kind of failure (`Invalid`, `Conflict`, …).",
