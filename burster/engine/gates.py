@@ -5,9 +5,10 @@ cluster stopped (``pauses``), (3) is the policy in force (``eligibility``) and n
 (``storms``), (4) do enough pods wait, (5) has the policy room for one more, (6) can it burst at all, and how, (7) may such a pod go
 (``eligibility``)?
 Then of each target, in the policy's order: (8) is it there, (9) is its breaker closed, is it not being evacuated, (10) do its checks find
-nothing that blocks, (11) does it allow the namespace, (12) does it give the proof that is asked for (``eligibility``), (13) is the pod no peer pod already, (14) have namespace,
-target and cluster room for one more, (15) is there an offering (``offerings``), (16) is renting it better than waiting (``wait``),
-(17) has its provider not more than its share, (18) have all scopes room for its vCPUs, and (19) for its money (``budgets``)?
+nothing that blocks, (11) does it allow the namespace, (12) does it give the proof that is asked for (``eligibility``), (13) is the pod no
+peer pod already, (14) have namespace, target and cluster room for one more, (15) is there an offering (``offerings``), (16) is renting it
+better than waiting (``wait``), (17) has its provider not more than its share, (18) have all scopes room for its vCPUs, and (19) for its
+money (``budgets``)?
 
 The first target that grants is taken. Where none does, the first refusal that time or room can change is told, with its numbers; what
 stands against the other targets is told after it. Called by ``queues`` for queued pods. Answers with a Grant or a Refusal; changes nothing.

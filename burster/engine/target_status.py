@@ -150,6 +150,11 @@ def _ready(state: State, entry: TargetEntry) -> Say:
     blocking = [problem for problem in entry.problems if problem.blocks]
     if blocking:
         return "Ready", "False", blocking[0].code, _problems_told(blocking)
+    return _usable_ready(entry, trustee)
+
+
+def _usable_ready(entry: TargetEntry, trustee: str | None) -> Say:
+    """Say whether a target that nothing blocks has what a burst needs."""
     if trustee is not None:
         return "Ready", "False", "TrusteeDown", f"Its Trustee does not answer: {trustee}"
     if not _usable(entry):

@@ -1,4 +1,4 @@
-"""No launch on doubt: a target whose checks find something that blocks takes nothing new, says why and how it is mended, and heals by itself."""
+"""No launch on doubt: a target whose checks find something that blocks takes nothing new, says why, and heals by itself."""
 
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_another_target_of_the_policy_takes_it() -> None:
 
 
 @pytest.mark.parametrize("machine", [False, True])
-def test_what_concerns_peer_pods_only_holds_no_machine_back(machine: bool) -> None:  # noqa: FBT001 - the case
+def test_what_concerns_peer_pods_only_holds_no_machine_back(machine: bool) -> None:
     engine = an_engine(NOT_CONFIDENTIAL)
     refusal = target_gates(engine.state.targets["azure"], "bank", machine=machine)
     assert (refusal is None) is machine
