@@ -46,17 +46,22 @@ class Offering(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tee: Tee
     price_micro_usd_per_hour: int | None
     restricted: str = ""  #: why this subscription may not use it, as the SKU list says; empty where it may
-    zones: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()  #: that this subscription may use
+    blocked_zones: tuple[str, ...] = ()  #: that are there and closed to it
     spot: bool = False  #: may be taken away at any time
+    generation: str = ""  #: of the virtual hardware: V1 or V2, "V1,V2" for both; empty where nobody says
+    currency: str = "USD"  #: of the list that the price is from; nothing but USD is counted with
+    price_as_of: str = ""  #: the date of the list that the price is from; empty: today's
+    price_problem: str = ""  #: what the list says in place of a price, where it makes no sense
 
     @property
     def key(self) -> str:
-        """``target/region/size``, unique among offerings."""
-        return f"{self.target}/{self.region}/{self.size}"
+        """``target/region/size``, with ``/spot`` after it for a spot one: unique among offerings."""
+        return f"{self.target}/{self.region}/{self.size}{'/spot' if self.spot else ''}"
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a region's usages: vCPUs in use and allowed for a family, or for ``cores`` in all."""
+    """One row of a region's usages: vCPUs in use and allowed for a family, for ``cores`` in all, or for ``lowPriorityCores``, which is spot."""
 
     region: str
     family: str
@@ -80,7 +85,9 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image: str = ""
     subnet: str = ""
     public_ip: bool | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = {}  #: of a VM on a node: those of the node's labels that its target asks for
+    provider: str = ""  #: who made it, as its record says; empty: the cloud tells of it itself
+    node: str = ""  #: the node of the cluster that it runs on; empty: it is in a cloud
     zone: str = ""
     private_address: str = ""  #: of its first network interface
     spot: bool = False  #: may be taken away at any time

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 import structlog
 
-from burster.model.errors import RemoteError
+from burster.model.errors import RemoteError, RemoteKind
 from burster.model.stimuli import Stimulus, TargetFact, TargetUnread
 from burster.model.targets import Target
 from burster.runtime.clock import Clock
@@ -118,7 +118,8 @@ class FactsPoller:
         except (RemoteError, TimeoutError) as error:
             message = str(error) or "no answer in time"
             _log.warning("cloud_facts.failed", fact=fact, target=name, message=message)
-            self._tell(TargetUnread(target=name, fact=_of_what(fact, error), message=message[:_MESSAGE_MAX]))
+            kind: RemoteKind = error.kind if isinstance(error, RemoteError) else "Timeout"
+            self._tell(TargetUnread(target=name, fact=_of_what(fact, error), message=message[:_MESSAGE_MAX], kind=kind))
             self.wish(fact, name, after_s=_RETRY_S)
 
     def _tell(self, unread: TargetUnread) -> None:

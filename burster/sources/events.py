@@ -104,6 +104,7 @@ class EventSink:
                 code=found.code,
                 message=message,
                 limit_vcpus=found.limit_vcpus,
+                matter=found.matter,
             )
         )
 

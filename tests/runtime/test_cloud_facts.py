@@ -74,11 +74,11 @@ async def test_what_can_not_be_read_is_told_once_while_the_same_is_wrong() -> No
         for _ in range(3):
             await later(poller, clock, 31)
         unread = [one for one in posted if isinstance(one, s.TargetUnread)]
-        assert unread == [s.TargetUnread(target="azure", fact="quota", message="503: try later.")]
+        assert unread == [s.TargetUnread(target="azure", fact="quota", message="503: try later.", kind="Unavailable")]
         assert cloud.asked.count("quota") > 3
         cloud.down["quota"] = RemoteError("Unauthorized", "403: no.")
         await later(poller, clock, 31)
-        assert posted[-1] == s.TargetUnread(target="azure", fact="quota", message="403: no.")
+        assert posted[-1] == s.TargetUnread(target="azure", fact="quota", message="403: no.", kind="Unauthorized")
 
 
 async def test_what_fails_anew_after_an_answer_is_told_anew() -> None:
@@ -101,7 +101,7 @@ async def test_prices_that_are_wanting_are_told_from_sizes_that_are() -> None:
     async with polling(cloud, posted) as (poller, _):
         poller.target(a_target())
         await settled(poller)
-    assert posted[0] == s.TargetUnread(target="azure", fact="prices", message="no price list.")
+    assert posted[0] == s.TargetUnread(target="azure", fact="prices", message="no price list.", kind="Unreachable")
 
 
 async def test_an_endless_message_is_cut() -> None:
