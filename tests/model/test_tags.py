@@ -12,7 +12,7 @@ def test_a_lease_end_is_read_back(at_ms: int) -> None:
     assert lease_end_ms({LEASE_END_TAG: str(at_ms)}) == at_ms
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "１２", "2026-11-22", "99999999999999"])
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "\uff11\uff12", "2026-11-22", "99999999999999"])
 def test_a_lease_end_that_makes_no_sense_is_none(text: str) -> None:
     assert lease_end_ms({LEASE_END_TAG: text}) is None
 
