@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from burster.model.bursts import Burst
+from burster.model.offerings import CloudResource
 from burster.model.triggers import WorkloadRef
 
 
@@ -115,7 +116,7 @@ class ForgetBurst(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListCloud(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
-    """List every pod VM of a target. Ends in CloudListed."""
+    """List every pod VM and own machine of a target, and what is left of such. Ends in CloudListed."""
 
     target: str
 
@@ -125,6 +126,16 @@ class DeleteVm(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
 
     target: str
     vm: str
+
+
+class DeleteResource(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
+    """Delete something that no record claims, if it still is what was listed and still nobody's. Ends in ResourceDeleted.
+
+    It is read once more right before: what holds something by now, is claimed by now, or was made anew under its name, is left alone.
+    """
+
+    target: str
+    resource: CloudResource
 
 
 class SetScale(_Instruction, frozen=True, kw_only=True, omit_defaults=True):
@@ -214,6 +225,7 @@ Instruction = (
     | ForgetBurst
     | ListCloud
     | DeleteVm
+    | DeleteResource
     | SetScale
     | PublishSignal
     | ReleasePolicy

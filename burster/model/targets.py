@@ -1,12 +1,29 @@
 """A BurstTarget, compiled: one place to burst to. It belongs to the platform team; a policy can only narrow it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from burster.model.limits import Limits
 from burster.model.offerings import Offering, Tee
 from burster.model.policies import InitdataRef
+
+
+#: What a place can prove of a VM, and who has the last word on whether it is gone
+Proof = Literal[
+    "Arm",  # the cloud itself tells every property of the VM, and confirms its 404
+    "Record",  # cloud-api-adaptor's PeerPod record says that there is one, and goes after it; that it is confidential, attestation alone proves
+    "Node",  # there is no VM in a cloud: the pod runs on a node that must carry the target's labels, and is gone when the API server says so
+]
+AZURE: Final = "azure"
+ONPREM: Final = "onprem"
+
+
+def proof_of(provider: str) -> Proof:
+    """Return what can be proven of a provider's VMs."""
+    if provider == AZURE:
+        return "Arm"
+    return "Node" if provider == ONPREM else "Record"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +37,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resource_group: str
     region: str
     runtime_class: str = "kata-remote"
+    #: labels that a pod's node must carry, the one that tells its TEE among them; for provider onprem only
+    node_selector: dict[str, str] = {}
     image: str = ""  #: the pod VM image every VM there must have; empty: not checked
     subnet: str = ""  #: the subnet every VM there must be in; empty: not checked
     sizes: tuple[str, ...] = ()  #: allowed VM sizes; never empty after compilation
@@ -46,3 +65,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready_deadline_ms: int = 900_000  #: from the pod's placing to the pod running and its VM verified
     sweep: Literal["Report", "Delete"] = "Report"  #: what to do with VMs that no record claims
     sweep_grace_ms: int = 300_000
+    #: tags by which this cluster's VMs are told from others': what bears all of them is this cluster's; empty: tags tell nothing
+    sweep_tags: dict[str, str] = {}
+    sweep_exclusive: bool = False  #: the resource group is this cluster's alone, as whoever wrote the target says
+
+    @property
+    def proof(self) -> Proof:
+        """What can be proven of what runs here."""
+        return proof_of(self.provider)

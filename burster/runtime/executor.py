@@ -33,6 +33,7 @@ _URGENCY: Final[dict[type, int]] = {
     i.PublishEndpoint: 3,
     i.MarkVerified: 3,
     i.DeleteVm: 3,
+    i.DeleteResource: 4,
     i.SetScale: 3,
     i.PublishSignal: 3,
     i.ListCloud: 4,
@@ -187,7 +188,7 @@ def _unheard(_tag: str, _outcome: str, _seconds: float) -> None:
 
 def _subject(instruction: Instruction) -> str:
     match instruction:
-        case i.ListCloud() | i.DeleteVm() | i.WriteTargetStatus():
+        case i.ListCloud() | i.DeleteVm() | i.DeleteResource() | i.WriteTargetStatus():
             return instruction.target
         case i.SetScale() | i.PublishSignal() | i.ReleasePolicy() | i.WritePolicyStatus():
             return instruction.policy

@@ -15,7 +15,7 @@ from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import ListCloud
 from burster.model.offerings import Vm
-from burster.model.stimuli import CloudListed, VmDeleted
+from burster.model.stimuli import CloudListed, ResourceDeleted, VmDeleted
 
 
 _LIST_DEADLINE_MS: Final = 60_000
@@ -111,3 +111,8 @@ def vm_deleted(state: State, stimulus: VmDeleted) -> None:
     """Forget a swept VM: it is confirmed gone."""
     state.under_way.pop(f"sweep/{stimulus.target}/{stimulus.vm}", None)
     state.orphans.pop((stimulus.target, stimulus.vm), None)
+
+
+def resource_deleted(state: State, stimulus: ResourceDeleted) -> None:
+    """Forget what was swept."""
+    state.under_way.pop(f"sweep/{stimulus.target}/{stimulus.resource_id}", None)

@@ -47,6 +47,8 @@ def target_of(model: BurstTarget) -> Target:
         ready_deadline_ms=parse_duration_ms(spec.ready_deadline),
         sweep=spec.sweep.mode,
         sweep_grace_ms=parse_duration_ms(spec.sweep.grace),
+        sweep_tags=dict(spec.sweep.scope.tags),
+        sweep_exclusive=spec.sweep.scope.exclusive,
     )
 
 

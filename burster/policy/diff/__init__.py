@@ -239,6 +239,8 @@ _WHERE: Final = {
     "trustee_url": "spec.trustee.url",
     "sweep": "spec.sweep.mode",
     "sweep_grace_ms": "spec.sweep.grace",
+    "sweep_tags": "spec.sweep.scope.tags",
+    "sweep_exclusive": "spec.sweep.scope.exclusive",
     "discount_milli_percent": "spec.prices.discountPercent",
     "assumed_price_micro_usd_per_hour": "spec.assumedPricePerHour",
 }

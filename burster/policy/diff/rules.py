@@ -115,4 +115,6 @@ TARGET_RULES: Final = (
     FieldRule("ready_deadline_ms", "money", "up", "how long a pod may take"),
     FieldRule("sweep", "money", "", "what happens to VMs that no record claims"),
     FieldRule("sweep_grace_ms", "money", "up", "how old such a VM must be"),
+    FieldRule("sweep_tags.*", "money", "either", "the tags by which VMs are this cluster's"),
+    FieldRule("sweep_exclusive", "money", "either", "whether the resource group is this cluster's alone"),
 )

@@ -21,6 +21,14 @@ AZURE = "azure"
 _AZURE_SIZE = "Standard_"
 
 
+TagName = Annotated[
+    str, Matching(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", 128, "a tag's name: letters, digits, '_', '.', ':' and '-'")
+]
+TagValue = Annotated[
+    str, Matching(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}", 128, "a tag's value: letters, digits, '_', '.', ':', '@' and '-'")
+]
+
+
 class AzureSpec(Strict):
     """Where on Azure."""
 
@@ -40,12 +48,33 @@ class AzureSpec(Strict):
     )
 
 
-class SweepSpec(Strict):
-    """What happens to VMs in the resource group that no Burst claims."""
+class SweepScopeSpec(Strict):
+    """What in the resource group is this cluster's for certain, besides what its records prove."""
 
-    mode: Literal["Report", "Delete"] = Field(default="Report", description="Report only tells; Delete removes them.")
+    tags: Annotated[dict[TagName, TagValue], Field(max_length=10)] = Field(
+        default={},
+        description="Tags that cloud-api-adaptor's setting TAGS gives the VMs of this cluster and of no other: {burster-cluster: prod-1}.",
+    )
+    exclusive: bool = Field(
+        default=False,
+        description="The resource group is this cluster's alone: whatever in it is named like a pod's VM, or like a part of one, is this"
+        " cluster's.",
+    )
+
+
+class SweepSpec(Strict):
+    """What happens to VMs, network interfaces, disks and public addresses in the resource group that no record claims."""
+
+    mode: Literal["Report", "Delete"] = Field(
+        default="Report",
+        description="Report only tells; Delete removes what is this cluster's for certain: by its records, or by scope.",
+    )
     grace: Annotated[str, DurationBetween("1m", "24h")] = Field(
         default="5m", description="How old such a VM must be before it counts."
+    )
+    scope: SweepScopeSpec = Field(
+        default=SweepScopeSpec(),
+        description="What is this cluster's without a record that proves it; nothing where it is left out.",
     )
 
 
