@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import orjson
 
 from burster.adaptors.cluster_api import KubeApi
+from burster.adaptors.port import TargetBook
 from burster.engine.bursts.vms import VM_PREFIX, stem_of, vm_stem
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
@@ -58,24 +59,6 @@ class Shared(Generic[T]):
             found = await self._fetch()
             self._latest = (number, found)
             return found
-
-
-class TargetBook:
-    """Every target ever seen by this process: a burst must be brought home also where its target was deleted meanwhile."""
-
-    def __init__(self) -> None:
-        self._targets: dict[str, Target] = {}
-
-    def put(self, target: Target) -> None:
-        """Remember a target as it is now."""
-        self._targets[target.name] = target
-
-    def get(self, name: str) -> Target:
-        """Return a target. Raises RemoteError Unavailable where it was never seen: it may come yet."""
-        target = self._targets.get(name)
-        if target is None:
-            raise RemoteError("Unavailable", f"there is no BurstTarget {name} to tell where its VMs are")
-        return target
 
 
 class AzureVms:

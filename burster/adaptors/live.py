@@ -1,30 +1,34 @@
-"""The live adaptor: each kind of instruction to the part that carries it out in the real world."""
+"""The live adaptor: each kind of instruction to the part that carries it out in the real world.
+
+What is done at the place where a burst runs goes through the port (``adaptors.port``), by the burst's provider and strategy.
+"""
 
 from collections.abc import Callable
 
-from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.cluster_events import EventRecorder
-from burster.adaptors.peer_pods import delete_pod, mark_verified, place_pod, return_pod
+from burster.adaptors.peer_pods import mark_verified, return_pod
 from burster.adaptors.policy_guard import PolicyGuard
+from burster.adaptors.port import Places, Sweepable
 from burster.adaptors.records import forget_burst, record_burst, write_status
 from burster.adaptors.scales import set_scale
 from burster.adaptors.signals import SignalBoard
 from burster.adaptors.statuses import write_policy_status, write_target_status
 from burster.model import instructions as i
+from burster.model.errors import RemoteError
 from burster.model.instructions import Instruction
 from burster.model.stimuli import Stimulus
 
 
 class LiveAdaptor:
-    """Peer pods in one cluster, their VMs in one cloud."""
+    """Pods in one cluster, and what runs of them at its places."""
 
     def __init__(
-        self, api: KubeApi, vms: AzureVms, signals: SignalBoard, now_ms: Callable[[], int], *, home: str = HOME
+        self, api: KubeApi, places: Places, signals: SignalBoard, now_ms: Callable[[], int], *, home: str = HOME
     ) -> None:
         """``home`` is burster's own namespace: targets' initdata is there."""
         self._api = api
-        self._vms = vms
+        self._places = places
         self._signals = signals
         self._events = EventRecorder(api, now_ms)
         self._home = home
@@ -36,24 +40,26 @@ class LiveAdaptor:
             case i.RecordBurst(burst=burst):
                 await self.guard.keep(burst.policy_key)
                 return await record_burst(self._api, instruction, home=self._home)
-            case i.PlacePod():
-                return await place_pod(self._api, instruction, home=self._home)
-            case i.DeletePod():
-                return await delete_pod(self._api, instruction)
+            case i.PlacePod(burst=burst):
+                return await self._places.of_burst(burst).launch(burst)
+            case i.DeletePod(burst=burst):
+                place = self._places.of_burst(burst)
+                return await place.release(burst, grace_ms=instruction.grace_ms, let_go=instruction.let_go)
             case i.ReturnPod():
                 return await return_pod(self._api, instruction)
-            case i.ObserveVms():
-                return await self._vms.observe(instruction)
+            case i.ObserveVms(burst=burst):
+                return await self._places.of_burst(burst).observe(burst)
             case i.MarkVerified():
                 return await mark_verified(self._api, instruction)
             case i.WriteStatus():
                 return await write_status(self._api, instruction)
             case i.ForgetBurst():
                 return await forget_burst(self._api, instruction)
-            case i.ListCloud():
-                return await self._vms.list_cloud(instruction)
+            case i.ListCloud(target=name):
+                target = self._places.targets.get(name)
+                return await self._places.of_target(target).list(target)
             case i.DeleteVm():
-                return await self._vms.delete(instruction)
+                return await self._delete_vm(instruction)
             case i.SetScale(policy=policy):
                 if not instruction.restores:
                     await self.guard.keep(policy)
@@ -69,3 +75,11 @@ class LiveAdaptor:
             case i.EmitEvent():
                 await self._events.emit(instruction)
                 return None
+
+    async def _delete_vm(self, instruction: i.DeleteVm) -> Stimulus:
+        target = self._places.targets.get(instruction.target)
+        place = self._places.of_target(target)
+        if not isinstance(place, Sweepable):
+            sentence = f"burster deletes no VM at provider {target.provider}: whoever made it has to"
+            raise RemoteError("Invalid", sentence, code="NotSweepable")
+        return await place.delete_vm(instruction)

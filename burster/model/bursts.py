@@ -77,6 +77,7 @@ class BurstSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     zone: str = ""  #: of the region; empty: the cloud chooses, or has none
     spot: bool = False  #: it may be taken away at any time
     runtime_class: str
+    node_selector: dict[str, str] = {}  #: labels that its node must carry; empty: it has a VM of its own in a cloud
     machine: MachineSource | None = None  #: what a Machine is made of; None for a pod
     cpu_millicores: int = 0
     memory_bytes: int = 0

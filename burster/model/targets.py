@@ -12,8 +12,8 @@ from burster.model.policies import InitdataRef
 #: What a place can prove of a VM, and who has the last word on whether it is gone
 Proof = Literal[
     "Arm",  # the cloud itself tells every property of the VM, and confirms its 404
-    "Record",  # cloud-api-adaptor's PeerPod record says that there is one, and goes after it; that it is confidential, attestation alone proves
-    "Node",  # there is no VM in a cloud: the pod runs on a node that must carry the target's labels, and is gone when the API server says so
+    "Record",  # cloud-api-adaptor's PeerPod record tells of the VM and goes after it; that it is confidential, attestation alone proves
+    "Node",  # no VM in a cloud: the pod's node must carry the target's labels, and it is gone when the API server says so
 ]
 AZURE: Final = "azure"
 ONPREM: Final = "onprem"
@@ -24,6 +24,16 @@ def proof_of(provider: str) -> Proof:
     if provider == AZURE:
         return "Arm"
     return "Node" if provider == ONPREM else "Record"
+
+
+class Machines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What machines of their own at a target are made with: the platform team's, so that a policy only chooses among it."""
+
+    images: tuple[str, ...]
+    subnet: str
+    network_security_group: str = ""  #: empty: the subnet's alone
+    disk_encryption_set: str = ""  #: empty: the platform's keys
+    zones: tuple[str, ...] = ()  #: empty: the cloud chooses
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +75,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready_deadline_ms: int = 900_000  #: from the pod's placing to the pod running and its VM verified
     sweep: Literal["Report", "Delete"] = "Report"  #: what to do with VMs that no record claims
     sweep_grace_ms: int = 300_000
+    machines: Machines | None = None  #: None: no machine of its own may be made here
     #: tags by which this cluster's VMs are told from others': what bears all of them is this cluster's; empty: tags tell nothing
     sweep_tags: dict[str, str] = {}
     sweep_exclusive: bool = False  #: the resource group is this cluster's alone, as whoever wrote the target says

@@ -50,6 +50,8 @@ def _table(model: type[msgspec.Struct]) -> tuple[_Field, ...]:
         time = field.name.endswith(("_at_ms", "_until_ms"))
         default = field.default
         nothing = default is None or (isinstance(default, str | tuple) and not default) or (time and default == 0)
+        if field.default_factory is dict:
+            default, nothing = {}, True
         fields.append(
             _Field(
                 name=field.name,

@@ -101,6 +101,9 @@ class BurstRecordSpec(Strict):
     spot: bool = Field(default=False, description="Whether it may be taken away at any time.", json_schema_extra=_ONCE)
     machine: MachineReference | None = Field(default=None, description="What a machine is made of.")
     runtime_class: str = Field(description="The cloud pod's RuntimeClass.", json_schema_extra=_ONCE)
+    node_selector: dict[str, str] = Field(
+        default={}, description="Labels that the pod's node must carry, where there is no VM in a cloud."
+    )
     cpu_millicores: Int64 = Field(
         default=0, description="cpu the pod asks for, in millicores.", json_schema_extra=_ONCE
     )

@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from burster.model.errors import RemoteError, RemoteKind
-from burster.model.stimuli import Stimulus, TargetFact, TargetUnread
+from burster.model.stimuli import OfferingsSeen, QuotaSeen, Stimulus, TargetFact, TargetUnread
 from burster.model.targets import Target
 from burster.runtime.clock import Clock
 from burster.sources.offerings import PricesUnreadError
@@ -32,11 +32,11 @@ _DEADLINE_S: Final = 120.0
 class CloudFacts(Protocol):
     """Reads one target's facts; each raises RemoteError."""
 
-    async def offerings(self, target: Target) -> Stimulus:
+    async def offerings(self, target: Target) -> OfferingsSeen:
         """Return OfferingsSeen."""
         ...
 
-    async def quota(self, target: Target) -> Stimulus:
+    async def quota(self, target: Target) -> QuotaSeen:
         """Return QuotaSeen."""
         ...
 

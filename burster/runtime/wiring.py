@@ -12,12 +12,14 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from burster.adaptors.azure_vms import AzureVms, CloudVms, TargetBook
+from burster.adaptors.azure_peer_pods import AzurePeerPods
+from burster.adaptors.azure_vms import AzureVms, CloudVms
 from burster.adaptors.cluster_api import HOME
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.policy_guard import PolicyGuard
+from burster.adaptors.port import Places, TargetBook
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.clients.metric_addresses import Addresses
@@ -118,7 +120,9 @@ class Controller:
         else:
             api = kube if authority is None else FencedApi(kube, authority)
             vms = AzureVms(cloud if authority is None else FencedVms(cloud, authority), api, self._book, clock.now_ms)
-            adaptor = live = LiveAdaptor(api, vms, self.signals, clock.now_ms, home=options.home)
+            azure = AzurePeerPods(api, vms, facts, home=options.home)
+            places = Places(self._book, {"Arm": azure})
+            adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home)
             self._guard = live.guard
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.adaptors.azure_vms import AzureVms, Shared, TargetBook
+from burster.adaptors.azure_vms import AzureVms, Shared
+from burster.adaptors.port import TargetBook
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from burster.adaptors.azure_vms import AzureVms, TargetBook
+from burster.adaptors.azure_vms import AzureVms
+from burster.adaptors.port import TargetBook
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, PodRef
 from burster.model.errors import RemoteError
 from burster.model.instructions import ObserveVms

@@ -4,7 +4,7 @@ import msgspec
 import orjson
 import pytest
 
-from burster.adaptors.azure_vms import TargetBook
+from burster.adaptors.port import TargetBook
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
 from burster.clients.metric_errors import MetricError
 from burster.engine.bursts.vms import vm_stem

@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from burster.adaptors.azure_vms import AzureVms, TargetBook
+from burster.adaptors.azure_peer_pods import AzurePeerPods
+from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.port import Places, TargetBook
 from burster.adaptors.signals import SignalBoard
 from burster.engine import ACTIVE, State, StepResult, initial_state, next_due_ms, step
 from burster.engine.bursts.vms import stem_of, vm_stem
@@ -250,7 +252,8 @@ class Adversary:
     def _begin(self, instruction: i.Instruction) -> None:
         kube = _SteppedKube(self.cluster)
         vms = AzureVms(_SteppedCloud(self.vms), kube, self.book, lambda: self.now)
-        coroutine: Any = LiveAdaptor(kube, vms, SignalBoard(), lambda: self.now).carry_out(instruction)
+        places = Places(self.book, {"Arm": AzurePeerPods(kube, vms, _NoOfferings())})
+        coroutine: Any = LiveAdaptor(kube, places, SignalBoard(), lambda: self.now).carry_out(instruction)
         self._drive(instruction, coroutine, lambda: coroutine.send(None))
 
     def _drive(self, instruction: i.Instruction, coroutine: Any, go: Callable[[], _Request]) -> None:
@@ -676,6 +679,13 @@ class Adversary:
         left += [f"{task.name} is lost" for task in self.tasks.values() if not (task.finished or task.cancelled)]
         left += list(self.jobs)
         return left
+
+
+class _NoOfferings:
+    """A world whose offerings are given."""
+
+    async def offerings(self, target: Target) -> s.OfferingsSeen:
+        return s.OfferingsSeen(target=target.name, offerings=())
 
 
 def remove_vm(vms: dict[str, "CloudVm"], name: str) -> None:
