@@ -2,8 +2,21 @@
 
 from burster.lab.arm.billing import BilledVm, Billing
 from burster.lab.arm.config import ArmConfig
+from burster.lab.arm.declared import Image, Role, Tokens
 from burster.lab.arm.faults import Fault, Faults, known_fault
 from burster.lab.arm.server import ArmServer, VmSummary
 
 
-__all__ = ["ArmConfig", "ArmServer", "BilledVm", "Billing", "Fault", "Faults", "VmSummary", "known_fault"]
+__all__ = [
+    "ArmConfig",
+    "ArmServer",
+    "BilledVm",
+    "Billing",
+    "Fault",
+    "Faults",
+    "Image",
+    "Role",
+    "Tokens",
+    "VmSummary",
+    "known_fault",
+]

@@ -4,28 +4,26 @@ Called by the cloud. What is not deleted is left behind, as in the real cloud. A
 subnet from the start but tells its address only once the VM is allocated.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.request import NicConfiguration, VmRequest
 from burster.lab.arm.resources import DISK_KIND, NIC_KIND, PUBLIC_IP_KIND, Attachment, Scope, VmRecord
+from burster.lab.arm.shelf import Shelf
+from burster.lab.arm.subnets import Subnets
 
 
-#: Azure keeps the first four addresses and the last one of a subnet for itself.
-_FIRST_ADDRESS: Final = 4
 _DEFAULT_DISK_SKU: Final = "Standard_LRS"
 
 
 class Attachments:
     """Everything besides VMs that costs money or an address when it is forgotten."""
 
-    def __init__(self, config: ArmConfig) -> None:
-        self._config = config
-        self._all: dict[str, Attachment] = {}
-        #: subnet -> its number, in the order in which subnets were first used
-        self._subnets: dict[str, int] = {}
-        self._taken: dict[str, set[int]] = {}
+    def __init__(self, config: Callable[[], ArmConfig]) -> None:
+        self._all: Shelf[Attachment] = Shelf()
+        self.subnets = Subnets(config)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -39,10 +37,9 @@ class Attachments:
             raise not_found(kind, name, scope.group)
         return found
 
-    def listed(self, kind: str, scope: Scope) -> list[Attachment]:
-        """Return those of a resource group, by name."""
-        prefix = scope.resource_id(kind, "").casefold()
-        return sorted((found for key, found in self._all.items() if key.startswith(prefix)), key=lambda a: a.key)
+    def page(self, kind: str, scope: Scope, *, after: str, size: int) -> list[Attachment]:
+        """Return up to ``size`` of a resource group, by name, behind the key ``after``."""
+        return self._all.page(scope.resource_id(kind, "").casefold(), after=after, size=size)
 
     def check_room(self, request: VmRequest, scope: Scope) -> None:
         """Raise ArmError where the VM's interfaces can't be made: a full subnet, or an interface that is in use or missing."""
@@ -56,12 +53,8 @@ class Attachments:
             found = self._all.get(scope.resource_id(NIC_KIND, nic.name).casefold())
             if found is not None:
                 _check_free(found)
-            elif len(self._taken.get(nic.subnet.casefold(), ())) >= self._config.subnet_addresses:
-                raise ArmError(
-                    400,
-                    "SubnetIsFull",
-                    f"Subnet {nic.subnet} with address prefix {self._prefix(nic.subnet)} does not have enough capacity for 1 IP addresses.",
-                )
+            else:
+                self.subnets.check_room(nic.subnet)
 
     def attach(self, vm: VmRecord, request: VmRequest) -> None:
         """Make the VM's disk and interfaces, or take over free ones of the same name."""
@@ -91,7 +84,7 @@ class Attachments:
     def allocate(self, vm: VmRecord) -> None:
         """Tell the addresses of the VM's interfaces."""
         for nic in vm.nics:
-            nic.address = self._address(nic.subnet, nic.slot)
+            nic.address = self.subnets.address(nic.subnet, nic.slot)
             if nic.public_ip_id:
                 self._all[nic.public_ip_id.casefold()].address = f"203.0.113.{nic.slot % 250 + 1}"
 
@@ -128,7 +121,7 @@ class Attachments:
             vm_id=vm.id,
             delete_with_vm=configuration.properties.delete_option.casefold() == "delete",
             subnet=configuration.subnet,
-            slot=left_over.slot if left_over else self._take_slot(configuration.subnet),
+            slot=left_over.slot if left_over else self.subnets.take(configuration.subnet, nic_id),
         )
         if (public := configuration.public_ip) is not None:
             made = self._put(
@@ -151,23 +144,7 @@ class Attachments:
     def _remove(self, found: Attachment) -> None:
         del self._all[found.key]
         if found.kind == NIC_KIND:
-            self._taken.get(found.subnet.casefold(), set()).discard(found.slot)
-
-    def _take_slot(self, subnet: str) -> int:
-        taken = self._taken.setdefault(subnet.casefold(), set())
-        slot = next(number for number in range(len(taken) + 1) if number not in taken)
-        taken.add(slot)
-        return slot
-
-    def _number(self, subnet: str) -> int:
-        return self._subnets.setdefault(subnet.casefold(), len(self._subnets))
-
-    def _prefix(self, subnet: str) -> str:
-        return f"10.{self._number(subnet)}.0.0/16"
-
-    def _address(self, subnet: str, slot: int) -> str:
-        high, low = divmod(slot + _FIRST_ADDRESS, 256)
-        return f"10.{self._number(subnet)}.{high}.{low}"
+            self.subnets.give_back(found.subnet, found.slot)
 
 
 def _check_free(found: Attachment) -> None:

@@ -9,7 +9,7 @@ import math
 import random
 import uuid
 from asyncio import TimerHandle
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -18,13 +18,14 @@ from burster.lab.arm.billing import Billing
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.errors import SKU_NOT_AVAILABLE, ArmError, not_found
 from burster.lab.arm.faults import UNALLOCATED, Fault, Faults, strike
+from burster.lab.arm.operations import Operations
 from burster.lab.arm.quotas import UsageRow, check_quota, usage_rows
 from burster.lab.arm.request import VmRequest, read_vm_request
 from burster.lab.arm.resources import VM_KIND, Operation, Scope, VmRecord
+from burster.lab.arm.shelf import Shelf
 
 
 _NAMESPACE: Final = uuid.UUID("6f0b1d2e-8a35-4c53-9a5e-2f6d6f1a7c11")
-_OPERATIONS_MAX: Final = 20_000
 #: The 95th percentile of a normal distribution, in standard deviations.
 _P95: Final = 1.6449
 _FASTEST_PART: Final = 3  #: no creation is faster than the median divided by this
@@ -35,26 +36,38 @@ At = Callable[[int, Callable[[], None]], TimerHandle]
 class Cloud:
     """One subscription's worth of everything, or of several: ids tell them apart."""
 
-    def __init__(self, *, now_ms: Callable[[], int], at: At, config: ArmConfig, seed: int, faults: Faults) -> None:
+    def __init__(
+        self, *, now_ms: Callable[[], int], at: At, config: Callable[[], ArmConfig], seed: int, faults: Faults
+    ) -> None:
         self._now_ms = now_ms
         self._at = at
-        self._config = config
+        self._read_config = config
         self._seed = seed
         self._faults = faults
         self.billing = Billing()
         self.attachments = Attachments(config)
-        self.vms: dict[str, VmRecord] = {}
-        self.operations: OrderedDict[str, Operation] = OrderedDict()
+        self.vms: Shelf[VmRecord] = Shelf()
+        self.operations = Operations(now_ms=now_ms, config=config, seed=seed)
         self._incarnations: Counter[str] = Counter()
         #: gone VMs with the moment they went, kept as long as lists lag behind
         self._gone: list[tuple[int, VmRecord]] = []
 
+    @property
+    def _config(self) -> ArmConfig:
+        return self._read_config()
+
     def put_vm(
-        self, scope: Scope, name: str, content: bytes, *, if_none_match: bool
+        self,
+        scope: Scope,
+        name: str,
+        content: bytes,
+        *,
+        if_none_match: bool,
+        may_join: Callable[[str], None] = lambda _: None,
     ) -> tuple[int, VmRecord, Fault | None]:
         """Create or update a VM; return the HTTP status, the VM, and the fault that still has to happen to the answer.
 
-        ArmError where Azure would refuse.
+        ArmError where Azure would refuse. ``may_join`` is asked for each subnet whether the caller may use it.
         """
         request = read_vm_request(content, self._config)
         found = self.vms.get(scope.resource_id(VM_KIND, name).casefold())
@@ -65,36 +78,38 @@ class Cloud:
         if found is not None and not (found.state == "Failed" and not found.allocated):
             self._update(found, request)
             return 200, found, None
+        for nic in request.body.properties.network_profile.network_interface_configurations:
+            may_join(nic.subnet)
         fault = self._check_place(request, name, scope)
         if found is not None:  # it never had a machine: the PUT tries again
             self._gone_now(found, self._now_ms())
         self.attachments.check_room(request, scope)
         return 201, self._create(scope, name, request), fault
 
+    def find_vm(self, scope: Scope, name: str) -> VmRecord | None:
+        """Return a VM, None where there is none."""
+        return self.vms.get(scope.resource_id(VM_KIND, name).casefold())
+
     def get_vm(self, scope: Scope, name: str) -> VmRecord:
         """Return a VM; ArmError 404."""
-        found = self.vms.get(scope.resource_id(VM_KIND, name).casefold())
+        found = self.find_vm(scope, name)
         if found is None:
             raise not_found(VM_KIND, name, scope.group)
         return found
 
-    def list_vms(self, subscription: str, group: str | None) -> list[VmRecord]:
-        """Return the VMs of a subscription or resource group as a list shows them: as far behind as it lags."""
-        seen_at_ms = self._now_ms() - self._config.list_lag_ms
+    def page_of_vms(self, scope: Scope, *, after: str, size: int) -> list[VmRecord]:
+        """Return up to ``size`` VMs of a resource group, or of the subscription, as a list shows them: as far behind as it lags."""
+        group = f"resourcegroups/{scope.group}/" if scope.group else ""
+        prefix = f"/subscriptions/{scope.subscription}/{group}".casefold()
+        lag_ms = self._config.list_lag_ms
+        if not lag_ms:
+            return self.vms.page(prefix, after=after, size=size)
+        seen_at_ms = self._now_ms() - lag_ms
         self._gone = [(at_ms, vm) for at_ms, vm in self._gone if at_ms > seen_at_ms]
-        shown = {vm.key: vm for _, vm in self._gone}
-        shown.update(self.vms)
-        wanted = (subscription.casefold(), group.casefold() if group is not None else None)
-        return sorted(
-            (
-                vm
-                for vm in shown.values()
-                if vm.created_at_ms <= seen_at_ms
-                and vm.scope.subscription.casefold() == wanted[0]
-                and (wanted[1] is None or vm.scope.group.casefold() == wanted[1])
-            ),
-            key=lambda vm: vm.key,
-        )
+        shown = {vm.key: vm for _, vm in self._gone if vm.key.startswith(prefix) and vm.key > after}
+        shown.update((vm.key, vm) for vm in self.vms.under(prefix, after=after))
+        old_enough = (vm for vm in shown.values() if vm.created_at_ms <= seen_at_ms)
+        return sorted(old_enough, key=lambda vm: vm.key)[:size]
 
     def delete_vm(self, scope: Scope, name: str, *, force: bool) -> Operation | None:
         """Start a VM's deletion and return its operation; None where there is no such VM."""
@@ -109,7 +124,7 @@ class Cloud:
             now_ms, code="OperationPreempted", message="The operation has been preempted by a more recent operation."
         )
         vm.state = "Deleting"
-        vm.operation = self._operation(vm)
+        vm.operation = self.operations.begin(vm)
         draw = self._draw(vm, "delete")
         delete_ms = draw.randint(self._config.delete_min_ms, self._config.delete_max_ms) // (2 if force else 1)
         self._later(vm, now_ms + delete_ms, self._deleted)
@@ -163,7 +178,7 @@ class Cloud:
             incarnation=incarnation,
             operation=Operation(id="", region="", subscription="", started_at_ms=now_ms),
         )
-        vm.operation = self._operation(vm)
+        vm.operation = self.operations.begin(vm)
         self.vms[vm.key] = vm
         self.attachments.attach(vm, request)
         self.billing.began(vm)
@@ -197,22 +212,8 @@ class Cloud:
         vm.tags = dict(body.tags)
         if vm.state == "Succeeded":
             vm.state = "Updating"
-            vm.operation = self._operation(vm)
+            vm.operation = self.operations.begin(vm)
             self._later(vm, self._now_ms() + self._config.update_ms, self._updated)
-
-    def _operation(self, vm: VmRecord) -> Operation:
-        nth = self._incarnations[f"op/{vm.key}"]
-        self._incarnations[f"op/{vm.key}"] += 1
-        operation = Operation(
-            id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/op/{vm.key}/{nth}")),
-            region=vm.region,
-            subscription=vm.scope.subscription,
-            started_at_ms=self._now_ms(),
-        )
-        self.operations[operation.id] = operation
-        if len(self.operations) > _OPERATIONS_MAX:
-            self.operations.popitem(last=False)
-        return operation
 
     def _later(self, vm: VmRecord, due_ms: int, what: Callable[[VmRecord, int], None]) -> None:
         vm.timers.append(self._at(due_ms, lambda: what(vm, due_ms)))

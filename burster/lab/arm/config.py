@@ -7,10 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from burster.lab.arm.declared import Image, RestrictionReason, Role, Tokens
 from burster.lab.arm.faults import Fault
-
-
-RestrictionReason = Literal["NotAvailableForSubscription", "QuotaId"]
 
 
 class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +27,14 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     address_after_percent: int = 40
     #: what the headers ask a client to wait between two looks at an operation; 4 is what its token bucket can bear for ever
     retry_after_s: int = 4
+    #: how long a finished operation can still be asked about
+    operations_kept_ms: int = 86_400_000
     #: how far a list is behind the truth: it misses newer VMs and still shows those gone since
     list_lag_ms: int = 0
     list_page_size: int = 50
     price_page_size: int = 100
+    #: rows of the SKU list on one page; 0: all of them, as Azure does
+    sku_page_size: int = 0
     #: vCPUs per family and region where ``quotas`` says nothing else
     family_quota: int = 200
     #: vCPUs per region over all families
@@ -49,6 +51,19 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     subnets: tuple[str, ...] = ()
     #: ids of the images there are; empty: any id is an image
     images: tuple[str, ...] = ()
+    #: what is special about images; any other one is of generation V2 and made for confidential VMs
+    image_facts: tuple[Image, ...] = ()
+    #: ids of the subscriptions there are; empty: any id is one
+    subscriptions: tuple[str, ...] = ()
+    subscription_state: Literal["Enabled", "Warned", "PastDue", "Disabled"] = "Enabled"
+    #: resource groups there are, with their regions; empty: any name is a group
+    groups: dict[str, str] = {}
+    #: what bearer tokens are taken; None: nobody is asked for one
+    tokens: Tokens | None = None
+    #: what the caller may do
+    roles: tuple[Role, ...] = (Role(),)
+    #: how far the Date header is ahead of the clock
+    clock_skew_ms: int = 0
     #: token buckets per VM and subscription
     throttled: bool = True
     #: real ARM answers with network interfaces only; True repeats the configurations a VM was created with

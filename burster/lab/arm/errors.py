@@ -15,7 +15,7 @@ SKU_NOT_AVAILABLE: Final = (
 class ArmError(Exception):
     """An error answer: HTTP status, ARM's code, ARM's sentence."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an answer
         self,
         status: int,
         code: str,
@@ -24,6 +24,7 @@ class ArmError(Exception):
         target: str = "",
         retry_after_s: int | None = None,
         details: tuple[dict[str, str], ...] = (),
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -32,6 +33,7 @@ class ArmError(Exception):
         self.target = target
         self.retry_after_s = retry_after_s
         self.details = details
+        self.headers = headers or {}
 
     def body(self) -> bytes:
         """Return ARM's error envelope."""

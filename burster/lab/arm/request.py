@@ -13,6 +13,7 @@ import msgspec
 from burster.lab.arm.catalogue import REGIONS, Size, find_size, sizes_in
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.errors import ArmError, invalid
+from burster.lab.arm.images import find_image
 
 
 USER_DATA_MAX_BYTES: Final = 64 * 1024
@@ -252,10 +253,7 @@ def _judge_storage(body: VmBody, config: ArmConfig) -> tuple[str, OsDisk]:
     if storage.os_disk.create_option.casefold() != "fromimage":
         raise invalid("The value of parameter osDisk.createOption is invalid.", "osDisk.createOption")
     image = storage.image_reference.name
-    if config.images and image.casefold() not in {known.casefold() for known in config.images}:
-        raise ArmError(
-            404, "GalleryImageNotFound", f"The gallery image {image} is not available in {body.region} region."
-        )
+    find_image(config, image, body.region)
     return image, storage.os_disk
 
 

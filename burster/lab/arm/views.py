@@ -51,7 +51,7 @@ def vm_view(vm: VmRecord, config: ArmConfig, expand: str = "") -> Json:
     if expand.casefold() == "userdata":
         properties["userData"] = vm.user_data
     if expand.casefold() == "instanceview":
-        properties["instanceView"] = {"statuses": _statuses(vm)}
+        properties["instanceView"] = instance_view(vm)
     view: Json = {
         "id": vm.id,
         "name": vm.name,
@@ -64,6 +64,26 @@ def vm_view(vm: VmRecord, config: ArmConfig, expand: str = "") -> Json:
     if vm.zones:
         view["zones"] = list(vm.zones)
     return view
+
+
+def instance_view(vm: VmRecord) -> Json:
+    """Return what a VM does now, apart from what it was asked to be."""
+    view: Json = {
+        "hyperVGeneration": "V2",
+        "disks": [
+            {"name": vm.disk.name, "statuses": [_status("ProvisioningState/succeeded", "Provisioning succeeded")]}
+        ]
+        if vm.disk
+        else [],
+        "statuses": _statuses(vm),
+    }
+    if vm.allocated:
+        view["computerName"] = vm.name
+    return view
+
+
+def _status(code: str, title: str) -> Json:
+    return {"code": code, "level": "Info", "displayStatus": title}
 
 
 def _statuses(vm: VmRecord) -> list[Json]:

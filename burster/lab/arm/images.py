@@ -1,0 +1,162 @@
+"""The images of the stand-in: which there are, what they are made for, and how ARM tells of them.
+
+Called by the rules for a VM's body and by the server for galleries, community galleries and the marketplace. Where the
+lab declares nothing, every id is an image that a confidential VM can be made of.
+"""
+
+from typing import Any, Final
+
+from burster.lab.arm.config import ArmConfig
+from burster.lab.arm.declared import Image
+from burster.lab.arm.errors import ArmError, not_found
+from burster.lab.arm.routes import Call
+
+
+_DEFINITION_PARTS: Final = 2  #: gallery and image; with a version there are three
+_MARKET_PARTS: Final = 4  #: publisher, offer, sku, version
+#: versions that a marketplace image has, oldest first
+MARKET_VERSIONS: Final = ("9.6.2025061913", "9.6.2025110508")
+
+
+def find_image(config: ArmConfig, name: str, region: str) -> Image:
+    """Return what is known of an image; ArmError 404 where it doesn't exist."""
+    wanted = name.casefold()
+    if config.images and wanted not in {known.casefold() for known in config.images}:
+        raise ArmError(404, "GalleryImageNotFound", f"The gallery image {name} is not available in {region} region.")
+    declared = {image.id.casefold(): image for image in config.image_facts}
+    return declared.get(wanted) or declared.get(_definition_of(wanted)) or Image(id=name)
+
+
+def _definition_of(name: str) -> str:
+    """Return the id without its version."""
+    if "/" in name:
+        return name.split("/versions/", 1)[0]
+    return ":".join(name.split(":")[:3])
+
+
+def gallery_view(config: ArmConfig, call: Call) -> dict[str, Any]:
+    """Return an image definition, or one of its versions."""
+    gallery, name = call.names[:2]
+    definition = call.scope.resource_id("Microsoft.Compute/galleries", f"{gallery}/images/{name}")
+    if len(call.names) == _DEFINITION_PARTS:
+        image = _known(config, definition, call, "Microsoft.Compute/galleries/images")
+        kind, properties = "Microsoft.Compute/galleries/images", _definition(image, name)
+    else:
+        image = _known(
+            config, f"{definition}/versions/{call.names[2]}", call, "Microsoft.Compute/galleries/images/versions"
+        )
+        kind, properties = "Microsoft.Compute/galleries/images/versions", _version()
+    return {"id": call.path, "name": call.names[-1], "type": kind, "location": "eastus", "properties": properties}
+
+
+def community_view(config: ArmConfig, call: Call) -> dict[str, Any]:
+    """Return an image of a community gallery, or one of its versions."""
+    gallery, name = call.names[:2]
+    unique = f"/CommunityGalleries/{gallery}/Images/{name}"
+    is_version = len(call.names) > _DEFINITION_PARTS
+    if is_version:
+        unique += f"/Versions/{call.names[2]}"
+    image = _known(config, unique, call, "Microsoft.Compute/locations/communityGalleryImage")
+    return {
+        "name": call.names[-1],
+        "location": call.region,
+        "type": "Microsoft.Compute/locations/communityGalleryImage" + ("Version" if is_version else ""),
+        "identifier": {"uniqueId": unique},
+        "properties": _version() if is_version else _definition(image, name),
+    }
+
+
+def market_view(config: ArmConfig, call: Call) -> dict[str, Any]:
+    """Return one version of a marketplace image; ``latest`` is a word of clients, ARM knows only numbers."""
+    urn = ":".join(call.names[:_MARKET_PARTS])
+    if call.names[3].casefold() == "latest":
+        raise _no_artifact()
+    image = _known_on_market(config, urn, call.region)
+    return {
+        **_market_row(call, call.names[3]),
+        "properties": {
+            "hyperVGeneration": image.generation,
+            "architecture": image.architecture,
+            "osDiskImage": {"operatingSystem": "Linux", "sizeInGb": 32},
+            "dataDiskImages": [],
+            "automaticOSUpgradeProperties": {"automaticOSUpgradeSupported": False},
+            "features": _features(image),
+            "imageDeprecationStatus": {"imageState": "Active"},
+        },
+    }
+
+
+def market_versions(config: ArmConfig, call: Call, order: str, top: str) -> list[dict[str, Any]]:
+    """Return the versions of a marketplace image: a bare array, as ARM answers here and nowhere else."""
+    known = [each for each in config.images if each.casefold().startswith(":".join(call.names).casefold() + ":")]
+    if config.images and not known:
+        raise _no_artifact()
+    versions = sorted(each.split(":")[3] for each in known if each.count(":") == 3) or list(MARKET_VERSIONS)  # noqa: PLR2004
+    if "desc" in order.casefold():
+        versions.reverse()
+    if top.isdecimal():
+        versions = versions[: int(top)]
+    return [_market_row(call, version) for version in versions]
+
+
+def _known_on_market(config: ArmConfig, urn: str, region: str) -> Image:
+    short = _definition_of(urn)
+    for name in (urn, short) if config.images else (urn,):
+        try:
+            return find_image(config, name, region)
+        except ArmError:
+            continue
+    raise _no_artifact()
+
+
+def _market_row(call: Call, version: str) -> dict[str, Any]:
+    publisher, offer, sku = call.names[:3]
+    path = f"/Subscriptions/{call.scope.subscription}/Providers/Microsoft.Compute/Locations/{call.region}"
+    path += f"/Publishers/{publisher}/ArtifactTypes/VMImage/Offers/{offer}/Skus/{sku}/Versions/{version}"
+    return {"id": path, "name": version, "location": call.region}
+
+
+def _no_artifact() -> ArmError:
+    return ArmError(404, "NotFound", "Artifact: VMImage was not found.")
+
+
+def _known(config: ArmConfig, name: str, call: Call, kind: str) -> Image:
+    """Return an image; a definition exists where one of its versions does."""
+    below = f"{name}/versions/".casefold()
+    if any(known.casefold().startswith(below) for known in config.images):
+        declared = {image.id.casefold(): image for image in config.image_facts}
+        return declared.get(name.casefold()) or Image(id=name)
+    try:
+        return find_image(config, name, call.region)
+    except ArmError:
+        raise not_found(kind, "/".join(call.names), call.scope.group) from None
+
+
+def _definition(image: Image, name: str) -> dict[str, Any]:
+    return {
+        "osType": "Linux",
+        "osState": "Generalized",
+        "hyperVGeneration": image.generation,
+        "architecture": image.architecture,
+        "features": _features(image),
+        "identifier": {"publisher": "lab", "offer": "podvm", "sku": name},
+        "provisioningState": "Succeeded",
+    }
+
+
+def _version() -> dict[str, Any]:
+    return {
+        "publishedDate": "2026-06-01T08:00:00Z",
+        "excludeFromLatest": False,
+        "provisioningState": "Succeeded",
+        "publishingProfile": {
+            "excludeFromLatest": False,
+            "targetRegions": [{"name": "East US", "regionalReplicaCount": 1, "storageAccountType": "Premium_LRS"}],
+        },
+        "storageProfile": {"osDiskImage": {"sizeInGB": 32, "hostCaching": "ReadWrite"}, "dataDiskImages": []},
+    }
+
+
+def _features(image: Image) -> list[dict[str, str]]:
+    features = [{"name": "SecurityType", "value": image.security_type}] if image.security_type else []
+    return [*features, {"name": "IsAcceleratedNetworkSupported", "value": "False"}]
