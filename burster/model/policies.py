@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from burster.model.bursts import Encryption
 from burster.model.limits import Limits
 from burster.model.offerings import Tee
-from burster.model.pods import Pod
+from burster.model.pods import Pod, Resources
 from burster.model.scaling import Scaling
 from burster.model.triggers import PendingPodsTrigger, Trigger
 from burster.model.windows import Window
@@ -162,6 +163,19 @@ class Confidential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     jurisdictions: tuple[str, ...] = ()  #: any of which the target must be in; empty: any
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What each machine of a policy of strategy Machine is: a confidential VM for a workload that is packaged for one."""
+
+    requests: Resources  #: what the workload needs; the cheapest size that has it is chosen
+    image: str  #: one of those that the target allows
+    config_map: str = ""  #: holds the cloud-init user data, in the policy's namespace; empty: none
+    key: str = ""
+    service: str = ""  #: whose endpoint it is, once it is verified; empty: none
+    port: int = 0
+    encryption: Encryption = "VMGuestStateOnly"
+    os_disk_gib: int = 0  #: 0: as large as the image says
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A BurstPolicy, compiled. ``key`` is ``namespace/name``."""
 
@@ -185,6 +199,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limits: Limits = Limits()
     placement: Placement
     confidential: Confidential = Confidential()
+    machine: Machine | None = None  #: for strategy Machine
 
     @property
     def key(self) -> str:
@@ -203,9 +218,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def numeric(self) -> bool:
         """Whether its demand is a number of replicas (KEDA's arithmetic) rather than the pending pods themselves.
 
-        Move takes pods and nothing else: there, metrics only serve ``when``.
+        Move takes pods and nothing else: there, metrics only serve ``when``. A Machine takes no pod: there, pods are only counted.
         """
-        if self.placement.strategy in {"Scale", "Signal"}:
+        if self.placement.strategy in {"Scale", "Signal", "Machine"}:
             return True
         return self.placement.strategy != "Move" and any(
             not isinstance(one, PendingPodsTrigger) for one in self.triggers

@@ -9,6 +9,7 @@ from burster.model.policies import (
     Confidential,
     InitdataRef,
     LabelRule,
+    Machine,
     Placement,
     Policy,
     Spread,
@@ -16,7 +17,7 @@ from burster.model.policies import (
     WorkloadSelector,
 )
 from burster.model.scaling import Behavior, Direction, Fallback, Scaling, ScalingModifiers, Step
-from burster.model.targets import Target
+from burster.model.targets import Machines, Target
 from burster.model.triggers import (
     AuthRef,
     CronTrigger,
@@ -90,20 +91,39 @@ def test_the_whole_of_a_small_policy():
     ]
 
 
-def test_of_a_policy_that_starts_nothing_no_life_and_no_price_are_told():
-    machine = told(placement=replaced(POLICY.placement, strategy="Machine"), targets={"east": TARGET})
-    text = " ".join(machine)
-    assert "nothing starts by this policy" in text
+def of_machines(**more):
+    needs = Resources(cpu_millicores=4_000, memory_bytes=16 << 30)
+    machine = Machine(requests=needs, image="bank:cvm:rhel:9.6.1", config_map="init", key="user-data", **more)
+    placement = replaced(POLICY.placement, strategy="Machine")
+    return " ".join(told(placement=placement, machine=machine, targets={"east": TARGET}))
+
+
+def test_what_a_machine_is():
+    text = of_machines(service="settlement", port=8443, encryption="DiskWithVMGuestState")
+    assert "at least 4000m cpu and 16Gi memory, image bank:cvm:rhel:9.6.1, and no public address" in text
+    assert "The state of its vTPM and its whole disk is encrypted for it alone." in text
+    assert "its port 8443 answers, it is an endpoint of Service settlement." in text
+    assert "It starts with key user-data of ConfigMap init as its user data." in text
+
+
+def test_a_machine_without_a_service_is_no_endpoint():
+    text = of_machines()
+    assert "It is the endpoint of no Service." in text
+    assert "whole disk" not in text
+
+
+def test_of_machines_neither_pods_nor_replicas_are_told():
+    text = of_machines()
     assert not [
-        word for word in ("clone", "replica", "lease", "set aside", "may go", "It acts as soon as") if word in text
+        word for word in ("clone", "replica", "cloud pod", "exec", "initdata") if word in text.replace("or cloned", "")
     ]
 
 
-def test_numbers_of_a_machine_are_no_replicas():
-    placement = replaced(POLICY.placement, strategy="Machine")
-    text = " ".join(told(placement=placement, triggers=(prometheus(),)))
-    assert "replicas go home" not in text
-    assert "pods that wait are answered" not in text
+def test_what_a_target_lends_to_machines():
+    machines = Machines(images=("bank:cvm:rhel:9.6.1",), subnet="/s", network_security_group="/g", zones=("1", "2"))
+    text = " ".join(explain_target(replaced(TARGET, machines=machines)))
+    assert "made here from image bank:cvm:rhel:9.6.1, in subnet /s, spread over zones 1, 2." in text
+    assert "guarded by /g" in text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +169,7 @@ def test_whom_it_is_about(selector, words):
         ("Signal", "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself."),
         (
             "Machine",
-            "Each burst would be a confidential VM of its own; this version can't make them, so nothing starts by this policy.",
+            "Each burst is a confidential VM without a pod, as many as the triggers ask for; no pod is taken or cloned.",
         ),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from burster.model.limits import Budget, LaunchRate, Limits
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
-from burster.model.policies import InitdataRef, Wait, WorkloadSelector
+from burster.model.policies import InitdataRef, Machine, Wait, WorkloadSelector
 from burster.model.scaling import Behavior, Direction, Fallback, Scaling, Step
 from burster.model.triggers import (
     AuthRef,
@@ -479,7 +479,11 @@ def test_sizes_and_what_their_names_say(size, tees, want):
 
 
 def placement_rows():
-    yield a_policy("Machine"), ["strategy-not-available"]
+    yield a_policy("Machine", machine=MACHINE), ["machine-without-service"]
+    yield a_policy("Machine", machine=SERVED), []
+    yield a_policy("Machine", machine=SERVED, placement={"spot": "Prefer"}), []
+    yield a_policy("Machine", machine=SERVED, placement={"spot": "Only"}), ["spot-service"]
+    yield a_policy("Machine", machine=MACHINE, placement={"spot": "Only"}), ["machine-without-service"]
     yield a_policy("Move", workload=WorkloadSelector(kind="Job")), ["move-needs-webhook"]
     yield a_policy("Move", workload=WorkloadSelector(kind="Pod")), []
     yield a_policy("Move", workload=WorkloadSelector(name_pattern="a")), []
@@ -495,6 +499,8 @@ def placement_rows():
     yield a_policy(limits={"provider_shares": {"azure": 0}}), ["nothing-allowed", "provider-share"]
 
 
+MACHINE = Machine(requests=Resources(cpu_millicores=2_000, memory_bytes=8 << 30), image="bank:cvm:rhel:9.6.1")
+SERVED = Machine(requests=MACHINE.requests, image=MACHINE.image, service="settlement", port=8443)
 CRON = CronTrigger(name="c", start="0 8 * * *", end="0 9 * * *", timezone="UTC", desired_replicas=1)
 
 

@@ -32,7 +32,8 @@ def contradictions(document: Document, policy: Policy, targets: Mapping[str, Tar
     for index, target in known:
         for path, message in (
             *_namespace(policy, target, index),
-            *_machines(policy, target),
+            *_sizes(policy, target),
+            *_machines(policy, target, index),
             *_proof(policy, target, index),
             *_metrics(policy, target),
         ):
@@ -50,7 +51,24 @@ def _namespace(policy: Policy, target: Target, index: int) -> Iterator[Contradic
         )
 
 
-def _machines(policy: Policy, target: Target) -> Iterator[Contradiction]:
+def _machines(policy: Policy, target: Target, index: int) -> Iterator[Contradiction]:
+    """Yield why a target would make no machine of a policy's."""
+    machine = policy.machine
+    if machine is None:
+        return
+    if target.machines is None:
+        yield (
+            (*_PLACEMENT, "targets", index),
+            f"target {target.name} takes no machines: the platform team must give it machines, with images and a subnet",
+        )
+    elif machine.image not in target.machines.images:
+        yield (
+            ("spec", "machine", "image"),
+            f"target {target.name} does not allow this image; it has {', '.join(target.machines.images)}",
+        )
+
+
+def _sizes(policy: Policy, target: Target) -> Iterator[Contradiction]:
     sizes = policy.placement.sizes
     by_size = not sizes or bool(set(sizes) & set(target.sizes))
     by_tee = bool(set(policy.confidential.tees) & set(target.tees))

@@ -1,21 +1,24 @@
 """A BurstPolicy, valid by its schema, to the engine's Policy. Called by ``compile``."""
 
+from burster.model.pods import Resources
 from burster.model.policies import (
     Confidential,
     InitdataRef,
     LabelRule,
+    Machine,
     Placement,
     Policy,
     Spread,
     Wait,
     WorkloadSelector,
 )
-from burster.model.quantities import parse_duration_ms, parse_micro_usd
+from burster.model.quantities import parse_cpu_millicores, parse_duration_ms, parse_memory_bytes, parse_micro_usd
 from burster.policy.compile.limits import compile_limits, compile_window
 from burster.policy.compile.scaling import compile_scaling
 from burster.policy.compile.triggers import compile_triggers
 from burster.policy.schema.base import SCALE_IN_ANNOTATION, SCALE_OUT_ANNOTATION
 from burster.policy.schema.confidential import ConfidentialSpec, InitdataSpec
+from burster.policy.schema.machine import MachineSpec
 from burster.policy.schema.placement import PlacementSpec, WaitSpec
 from burster.policy.schema.policy import BurstPolicy
 from burster.policy.schema.workload import PodSelector, Workload
@@ -44,6 +47,7 @@ def policy_of(model: BurstPolicy) -> Policy:
         limits=compile_limits(spec.limits),
         placement=_placement(spec.placement),
         confidential=_confidential(spec.confidential),
+        machine=_machine(spec.machine) if spec.machine else None,
     )
 
 
@@ -104,6 +108,23 @@ def _confidential(spec: ConfidentialSpec) -> Confidential:
         sealed_secrets=spec.secrets.sealed,
         data_class=spec.data_class or "",
         jurisdictions=spec.jurisdictions,
+    )
+
+
+def _machine(spec: MachineSpec) -> Machine:
+    data, service = spec.user_data, spec.service
+    return Machine(
+        requests=Resources(
+            cpu_millicores=parse_cpu_millicores(spec.requests.cpu),
+            memory_bytes=parse_memory_bytes(spec.requests.memory),
+        ),
+        image=spec.image,
+        config_map=data.config_map if data else "",
+        key=data.key if data else "",
+        service=service.name if service else "",
+        port=service.port if service else 0,
+        encryption=spec.encryption,
+        os_disk_gib=spec.os_disk_gib or 0,
     )
 
 

@@ -3,10 +3,11 @@
 from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.quantities import parse_cpu_millicores, parse_duration_ms, parse_memory_bytes, parse_micro_usd
-from burster.model.targets import Target
+from burster.model.targets import Machines, Target
 from burster.policy.compile.limits import compile_caps, compile_limits, money
 from burster.policy.compile.policy import initdata_ref
 from burster.policy.fields.amounts import percent_milli
+from burster.policy.schema.machine import MachinesSpec
 from burster.policy.schema.target import BurstTarget, BurstTargetSpec, CatalogueEntry
 
 
@@ -47,8 +48,19 @@ def target_of(model: BurstTarget) -> Target:
         ready_deadline_ms=parse_duration_ms(spec.ready_deadline),
         sweep=spec.sweep.mode,
         sweep_grace_ms=parse_duration_ms(spec.sweep.grace),
+        machines=_machines(spec.machines) if spec.machines else None,
         sweep_tags=dict(spec.sweep.scope.tags),
         sweep_exclusive=spec.sweep.scope.exclusive,
+    )
+
+
+def _machines(spec: MachinesSpec) -> Machines:
+    return Machines(
+        images=spec.images,
+        subnet=spec.subnet,
+        network_security_group=spec.network_security_group or "",
+        disk_encryption_set=spec.disk_encryption_set or "",
+        zones=spec.zones,
     )
 
 

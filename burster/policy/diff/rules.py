@@ -91,6 +91,21 @@ POLICY_RULES: Final = (
     FieldRule("triggers.*.runtime_classes", "demand", "any", "the RuntimeClasses that count"),
     FieldRule("triggers.*", "demand", "either", "what the trigger counts"),
     FieldRule("workload.*", "demand", "either", "which pods it is about"),
+    FieldRule("machine.image", "security", "either", "the image of its machines"),
+    FieldRule("machine.config_map", "security", "either", "the user data of its machines"),
+    FieldRule("machine.key", "security", "either", "the user data of its machines"),
+    FieldRule(
+        "machine.encryption",
+        "security",
+        "named",
+        "what of a machine is encrypted for it alone",
+        ("DiskWithVMGuestState", "VMGuestStateOnly"),
+    ),
+    FieldRule("machine.service", "security", "taken", "the Service that its machines are endpoints of"),
+    FieldRule("machine.port", "security", "either", "the port that its machines serve"),
+    FieldRule("machine.os_disk_gib", "money", "up", "the size of a machine's disk in GiB"),
+    FieldRule("machine.requests.gpus", "money", "", ""),
+    FieldRule("machine.requests.*", "money", "up", "what a machine's workload needs"),
 )
 
 TARGET_RULES: Final = (
@@ -99,6 +114,11 @@ TARGET_RULES: Final = (
     FieldRule("tees", "security", "wider", "the TEEs allowed"),
     FieldRule("image", "security", "given", "the image every VM must have"),
     FieldRule("subnet", "security", "given", "the subnet every VM must be in"),
+    FieldRule("machines.images", "security", "wider", "the images that machines may have"),
+    FieldRule("machines.subnet", "security", "either", "the subnet of machines"),
+    FieldRule("machines.network_security_group", "security", "either", "the security group of machines"),
+    FieldRule("machines.disk_encryption_set", "security", "either", "whose key encrypts the disks of machines"),
+    FieldRule("machines.zones", "demand", "", "the zones of machines"),
     FieldRule("allowed_namespaces", "security", "wider", "who may burst here"),
     FieldRule("required_namespace_labels.*", "security", "given", "a label that namespaces need"),
     FieldRule("data_classes", "security", "wider", "the classes of data taken here"),

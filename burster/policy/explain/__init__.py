@@ -4,6 +4,7 @@ Made from the compiled values, so that what is told is what the engine evaluates
 and no price list: both are arguments.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from burster.model.policies import Placement, Policy, WorkloadSelector
@@ -11,6 +12,7 @@ from burster.model.quantities import format_duration_ms
 from burster.model.targets import Target
 from burster.policy.explain.confidential import confidential_sentences
 from burster.policy.explain.limits import limit_sentences, worst_case_sentences
+from burster.policy.explain.machine import machine_sentences
 from burster.policy.explain.scaling import scaling_sentences
 from burster.policy.explain.targets import explain_target
 from burster.policy.explain.times import time_sentences
@@ -27,7 +29,7 @@ _STRATEGIES = {
     "Auto": "Pods of Deployments are cloned (a further replica); all other pods move (the pending pod itself goes).",
     "Scale": "It sets the replicas of {workload}, whose pods run in the cloud.",
     "Signal": "It publishes the number of replicas it wants for KEDA to act on, and sets nothing itself.",
-    "Machine": "Each burst would be a confidential VM of its own; this version can't make them, so nothing starts by this policy.",
+    "Machine": "Each burst is a confidential VM without a pod, as many as the triggers ask for; no pod is taken or cloned.",
 }
 _RELEASES = {
     "DearestFirst": "the dearest first",
@@ -44,28 +46,27 @@ def explain_policy(
     named = tuple(one for name in placement.targets if (one := (targets or {}).get(name)) is not None)
     about = f"Policy {policy.key} is about {_workload(policy.workload)} in namespace {policy.namespace}."
     rank = f"Where several policies match a pod, the one with the highest priority takes it; this one has {policy.priority}."
-    if placement.strategy == "Machine":
-        return [
-            about,
-            *_paused(policy),
-            _strategy(policy),
-            "The rest of what it says decides nothing until then.",
-            rank,
-        ]
+    numbered = _of_machines if placement.strategy == "Machine" else str
     return [
         about,
         *_paused(policy),
-        *trigger_sentences(policy),
+        *map(numbered, trigger_sentences(policy)),
         *time_sentences(policy, known.at_ms if known else None),
         _strategy(policy),
-        *scaling_sentences(policy),
+        *map(numbered, scaling_sentences(policy)),
         *_where(placement),
-        *confidential_sentences(policy.confidential),
-        *limit_sentences(policy.limits, "It uses", "It spends"),
+        *machine_sentences(policy.machine),
+        *confidential_sentences(policy.confidential, pods=policy.machine is None),
+        *map(numbered, limit_sentences(policy.limits, "It uses", "It spends")),
         *_life(policy),
         *worst_case_sentences(policy, named, known),
         rank,
     ]
+
+
+def _of_machines(sentence: str) -> str:
+    """Return a sentence about replicas as one about machines."""
+    return re.sub(r"\b(replica|cloud pod)(s?)\b", r"machine\2", sentence)
 
 
 def _paused(policy: Policy) -> Iterator[str]:
@@ -107,7 +108,8 @@ def _where(placement: Placement) -> Iterator[str]:
     if spread is not None:
         by = {"family": "families of sizes"}.get(spread.by, f"{spread.by}s")
         how = "must differ" if spread.required else "should differ"
-        yield f"The numbers of its cloud pods in two {by} {how} by at most {spread.max_skew}."
+        what = "machines" if placement.strategy == "Machine" else "cloud pods"
+        yield f"The numbers of its {what} in two {by} {how} by at most {spread.max_skew}."
     if placement.spot != "Never":
         yield "Only spot VMs will do." if placement.spot == "Only" else "Spot VMs are taken where there are any."
 
@@ -139,8 +141,11 @@ def _life(policy: Policy) -> Iterator[str]:
     if placement.strategy == "Signal":
         return
     lease, drain = format_duration_ms(placement.lease_ms), format_duration_ms(placement.drain_ms)
-    yield f"A cloud pod lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
-    if placement.strategy not in {"Move", "Scale"}:
+    one = "machine" if placement.strategy == "Machine" else "cloud pod"
+    yield f"A {one} lives on leases of {lease}, each reserved before it begins, and has {drain} to finish when it must go."
+    if placement.strategy == "Machine":
+        yield "It is taken out of its Service first, deleted when that time is over, and is gone when the cloud confirms it."
+    elif placement.strategy not in {"Move", "Scale"}:
         yield f"A clone goes {format_duration_ms(policy.scaling.cooldown_ms)} after the demand for it has ended."
         if placement.return_home == "WhenRoom":
             yield "It goes also when there has been room for its pod on-prem, though the pod has not started there yet."

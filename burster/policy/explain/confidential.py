@@ -6,14 +6,24 @@ from burster.model.policies import Confidential
 from burster.policy.explain.words import any_of
 
 
-def confidential_sentences(confidential: Confidential) -> Iterator[str]:
-    """Yield what is asked for."""
+def confidential_sentences(confidential: Confidential, *, pods: bool = True) -> Iterator[str]:
+    """Yield what is asked for; without ``pods`` of a VM alone."""
     boot = "booted by secure boot" if confidential.secure_boot else "with or without secure boot"
     yield f"Only a confidential VM will do: {any_of(confidential.tees)}, {boot}."
     if confidential.attestation == "Required":
-        yield "Only targets with a Trustee will do, which releases keys to a pod after its VM has been attested."
+        whom = "a pod after its VM" if pods else "a machine after it"
+        yield f"Only targets with a Trustee will do, which releases keys to {whom} has been attested."
     else:
         yield "The VM's own properties, as the cloud tells them, are proof enough (attestation VmOnly)."
+    if pods:
+        yield from _pod_sentences(confidential)
+    if confidential.data_class:
+        yield f"It works on data of class {confidential.data_class}: only targets that take that class will do."
+    if confidential.jurisdictions:
+        yield f"Only targets under the law of {any_of(confidential.jurisdictions)} will do."
+
+
+def _pod_sentences(confidential: Confidential) -> Iterator[str]:
     if confidential.initdata is not None:
         yield f"Its initdata is key {confidential.initdata.key} of ConfigMap {confidential.initdata.config_map}, not the target's."
     yield (
@@ -28,7 +38,3 @@ def confidential_sentences(confidential: Confidential) -> Iterator[str]:
     if confidential.secrets == "Sealed":
         names = ", ".join(confidential.sealed_secrets)
         yield f"A pod may refer to sealed Secrets only: {names}." if names else "A pod may refer to no Secret at all."
-    if confidential.data_class:
-        yield f"It works on data of class {confidential.data_class}: only targets that take that class will do."
-    if confidential.jurisdictions:
-        yield f"Only targets under the law of {any_of(confidential.jurisdictions)} will do."

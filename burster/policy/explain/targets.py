@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from burster.model.quantities import format_duration_ms, format_micro_usd
 from burster.model.targets import Target
 from burster.policy.explain.limits import limit_sentences
+from burster.policy.explain.machine import lent_sentences
 from burster.policy.explain.words import all_of, any_of
 
 
@@ -18,6 +19,7 @@ def explain_target(target: Target) -> list[str]:
         *limit_sentences(target.limits, "All policies together use", "Together they spend"),
         *_prices(target),
         *_proof(target),
+        *lent_sentences(target.machines),
         (
             f"A VM must be there {format_duration_ms(target.launch_deadline_ms)} after its pod was placed, and the pod must run on the"
             f" verified VM after {format_duration_ms(target.ready_deadline_ms)}; otherwise the burst has failed."

@@ -16,6 +16,7 @@ from burster.model.targets import Target
 from burster.policy.compile import Compiled
 from burster.policy.lint import confidential as lint_confidential
 from burster.policy.lint import limits as lint_limits
+from burster.policy.lint import machine as lint_machine
 from burster.policy.lint import placement as lint_placement
 from burster.policy.lint import scaling as lint_scaling
 from burster.policy.lint import targets as lint_targets
@@ -40,6 +41,7 @@ POLICY_RULES: Final[tuple[PolicyRule, ...]] = (
     *lint_scaling.RULES,
     *lint_placement.RULES,
     *lint_confidential.RULES,
+    *lint_machine.RULES,
 )
 TARGET_RULES: Final[tuple[TargetRule, ...]] = lint_targets.RULES
 

@@ -8,12 +8,16 @@ from burster.policy.images import read_prefix
 from burster.policy.lint.base import CONFIDENTIAL, Hit, Known, PolicyCheck, PolicyRule
 
 
+#: what a machine without a pod does not have
+_OF_PODS: Final = ("images", "secrets")
+
+
 def _where(holds: Callable[[Confidential], bool], field: str, message: str, advice: str) -> PolicyCheck:
     """Return the check that tells of a field where something holds; ``{data_class}`` in the message is the policy's."""
 
     def check(policy: Policy, _known: Known) -> Iterator[Hit]:
         confidential = policy.confidential
-        if holds(confidential):
+        if holds(confidential) and (policy.machine is None or field not in _OF_PODS):
             yield Hit((*CONFIDENTIAL, field), message.format(data_class=confidential.data_class), advice)
 
     return check
@@ -47,6 +51,8 @@ _SECURE_BOOT: Final = _where(
 
 def _exec(policy: Policy, known: Known) -> Iterator[Hit]:
     confidential = policy.confidential
+    if policy.machine is not None:
+        return
     if not confidential.exec_forbidden:
         yield Hit(
             (*CONFIDENTIAL, "exec"),

@@ -42,7 +42,7 @@ _PAUSE: Final = "raise it; to switch a policy off use the annotation burster.dev
 
 def _too_small(policy: Policy, known: Known) -> Iterator[Hit]:
     """Yield where not even one burst of the cheapest size fits into a budget."""
-    if policy.placement.strategy in {"Signal", "Machine"}:
+    if policy.placement.strategy == "Signal":
         return
     for target in known.named(policy):
         costs = known.worst_cases(policy, target)

@@ -147,15 +147,6 @@ def azure_tee(size: str) -> str | None:
     return "None" if re.fullmatch(r"standard_[a-z]+[0-9]+[a-z]*(?:_v[0-9]+)?", size, re.IGNORECASE) else None
 
 
-def _strategy(policy: Policy, _known: Known) -> Iterator[Hit]:
-    if policy.placement.strategy == "Machine":
-        yield Hit(
-            (*PLACEMENT, "strategy"),
-            "Machine is not available in this version: every pod of the policy is denied",
-            "use Clone, Move, Scale, Signal or Auto",
-        )
-
-
 def _webhook(policy: Policy, _known: Known) -> Iterator[Hit]:
     kind = policy.workload.kind
     if policy.placement.strategy == "Move" and kind and kind not in _MOVED:
@@ -233,7 +224,6 @@ RULES: Final = (
     PolicyRule("device-without-tee", "a GPU or NPU and a TEE that no offering joins", _device_and_tee),
     PolicyRule("unknown-device", "a device name that nothing advertises", _unknown_device),
     PolicyRule("size-without-tee", "sizes whose TEE is not asked for", _size_without_tee),
-    PolicyRule("strategy-not-available", "a strategy that this version does not have", _strategy),
     PolicyRule("move-needs-webhook", "Move of pods that a controller re-creates", _webhook),
     PolicyRule("fall-back", "one target only, or very many", _single_target),
     PolicyRule("unknown-target", "a target that is in none of the files checked together", _unknown_target),

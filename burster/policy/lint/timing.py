@@ -98,7 +98,7 @@ def _when_always(policy: Policy, _known: Known) -> Iterator[Hit]:
 
 def _cooldown(policy: Policy, _known: Known) -> Iterator[Hit]:
     cooldown_ms = policy.scaling.cooldown_ms
-    if policy.placement.strategy not in {"Move", "Machine"} and cooldown_ms < _START_MS:
+    if policy.placement.strategy != "Move" and cooldown_ms < _START_MS:
         yield Hit(
             (*SPEC, "cooldownPeriod"),
             f"a cooldown of {format_duration_ms(cooldown_ms)} is shorter than a confidential VM takes to start (about"

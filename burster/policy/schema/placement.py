@@ -56,8 +56,8 @@ class PlacementSpec(Strict):
     strategy: StrategyName = Field(
         default="Auto",
         description="Clone adds cloud replicas of a service; Move takes the pending pod itself (finite work); Scale sets the number of"
-        " scaleTargetRef; Signal publishes the number to KEDA; Machine starts a VM without a pod. Auto clones pods of Deployments and moves"
-        " everything else.",
+        " scaleTargetRef; Signal publishes the number to KEDA; Machine starts confidential VMs without a pod, as spec.machine says. Auto"
+        " clones pods of Deployments and moves everything else.",
     )
     targets: Annotated[
         tuple[DnsShortName, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(unique)

@@ -12,6 +12,7 @@ from burster.policy.fields import INT32_MAX
 from burster.policy.schema.base import Strict
 from burster.policy.schema.confidential import ConfidentialSpec
 from burster.policy.schema.limits import LimitsSpec
+from burster.policy.schema.machine import MachineSpec
 from burster.policy.schema.placement import PlacementSpec, WaitSpec
 from burster.policy.schema.scaling import ScalingSpec
 from burster.policy.schema.triggers import PendingPodsSpec, Trigger
@@ -62,3 +63,4 @@ class PolicyFields(ScalingSpec, DemandSpec):
     limits: LimitsSpec = Field(default=LimitsSpec(), description="What the policy may use and spend at most.")
     placement: PlacementSpec = Field(description="Where cloud pods go, and for how long.")
     confidential: ConfidentialSpec = Field(default=ConfidentialSpec(), description="What a VM must prove.")
+    machine: MachineSpec | None = Field(default=None, description="For strategy Machine: what each machine is.")

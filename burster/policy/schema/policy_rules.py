@@ -46,6 +46,30 @@ SPEC_RULES: Final = (
         "only pending pods wait: wait.mode needs a trigger of type pending-pods",
     ),
     (
+        "(self.placement.strategy == 'Machine') == has(self.machine)",
+        "strategy Machine needs machine, which says what each is, and no other strategy has it",
+    ),
+    (
+        "self.placement.strategy != 'Machine' || !has(self.scaleTargetRef)",
+        "strategy Machine starts machines of its own: scaleTargetRef can't be given",
+    ),
+    (
+        "self.placement.strategy != 'Machine' || self.wait.mode != 'BuyOrWait'",
+        "BuyOrWait weighs a pod's waiting, and a machine is started for no pod in particular",
+    ),
+    (
+        (
+            "self.placement.strategy != 'Machine' || (!has(self.confidential.initdata) && self.confidential.secrets.mode == 'Any' &&"
+            " !self.confidential.images.digestOnly && (!has(self.confidential.images.allowed) ||"
+            " size(self.confidential.images.allowed) == 0))"
+        ),
+        "initdata, images and secrets are about pods: a machine has the image and the user data that machine names",
+    ),
+    (
+        "!has(self.machine) || self.machine.encryption != 'DiskWithVMGuestState' || self.confidential.secureBoot",
+        "encryption DiskWithVMGuestState needs secure boot",
+    ),
+    (
         "!has(self.fallback) || self.triggers.exists(t, !(t.type in ['pending-pods', 'cron', 'cpu', 'memory']))",
         "fallback is for triggers that are read, and there is none that can fail",
     ),
@@ -72,6 +96,7 @@ def check_spec(spec: PolicyFields) -> None:
     spec.check_numbers(wrong)
     _check_names(spec, wrong)
     _check_strategy(spec, wrong)
+    _check_machine(spec, wrong)
     _check_waiting(spec, wrong)
     _check_modifiers(spec, wrong)
     wrong.raise_any()
@@ -135,6 +160,41 @@ def _check_strategy(spec: PolicyFields, wrong: Findings) -> None:
                     message="is for strategies Scale and Signal only: a policy starts pods of its own namespace; write a policy for each"
                     " namespace",
                 )
+
+
+def _check_machine(spec: PolicyFields, wrong: Findings) -> None:
+    machine, asked = spec.machine, spec.confidential
+    if spec.placement.strategy != "Machine":
+        if machine is not None:
+            wrong.at(
+                "machine",
+                message=f"is for strategy Machine only, and placement.strategy is {spec.placement.strategy}: remove one, or write Machine",
+            )
+        return
+    if machine is None:
+        wrong.at("machine", message="is required by strategy Machine: say what each needs (requests) and its image")
+    elif machine.encryption == "DiskWithVMGuestState" and not asked.secure_boot:
+        wrong.at(
+            "machine",
+            "encryption",
+            message="DiskWithVMGuestState needs secure boot, as Azure demands: set confidential.secureBoot to true, or write"
+            " VMGuestStateOnly",
+        )
+    if spec.scale_target_ref is not None:
+        wrong.at("scaleTargetRef", message="has no meaning for strategy Machine, which starts its own: remove it")
+    if spec.wait.mode == "BuyOrWait":
+        wrong.at(
+            "wait",
+            "mode",
+            message="BuyOrWait weighs a pod's waiting, and a machine is started for no pod in particular: write PendingFor or AtOnce",
+        )
+    instead = "is about pods, and a machine has none: "
+    if asked.initdata is not None:
+        wrong.at("confidential", "initdata", message=f"{instead}what it starts with is machine.userData; remove it")
+    if asked.images.allowed or asked.images.digest_only:
+        wrong.at("confidential", "images", message=f"{instead}its image is machine.image; remove it")
+    if asked.secrets.mode != "Any":
+        wrong.at("confidential", "secrets", message=f"{instead}it mounts no Secret; remove it")
 
 
 def _check_waiting(spec: PolicyFields, wrong: Findings) -> None:

@@ -15,6 +15,7 @@ from burster.policy.refusals import Findings
 from burster.policy.schema.base import Metadata, Strict, ruled
 from burster.policy.schema.confidential import InitdataSpec, TeeName, Tees, refuse_no_tee
 from burster.policy.schema.limits import CapsSpec, LimitsSpec
+from burster.policy.schema.machine import MachinesSpec
 
 
 AZURE = "azure"
@@ -25,7 +26,8 @@ TagName = Annotated[
     str, Matching(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", 128, "a tag's name: letters, digits, '_', '.', ':' and '-'")
 ]
 TagValue = Annotated[
-    str, Matching(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}", 128, "a tag's value: letters, digits, '_', '.', ':', '@' and '-'")
+    str,
+    Matching(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}", 128, "a tag's value: letters, digits, '_', '.', ':', '@' and '-'"),
 ]
 
 
@@ -153,6 +155,7 @@ class BurstTargetSpec(Strict):
             "self.provider != 'azure' || (has(self.sizes) && size(self.sizes) > 0)",
             "sizes is required for provider azure",
         ),
+        ("self.provider == 'azure' || !has(self.machines)", "machines are made on azure only"),
     )
 
     provider: Provider = Field(default=AZURE, description="The cloud: azure, or onprem, or another with a catalogue.")
@@ -206,6 +209,10 @@ class BurstTargetSpec(Strict):
         default="15m", description="How long a pod may take to run on a verified VM, from its placing."
     )
     sweep: SweepSpec = Field(default=SweepSpec(), description="What happens to VMs that no Burst claims.")
+    machines: MachinesSpec | None = Field(
+        default=None,
+        description="What machines of policies with strategy Machine are made with; none may be made without it.",
+    )
 
     _no_tee = field_validator("tees", mode="before")(refuse_no_tee)
 
@@ -255,6 +262,11 @@ class BurstTargetSpec(Strict):
             wrong.at(
                 "catalogue",
                 message=f"is required for provider {self.provider}, whose sizes no cloud lists: write what can be had",
+            )
+        if self.machines is not None:
+            wrong.at(
+                "machines",
+                message=f"are made on azure only, not at provider {self.provider}: remove it, or correct provider",
             )
         known = [entry.size for entry in self.catalogue]
         for index, size in enumerate(known):
