@@ -110,13 +110,17 @@ def _dereferenced(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Js
 
 
 def _default(node: Mapping[str, Any], made: Mapping[str, Any]) -> Any:
-    """Return the default to state: none for what is merely absent, ``{}`` for a mapping whose fields have defaults of their own."""
+    """Return the default to state: none for what is merely absent; of a mapping with all that its own fields default to.
+
+    An API server runs a schema's rules on its defaults as they stand, before it fills them in, and refuses the whole CRD where a rule
+    reads what is not there.
+    """
     default = node.get("default")
     if default is None or default in ("", [], {}):
         return None
     if made.get("type") == "object":
-        has_defaults = any("default" in inner for inner in made.get("properties", {}).values())
-        return {} if has_defaults else None
+        fields: Json = made.get("properties", {})
+        return {name: inner["default"] for name, inner in fields.items() if "default" in inner} or None
     return default
 
 

@@ -86,6 +86,20 @@ def test_an_api_server_knows_the_type_of_every_field_that_a_rule_reads(crd):
 
 
 @pytest.mark.parametrize("crd", crds.crds().values(), ids=crds.crds())
+def test_a_mappings_default_says_what_its_own_fields_default_to(crd):
+    """An API server runs rules on defaults before it fills them in: what a rule reads is not there yet."""
+    (version,) = crd["spec"]["versions"]
+    found = 0
+    for path, node in nodes(version["schema"]["openAPIV3Schema"]):
+        if node.get("type") != "object" or "properties" not in node or "default" not in node:
+            continue
+        found += 1
+        inner = {name: field["default"] for name, field in node["properties"].items() if "default" in field}
+        assert node["default"] == inner, path
+    assert found or crd["spec"]["names"]["kind"] == "Burst"
+
+
+@pytest.mark.parametrize("crd", crds.crds().values(), ids=crds.crds())
 def test_every_schema_is_structural(crd):
     (version,) = crd["spec"]["versions"]
     for path, node in nodes(version["schema"]["openAPIV3Schema"]):
@@ -143,7 +157,7 @@ def test_the_crds_state_the_defaults_that_the_models_have():
     policy, target = schema_of("burster.dev_burstpolicies.yaml"), schema_of("burster.dev_bursttargets.yaml")
     assert policy["cooldownPeriod"]["default"] == 300
     assert policy["placement"]["properties"]["lease"]["default"] == "50m"
-    assert policy["confidential"]["default"] == {}
+    assert policy["confidential"]["default"]["secureBoot"] is True
     assert policy["confidential"]["properties"]["secureBoot"]["default"] is True
     assert target["runtimeClassName"]["default"] == "kata-remote"
     assert set(policy) == {field.alias for field in BurstPolicySpec.model_fields.values()}
