@@ -198,6 +198,8 @@ class TargetEntry(_Scoped):
     #: what could not be read the last time -> why
     unread: dict[TargetFact, str] = field(default_factory=dict[TargetFact, str])
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
+    #: (until, why): its cloud refused something that would be refused again and again; nothing new here until it was looked at
+    stopped: tuple[int, Reason] | None = None
     problems: tuple[TargetProblem, ...] = ()  #: what the latest check of it has found; those that block first
     draining: bool = False
 

@@ -24,6 +24,7 @@ from burster.engine.answers import Grant, Refusal
 from burster.engine.bursts.starting import Series
 from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
+from burster.engine.offers import consequences
 from burster.engine.offers.offerings import Choice, ranked, still_has_room, targets_in_order
 from burster.engine.offers.placement import choose_strategy, why_strategy
 from burster.engine.pauses import cluster_gate
@@ -140,6 +141,7 @@ def _judge_target(
     rules, pod = policy.policy, entry.pod
     refusal = (
         target_gates(target, pod.namespace, machine=strategy == "Machine")
+        or _stop_gate(state, target)
         or eligibility.target_gate(state, rules, target)
         or _peer_pod_gate(target, pod.runtime_class)
     )
@@ -207,6 +209,12 @@ def _checks_gate(target: TargetEntry, *, machine: bool) -> Refusal | None:
             verdict = "Wait" if problem.code == NOT_CHECKED_YET else "Deny"
             return Refusal(verdict=verdict, reason=Reason(code=problem.code, sentence=sentence), whole_policy=True)
     return None
+
+
+def _stop_gate(state: State, target: TargetEntry) -> Refusal | None:
+    """Return why nothing new starts at a target whose cloud has refused what it would refuse again, or None."""
+    stop = consequences.stopped(state, target)
+    return None if stop is None else Refusal(verdict="Wait", reason=stop[1], whole_policy=True, again_at_ms=stop[0])
 
 
 def _peer_pod_gate(target: TargetEntry, runtime_class: str) -> Refusal | None:

@@ -13,6 +13,7 @@ from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts import storms
 from burster.engine.bursts.lifecycle import ACTIVE
 from burster.engine.observe_world import reopen_all
+from burster.engine.offers import consequences
 from burster.engine.offers.offer_index import join_offerings, quota_keys
 from burster.engine.state import State, TargetEntry
 from burster.model.offerings import Quota
@@ -48,6 +49,7 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
         if target.generation != entry.target.generation:
             # Whoever edits a target has looked at it: that is what the breaker waits for.
             entry.tripped = None
+            consequences.checked_anew(entry)
             storms.reset_target(state, target.name)
         entry.target = target
     budgets.rules_changed(state, "Target", target.name)
@@ -90,7 +92,9 @@ def target_checked(state: State, stimulus: TargetChecked) -> None:
     target = state.targets.get(stimulus.target)
     if target is None:
         state.early_problems[stimulus.target] = stimulus.problems
-    elif target.problems != stimulus.problems:
+        return
+    sound = not any(problem.blocks for problem in stimulus.problems) and consequences.checked_anew(target)
+    if sound or target.problems != stimulus.problems:
         target.problems = stimulus.problems
         reopen_all(state)
 

@@ -19,7 +19,7 @@ from burster.model.errors import InputError
 
 
 #: Raised whenever a state of the former form could be misread.
-VERSION: Final = 3
+VERSION: Final = 4
 #: An object that was written before, by its number.
 _AGAIN: Final = "@"
 

@@ -22,6 +22,7 @@ from burster.engine.entries import QueueKey as QueueKey  # noqa: PLC0414 - the r
 from burster.engine.entries import Surplus as Surplus  # noqa: PLC0414 - the same
 from burster.engine.matching import Matcher
 from burster.engine.numbers.scaler import ScaleBook
+from burster.engine.sweeping.leftovers import Leftover, LeftoverKey
 from burster.model.bursts import Phase
 from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import Instruction
@@ -100,9 +101,10 @@ class State:
     taken_names: set[str] = field(default_factory=set[str])
     #: offering key -> (until, reason): what the cloud refused lately
     cooling: dict[str, tuple[int, Reason]] = field(default_factory=dict[str, tuple[int, Reason]])
-    #: (target, region, zone or "", family) -> (vCPUs from which on it was refused, until, reason): written by ``capacity.remember``
-    family_blocks: dict[tuple[str, str, str, str], tuple[int, int, Reason]] = field(
-        default_factory=dict[tuple[str, str, str, str], tuple[int, int, Reason]]
+    #: (target, region, zone or "", family or pool) -> steps of (vCPUs from which on it was refused, until, reason), the more vCPUs the
+    #: longer: written by ``capacity.remember``
+    family_blocks: dict[tuple[str, str, str, str], tuple[tuple[int, int, Reason], ...]] = field(
+        default_factory=dict[tuple[str, str, str, str], "tuple[tuple[int, int, Reason], ...]"]
     )
     #: launches that failed lately: (when, whose, policy, target), the oldest first
     launch_failures: list[tuple[int, str, str, str]] = field(default_factory=list[tuple[int, str, str, str]])
@@ -132,9 +134,14 @@ class State:
     releases_open: set[str] = field(default_factory=set[str])
     #: pod key -> (not before, failures so far): survives the pod's own coming and going
     parked: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    #: (target, VM name) -> (first seen unclaimed, reported)
-    orphans: dict[tuple[str, str], tuple[int, bool]] = field(default_factory=dict[tuple[str, str], tuple[int, bool]])
-    #: key of a ListCloud or DeleteVm under way -> when its answer is overdue
+    #: what is in the cloud and nobody claims
+    leftovers: dict[LeftoverKey, Leftover] = field(default_factory=dict[LeftoverKey, Leftover])
+    #: (where, VM name) -> when it was last seen with the tags that make it this cluster's
+    proven_vms: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    #: (target, VM name) -> until when what it costs unclaimed is booked
+    leaks_booked: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    leaked_total_micro_usd: int = 0  #: of what is settled, what unclaimed VMs have cost
+    #: key of a ListCloud, DeleteVm or DeleteResource under way -> when its answer is overdue
     under_way: dict[str, int] = field(default_factory=dict[str, int])
     spares: set[str] = field(default_factory=set[str])  #: keys of clones that answer nobody now
     capacity_allocatable: Resources = field(default_factory=Resources)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from burster.engine import statuses
+from burster.engine.offers import consequences
 from burster.engine.offers.offer_index import price_of
 from burster.engine.state import State, StatusBook, TargetEntry
 from burster.engine.statuses import Say
@@ -80,6 +81,7 @@ def _facts(state: State, entry: TargetEntry | None, refused: TargetRefused | Non
         entry.read,
         tuple(sorted(entry.unread.items())),
         entry.tripped,
+        consequences.stopped(state, entry),
         entry.problems,
         entry.draining,
         state.trustees_down.get(target.name),
@@ -136,17 +138,21 @@ def _conditions(state: State, entry: TargetEntry | None, refused: TargetRefused 
         yield "Ready", "False", code, why
         return
     yield "Accepted", "True", "Valid", "The target is valid and counts."
-    yield _ready(state, entry)
+    yield readiness(state, entry)
     yield _reachable(entry)
 
 
-def _ready(state: State, entry: TargetEntry) -> Say:
+def readiness(state: State, entry: TargetEntry) -> Say:
+    """Say whether bursts may go to a valid target, and if not, the first thing that is in their way."""
     name, trustee = entry.target.name, state.trustees_down.get(entry.target.name)
     if entry.tripped is not None:
         sentence = f"{entry.tripped.sentence} Nothing new starts there until the target is edited."
         return "Ready", "False", "BreakerOpen", sentence
     if entry.draining:
         return "Ready", "False", "TargetEvacuated", f"{name} is being evacuated."
+    stop = consequences.stopped(state, entry)
+    if stop is not None:
+        return "Ready", "False", stop[1].code, stop[1].sentence
     blocking = [problem for problem in entry.problems if problem.blocks]
     if blocking:
         return "Ready", "False", blocking[0].code, _problems_told(blocking)

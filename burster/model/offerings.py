@@ -61,7 +61,7 @@ class Offering(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a region's usages: vCPUs in use and allowed for a family, for ``cores`` in all, or for ``lowPriorityCores``, which is spot."""
+    """One row of a region's usages: vCPUs in use and allowed for a family, for ``cores`` in all, or for spot (``lowPriorityCores``)."""
 
     region: str
     family: str

@@ -81,6 +81,7 @@ _CHANGES: Final = {
     "TrusteeDown": "The target's Trustee answering again; it is asked again by itself.",
     "TargetMissing": "A valid BurstTarget of that name.",
     "NotCheckedYet": "The first check of the target, within a minute of its coming or its last edit.",
+    "TargetStopped": "Whoever mends what the cloud refused (rights, image, configuration); then an edit or a clean check of the target.",
     "TargetEvacuated": "Somebody who ends the evacuation of the target, or another target in the policy.",
     "BreakerOpen": "Somebody who looks into the failures and resets the breaker.",
     "NamespaceNotAllowed": "The platform team adding the namespace to the target's allowedNamespaces.",
@@ -99,7 +100,7 @@ _CHANGES: Final = {
     "SizeRestricted": "A subscription that may use the size, or another size.",
     "PriceUnknown": "A known price, or assumedPricePerHour in the target.",
     "CapacityRefused": "Time: the cloud is asked again when the memory of its refusal has passed.",
-    "QuotaExhausted": "A larger vCPU quota for the family, or a burst of it that comes home.",
+    "QuotaExhausted": "A larger vCPU quota for the family or the region, or a burst of it that comes home.",
 }
 _BY_VERDICT: Final = {
     "Wait": "Time, or room that frees up.",

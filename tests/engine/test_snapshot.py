@@ -76,13 +76,13 @@ BAD = {
     "no JSON": (b"{", "no snapshot"),
     "no object": (b"[]", "version None"),
     "no version": (b"{}", "version None"),
-    "another version": (b'{"version":99,"state":null}', "of version 99, and version 3 is read"),
-    "no state": (b'{"version":3,"state":["Owner","v1","Job","a","u"]}', "holds no state"),
-    "nothing": (b'{"version":3,"state":null}', "holds no state"),
-    "a class that no state holds": (b'{"version":3,"state":["Popen","ls"]}', "damaged"),
-    "too few fields": (b'{"version":3,"state":["State",1]}', "damaged"),
-    "something that was never written": (b'{"version":3,"state":["@",7]}', "damaged"),
-    "a dictionary without values": (b'{"version":3,"state":["d",[1]]}', "damaged"),
+    "another version": (b'{"version":99,"state":null}', "of version 99, and version 4 is read"),
+    "no state": (b'{"version":4,"state":["Owner","v1","Job","a","u"]}', "holds no state"),
+    "nothing": (b'{"version":4,"state":null}', "holds no state"),
+    "a class that no state holds": (b'{"version":4,"state":["Popen","ls"]}', "damaged"),
+    "too few fields": (b'{"version":4,"state":["State",1]}', "damaged"),
+    "something that was never written": (b'{"version":4,"state":["@",7]}', "damaged"),
+    "a dictionary without values": (b'{"version":4,"state":["d",[1]]}', "damaged"),
 }
 
 

@@ -52,7 +52,9 @@ _COMPUTED: Final[dict[str, tuple[str, ...]]] = {
     "'TriggerActive' if fact.active else 'TriggerInactive'": ("TriggerActive", "TriggerInactive"),
     "stimulus.code or f'Sandbox{stimulus.kind}'": ("Sandbox…",),
     "stimulus.code or stimulus.kind": ("(the refusal's own code)",),
-    "code or 'Capacity'": (),  # told inside CapacityRefused
+    "failure.code or 'Capacity'": (),  # told inside CapacityRefused
+    "wanted": ("NextSize", "NextZone", "NextRegion", "NextTarget"),
+    "consequence": (),  # the same, where nothing is left to be left alone
     "''": (),  # stands for no reason
 }
 #: Parameters named ``code`` that are filled by a caller: the function -> its callers' codes are found as plain text
@@ -78,7 +80,7 @@ _REFUSALS: Final = (
     "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
     "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed", "TrusteeMissing", "TrusteeDown",
     "AlreadyPeerPod",
-    "TargetMissing", "BreakerOpen", "TargetEvacuated", "NamespaceNotAllowed",
+    "TargetMissing", "BreakerOpen", "TargetStopped", "TargetEvacuated", "NamespaceNotAllowed",
     "NamespaceMaxBursts", "NamespaceLaunchRate", "TargetMaxBursts", "TargetLaunchRate", "ClusterMaxBursts", "ClusterLaunchRate",
     "NoOfferings",
     "SpotNotAllowed", "SpotNotPossible", "SpreadTooUneven",
@@ -158,6 +160,12 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "NotPlacedInTime": ("Fail", "The money comes back when no VM is left; the pod backs off."),
     "NotReadyInTime": ("Fail", "The burst comes home; its pod backs off."),
     "Sandbox…": ("Fail", _SANDBOX),
+    "NextSize": ("Fail", "After the cloud's own code: another size is tried, and what is left alone until when."),
+    "NextZone": ("Fail", "The same: the same size in another zone. Of machines only."),
+    "NextRegion": ("Fail", "The same: the region has no quota left, so another target, which is another region."),
+    "NextTarget": ("Fail", "The same: the place has no address left."),
+    "TriedAgain": ("Fail", "The same: it passes by itself, and the size is not to blame."),
+    "RequestRefused": ("Fail", "The same: what was asked for is wrong, wherever it goes; its workload rests."),
     "SandboxStorm": ("Fail", "The kubelet would make one VM after the other: the burst comes home; its pod backs off for longer."),
     "TooManyUnhealthy": ("Warn", "The breaker of the target or the policy opens: nothing new until somebody edits it."),
     "LaunchesFail": ("Warn", "The same, for many failures over a longer time with nothing that serves."),
@@ -173,7 +181,15 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "NotReturned": ("Fail", "Somebody has to write the moved pod anew."),
     "VmOutlivedPod": ("Sweep", "The VM is deleted: the target says `sweep.mode: Delete`, and the grace has passed."),
     "VmLeftBehind": ("Sweep", "Told once; the burst stays in Releasing, and its money reserved, until the VM is gone."),
-    "VmUnclaimed": ("Sweep", "Told once; the VM is left alone."),
+    "VmUnclaimed": (
+        "Sweep",
+        "Told once; the VM is left alone, or deleted after the next listing where it is this cluster's by `sweep.scope` and the mode is"
+        " Delete.",
+    ),
+    "PartUnclaimed": ("Sweep", "The same of a network interface, a disk or a public address that a VM has left behind."),
+    "SweepDeletes": ("Sweep", "It is deleted: it is this cluster's for certain, and the target says `sweep.mode: Delete`."),
+    "LeftoverGone": ("Sweep", "It is confirmed gone, and what it has cost is settled."),
+    "SweepFails": ("Warn", "Told once; the deletion is tried again, once an hour at last."),
     "RecordForeign": ("Warn", "Told once; the record counts for nothing, and nothing is done about it."),
     # of the chain that `burster why POLICY` shows
     "Holds": ("in a chain only", "This check stands in nothing's way."),

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from burster.engine.bursts import ending, storms
+from burster.engine.bursts import ending, nodes_full, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ENDING
 from burster.engine.bursts.provenance import is_pod_of
-from burster.engine.offers import cooling
+from burster.engine.offers import consequences
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
@@ -45,7 +45,9 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         _pod_ended(state, entry, pod)
         return
     spec = entry.burst.spec
-    if phase == "Provisioning" and (pod.runtime_class != spec.runtime_class or pod.size.lower() != spec.size.lower()):
+    # On a node there is no size to be asked for: the pod has what it requests, as everywhere.
+    other_size = not spec.node_selector and pod.size.lower() != spec.size.lower()
+    if phase == "Provisioning" and (pod.runtime_class != spec.runtime_class or other_size):
         sentence = (
             f"The admission chain made it {pod.size or 'no size'} with RuntimeClass {pod.runtime_class or 'none'}; "
             f"{spec.size} with {spec.runtime_class} was asked for."
@@ -53,6 +55,8 @@ def follow_pod(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
         ending.fail_launch(state, entry, Reason(code="AdmissionMismatch", sentence=sentence))
     elif phase == "Provisioning" and pod.phase == "Running":
         actions.attest(state, entry)
+    elif phase == "Provisioning":
+        nodes_full.look(state, entry, pod)
 
 
 def come_to_light(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
@@ -149,9 +153,9 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
         return
     if stimulus.pod_uid not in {"", entry.burst.status.pod_uid}:
         return
-    refused = stimulus.kind in {"Capacity", "Quota"}
-    final = stimulus.kind in FINAL
-    if not refused and not final and stimulus.count < storms.sandbox_failures_allowed(state, entry.burst):
+    failure = consequences.failure_of(stimulus)
+    consequence, _ = consequences.consequence_of(failure)
+    if consequence == "Wait" and stimulus.count < storms.sandbox_failures_allowed(state, entry.burst):
         # The kubelet tries again with another VM; the one it gave up costs until it is gone, so it is noted while it is there.
         actions.observe(state, entry)
         return
@@ -160,14 +164,17 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
         sentence=f"Its VM could not be started ({stimulus.count} times): {stimulus.message[:300]}",
         numbers={"count": stimulus.count},
     )
-    if refused:
-        cooling.refused(state, entry, stimulus)
-        ending.end(state, entry, "Failed", reason, verdict="Fail")
-    elif final:
-        # What burster itself may not do is no workload's fault.
-        ending.fail_launch(state, entry, reason, blame_workload=stimulus.kind == "Invalid")
-    else:
+    outcome = consequences.follow(state, entry, failure)
+    if outcome.blames_workload:
+        ending.fail_launch(state, entry, reason)
+    elif outcome.consequence == "Stop":
+        # What burster itself may not do, or where it may not, is no workload's fault; the target's stop is what holds others off.
+        resting.park(state, entry)
+        ending.end(state, entry, "Failed", reason, verdict="Fail", also=(outcome.next,))
+    elif outcome.consequence == "Wait":
         ending.fail_launch(state, entry, storm(entry, stimulus.count, stimulus.message), slow=True)
+    else:
+        ending.end(state, entry, "Failed", reason, verdict="Fail", also=(outcome.next,))
 
 
 def storm(entry: BurstEntry, failures: int, message: str = "") -> Reason:

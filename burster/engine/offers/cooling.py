@@ -1,21 +1,14 @@
-"""What a refusal of the cloud means for later choices: which sizes are left alone, where, and for how long.
+"""For how long a refused size is left alone, by what the refusal is about.
 
-Called by ``observe_pods`` when a sandbox failed for want of room or quota. How long depends on why (the numbers are those that Karpenter
-uses on Azure): a size that the subscription may not have, 23 hours (spot: 1); a place that is full, 1 hour; a quota of nothing, 1 hour; a
-quota that is used up, 10 minutes; anything else, 3 minutes. It must never forget a longer memory for a shorter one.
+The numbers are those that Karpenter uses on Azure: a size that the subscription may not have, 23 hours (spot: 1); a place that is full, 1
+hour; a quota of nothing, 1 hour; a quota that is used up, 10 minutes; anything else, 3 minutes. What follows besides is for
+``consequences``.
 """
 
-from typing import Final
+from typing import Final, Literal
 
-import msgspec
-
-from burster.engine.offers import capacity
-from burster.engine.state import BurstEntry, State, TargetEntry
-from burster.model.decisions import Reason
 from burster.model.errors import RemoteKind
-from burster.model.offerings import Offering
-from burster.model.pods import Resources
-from burster.model.stimuli import SandboxFailed
+from burster.model.offerings import Matter
 
 
 NOT_AVAILABLE_MS: Final = 82_800_000
@@ -24,65 +17,56 @@ FULL_MS: Final = 3_600_000
 QUOTA_ZERO_MS: Final = 3_600_000
 QUOTA_LOW_MS: Final = 600_000
 OTHERWISE_MS: Final = 180_000
-_NOT_AVAILABLE: Final = frozenset({"skunotavailable", "notavailableforsubscription"})
-_ZONAL: Final = frozenset({"zonalallocationfailed", "overconstrainedzonalallocationrequest"})
-_FULL: Final = _ZONAL | {
-    "allocationfailed",
-    "overconstrainedallocationrequest",
-    "capacityreservationcapacityexceeded",
+#: What a refusal is about, where only its code tells
+_BY_CODE: Final[dict[str, Matter]] = {
+    "skunotavailable": "sku-restricted",
+    "notavailableforsubscription": "sku-restricted",
+    "allocationfailed": "capacity",
+    "overconstrainedallocationrequest": "capacity",
+    "capacityreservationcapacityexceeded": "capacity",
+    "zonalallocationfailed": "zonal-capacity",
+    "overconstrainedzonalallocationrequest": "zonal-capacity",
+    "operationnotallowed": "family-quota",
+    "quotaexceeded": "family-quota",
+    "resourcequotaexceeded": "family-quota",
+    "subnetisfull": "address-space",
+    "publicipcountlimitreached": "address-space",
 }
-_QUOTA: Final = frozenset({"operationnotallowed", "quotaexceeded", "resourcequotaexceeded"})
-#: The place itself is full, whatever the size: no address is left there.
-_PLACE: Final = frozenset({"subnetisfull", "publicipcountlimitreached"})
+#: The same, where not even the code does
+_BY_KIND: Final[dict[RemoteKind, Matter]] = {
+    "Quota": "family-quota",
+    "Unauthorized": "auth",
+    "Invalid": "configuration",
+    "Throttled": "throttled",
+    "Conflict": "conflict",
+    "AlreadyExists": "exists",
+    "NotFound": "absent",
+    "Unavailable": "service",
+    "Unreachable": "network",
+    "Timeout": "deadline",
+}
+_QUOTAS: Final[frozenset[Matter]] = frozenset({"family-quota", "regional-quota", "spot-quota"})
 
 
-def rest_ms(kind: RemoteKind, code: str, *, spot: bool = False, limit_vcpus: int | None = None) -> int:
+def matter_of(kind: RemoteKind, code: str, matter: Matter | Literal[""] = "") -> Matter:
+    """Return what a refusal is about: as stated, else by its code, else by its kind."""
+    return matter or _BY_CODE.get(code.casefold()) or _BY_KIND.get(kind, "unknown")
+
+
+def rest_ms(
+    kind: RemoteKind,
+    code: str,
+    *,
+    matter: Matter | Literal[""] = "",
+    spot: bool = False,
+    limit_vcpus: int | None = None,
+) -> int:
     """Return how long a refused size is left alone. ``limit_vcpus``: the quota, where the refusal or the quota's rows state it."""
-    known = code.casefold()
-    if known in _PLACE:
-        return OTHERWISE_MS
-    if known in _NOT_AVAILABLE:
+    about = matter_of(kind, code, matter)
+    if about == "sku-restricted":
         return SPOT_NOT_AVAILABLE_MS if spot else NOT_AVAILABLE_MS
-    if known in _FULL:
+    if about in {"capacity", "zonal-capacity"}:
         return FULL_MS
-    if kind == "Quota" or known in _QUOTA:
+    if about in _QUOTAS:
         return QUOTA_ZERO_MS if limit_vcpus == 0 else QUOTA_LOW_MS
     return OTHERWISE_MS
-
-
-def refused(state: State, entry: BurstEntry, stimulus: SandboxFailed) -> None:
-    """Remember that the cloud would not give a burst's size, and have everybody look again when that is over."""
-    spec = entry.burst.spec
-    target = state.targets.get(spec.target)
-    offering = _offering_of(target, entry) if target is not None else None
-    if target is None or offering is None:
-        return
-    code, known = stimulus.code, stimulus.code.casefold()
-    limit_vcpus = stimulus.limit_vcpus
-    if limit_vcpus is None:
-        row = target.quotas.get((offering.region.strip().lower(), offering.family.strip().lower()))
-        limit_vcpus = None if row is None else row.limit_vcpus
-    rest = rest_ms(stimulus.kind, code, spot=offering.spot, limit_vcpus=limit_vcpus)
-    until_ms = state.now_ms + rest
-    reason = Reason(
-        code=code or "Capacity", sentence=f"{spec.region} refused {spec.size} ({code or 'capacity'}) lately."
-    )
-    if known in _PLACE:
-        for other in target.offerings:
-            if other.region == offering.region:
-                capacity.remember(state, other, until_ms, reason, family=False)
-    else:
-        if rest == QUOTA_ZERO_MS and limit_vcpus == 0 and known not in _FULL:
-            # Nothing of the family can be had, however small.
-            offering = msgspec.structs.replace(offering, resources=Resources())
-        capacity.remember(state, offering, until_ms, reason)
-    for key in state.policies:
-        state.at(until_ms, "reopen", key)
-
-
-def _offering_of(target: TargetEntry, entry: BurstEntry) -> Offering | None:
-    """Return the offering that a burst was placed on; of several of one size, the one at its price."""
-    spec = entry.burst.spec
-    same = [one for one in target.offerings if (one.size, one.region) == (spec.size, spec.region)]
-    priced = [one for one in same if one.price_micro_usd_per_hour == spec.price_micro_usd_per_hour]
-    return next(iter(priced or same), None)
