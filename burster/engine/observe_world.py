@@ -17,9 +17,11 @@ from burster.engine.policy_events import tell_policy
 from burster.engine.releasing import leaving, releases, wait
 from burster.engine.shapes import shape_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
+from burster.engine.sweeping import compare, leaks
 from burster.model.decisions import Reason
 from burster.model.pods import Pod
 from burster.model.stimuli import (
+    LEAK,
     CapacitySeen,
     DrainCancelled,
     DrainRequested,
@@ -301,6 +303,9 @@ def book_spend(state: State, spend: Spend) -> None:
     """Book what a burst cost, once."""
     if spend.uid in state.settled:
         return
+    if spend.burst.startswith(LEAK):
+        leaks.book(state, spend)
+        return
     state.settled[spend.uid] = (spend.at_ms, spend.micro_usd)
     provenance.settled(state, spend.burst, spend.uid)
     state.settled_total_micro_usd += spend.micro_usd
@@ -347,7 +352,7 @@ def prune(state: State) -> None:
     replica_money.forget_old(state)
     state.under_way = {key: until for key, until in state.under_way.items() if until > state.now_ms}
     state.taken_names.clear()
-    state.orphans = {key: value for key, value in state.orphans.items() if key[0] in state.targets}
+    compare.forget_old(state)
     namespaces = {entry.policy.namespace for entry in state.policies.values()}
     state.matchers = {namespace: one for namespace, one in state.matchers.items() if namespace in namespaces}
     known = {entry.burst.uid for entry in state.bursts.values()}

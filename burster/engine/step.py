@@ -26,7 +26,7 @@ from burster.engine import observe_rules as rules
 from burster.engine import observe_targets as targets
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
-from burster.engine.bursts import failures, observe_vms, outcomes, sweeping
+from burster.engine.bursts import failures, observe_vms, outcomes
 from burster.engine.bursts import observe_bursts as bursts
 from burster.engine.bursts import observe_pods as cloud_pods
 from burster.engine.bursts.adoption import restore_breaker, resume
@@ -34,6 +34,7 @@ from burster.engine.numbers import metrics, replicas
 from burster.engine.releasing import leaving
 from burster.engine.releasing.releases import release
 from burster.engine.state import State
+from burster.engine.sweeping import compare, deleting
 from burster.engine.timers import fire_due
 from burster.model import stimuli as s
 from burster.model.decisions import Decision
@@ -157,7 +158,7 @@ def _synced(state: State, stimulus: s.SourceSynced) -> None:
 def _tick(state: State, stimulus: s.Tick) -> None:
     if stimulus.kind == "gc" and state.ready:
         world.prune(state)
-        sweeping.list_clouds(state)
+        compare.list_clouds(state)
 
 
 _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
@@ -188,9 +189,9 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.PodDeleted: outcomes.pod_deleted,
     s.PodReturned: outcomes.pod_returned,
     s.VmsObserved: observe_vms.vms_observed,
-    s.CloudListed: sweeping.cloud_listed,
-    s.VmDeleted: sweeping.vm_deleted,
-    s.ResourceDeleted: sweeping.resource_deleted,
+    s.CloudListed: compare.cloud_listed,
+    s.VmDeleted: deleting.vm_deleted,
+    s.ResourceDeleted: deleting.resource_deleted,
     s.StatusWritten: outcomes.status_written,
     s.RecordDeleted: outcomes.record_deleted,
     s.PolicyStatusWritten: policy_status.written,

@@ -279,6 +279,9 @@ class CloudPodSeen(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
     node_name: str = ""
     created_at_ms: int = 0
     name: str = ""  #: the pod's own; label and annotation can be anybody's, a name is one pod's at a time
+    containers_ready: bool = False  #: every container says so itself; what readiness gates wait for is not asked
+    unschedulable_since_ms: int | None = None  #: no node takes it; None: it is bound, or nobody has said so
+    unschedulable: str = ""  #: why no node takes it, in the scheduler's words
 
 
 class CloudPodGone(_Stimulus, frozen=True, kw_only=True, omit_defaults=True):
@@ -478,8 +481,12 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
 
 
+#: what the burst and the uid of a Spend begin with that no burst has caused, but a VM that no record claims
+LEAK: Final = "leak/"
+
+
 class Spend(msgspec.Struct, frozen=True, kw_only=True):
-    """One settled burst."""
+    """One settled burst, or what a VM that no record claims has cost since it was last booked: its policy is empty."""
 
     burst: str
     uid: str

@@ -41,7 +41,7 @@ def test_vms_that_nobody_claims_are_forgotten_with_their_target() -> None:
     vm = Vm(name="podvm-x-0123abcd", resource_id="x", region="r", size="x", provisioning_state="Succeeded")
     engine.send(s.CloudListed(target="azure", listed_at_ms=engine.now, vms=(vm,)))
     engine.send(s.Tick(kind="gc"))
-    assert list(engine.state.orphans) == [("azure", vm.name)]
+    assert [one.resource.name for one in engine.state.leftovers.values()] == [vm.name]
     engine.send(s.TargetGone(name="azure"))
     engine.send(s.Tick(kind="gc"))
-    assert engine.state.orphans == {}
+    assert engine.state.leftovers == {}

@@ -260,7 +260,17 @@ def settle(  # noqa: PLR0913, PLR0917 - the four scopes' names, how much and for
 
     Nothing was spent in the future: what a faster clock has written down counts as spent now.
     """
-    for scope in scopes_of(state, policy_key, namespace, target_name):
+    _settle(state, scopes_of(state, policy_key, namespace, target_name), micro_usd, at_ms, since_ms)
+
+
+def settle_leak(state: State, target_name: str, micro_usd: int, at_ms: int, since_ms: int | None = None) -> None:
+    """Book what was spent at a target for no policy: it counts at the target and in the cluster."""
+    scopes = (scope_of(state, "Target", target_name), scope_of(state, "Cluster", ""))
+    _settle(state, scopes, micro_usd, at_ms, since_ms)
+
+
+def _settle(state: State, scopes: tuple[Scope, ...], micro_usd: int, at_ms: int, since_ms: int | None) -> None:
+    for scope in scopes:
         scope.account.settle(micro_usd, min(at_ms, state.now_ms), since_ms)
         _warn(state, scope)
         if scope.budget.drain_percent is not None:

@@ -15,7 +15,7 @@ from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Phase
 from burster.model.decisions import Reason, Verdict
 from burster.model.instructions import DeletePod, DeleteVm, ReturnPod
-from burster.model.offerings import Vm
+from burster.model.offerings import CloudResource, Vm
 from burster.model.quantities import format_micro_usd
 from burster.model.stimuli import Spend
 
@@ -208,11 +208,11 @@ def _sweep_overdue(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None
             )
 
 
-def sweep(state: State, target: str, vm: Vm, entry: BurstEntry) -> None:
-    """Delete a VM that outlived its pod; nothing but burster will."""
+def sweep(state: State, target: str, vm: Vm | CloudResource, entry: BurstEntry) -> bool:
+    """Delete a VM that outlived its pod, nothing but burster will; False: that is under way."""
     key = f"sweep/{target}/{vm.name}"
     if not begin(state, key, _SWEEP_DEADLINE_MS):
-        return
+        return False
     state.decide(
         "Sweep",
         Reason(
@@ -224,6 +224,7 @@ def sweep(state: State, target: str, vm: Vm, entry: BurstEntry) -> None:
         burst=entry.burst.key,
     )
     state.instructions.append(DeleteVm(key=key, target=target, vm=vm.name, deadline_ms=_SWEEP_DEADLINE_MS))
+    return True
 
 
 def begin(state: State, key: str, deadline_ms: int) -> bool:

@@ -15,6 +15,7 @@ from burster.engine.bursts.outcomes import recorded
 from burster.engine.numbers import replicas
 from burster.engine.releasing import leaving
 from burster.engine.state import BurstEntry, State
+from burster.engine.sweeping import deleting
 from burster.model.decisions import Reason
 from burster.model.errors import RemoteKind
 from burster.model.quantities import format_duration_ms
@@ -92,7 +93,8 @@ def _no_loss(_state: State, _stimulus: InstructionFailed) -> None:
 #: Instructions that are about no burst
 _OTHERS: Final[dict[str, Callable[[State, InstructionFailed], None]]] = {
     "ListCloud": _cloud_unanswered,
-    "DeleteVm": _cloud_unanswered,
+    "DeleteVm": deleting.failed,
+    "DeleteResource": deleting.failed,
     "WritePolicyStatus": policy_status.failed,
     "WriteTargetStatus": target_status.failed,
     "ReleasePolicy": leaving.failed,
