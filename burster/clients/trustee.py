@@ -44,7 +44,7 @@ class TrusteeClient:
             await session.close()
 
     async def health(self, url: str) -> str:
-        """Return the first line of what it answers. Raises RemoteError: Unreachable, Timeout, Unavailable, or Protocol with code Certificate."""
+        """Return the first line of its answer. Raises RemoteError, with code Certificate for one that does not hold."""
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True)
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Whether burster can log in, and whether subscription, region and resource group are there. What follows in the cloud's checks needs all of that.
+"""Whether burster can log in, and whether subscription, region and resource group are there. The cloud's other checks need all of that.
 
 Called by ``examine``. Who can't log in, or whom the subscription does not know, is asked nothing further: it would say the same again.
 """
