@@ -3,24 +3,18 @@
 One listing serves every burst that asks at the same time: listing is the dearest call in ARM's throttling (300 a minute per subscription).
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, Protocol, TypeVar
-
-import orjson
+from collections.abc import Callable
+from typing import Protocol
 
 from burster.adaptors.cluster_api import KubeApi
+from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.adaptors.port import TargetBook
+from burster.adaptors.sharing import Shared
 from burster.engine.bursts.vms import VM_PREFIX, stem_of, vm_stem
-from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
 from burster.model.offerings import Vm
 from burster.model.stimuli import CloudListed, VmDeleted, VmsObserved
 from burster.model.targets import Target
-
-
-_PEER_PODS: Final = "/apis/confidentialcontainers.org/v1alpha1/peerpods"
-T = TypeVar("T")
 
 
 class CloudVms(Protocol):
@@ -39,45 +33,22 @@ class CloudVms(Protocol):
         ...
 
 
-class Shared(Generic[T]):
-    """One expensive read at a time, shared by everybody who asked before it began: an answer is never older than its question."""
-
-    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
-        self._fetch = fetch
-        self._lock = asyncio.Lock()
-        self._begun = 0
-        self._latest: tuple[int, T] | None = None
-
-    async def fresh(self) -> T:
-        """Return what a read that began after this call found."""
-        wanted = self._begun + 1
-        async with self._lock:
-            if self._latest is not None and self._latest[0] >= wanted:
-                return self._latest[1]
-            self._begun += 1
-            number = self._begun
-            found = await self._fetch()
-            self._latest = (number, found)
-            return found
-
-
 class AzureVms:
     """ObserveVms, ListCloud and DeleteVm for peer pods on Azure."""
 
     def __init__(self, cloud: CloudVms, api: KubeApi, targets: TargetBook, now_ms: Callable[[], int]) -> None:
         self._cloud = cloud
-        self._api = api
         self._targets = targets
         self._now_ms = now_ms
         self._listings: dict[str, Shared[list[Vm]]] = {}
-        self._claims: Shared[dict[str, str]] = Shared(self._read_claims)
+        self._records = PeerPodRecords(api)
 
     async def observe(self, instruction: ObserveVms) -> VmsObserved:
         """Return every VM there is for a burst, each read by itself: those of its name, less what another pod's record claims."""
         burst = instruction.burst
         target = self._targets.get(burst.spec.target)
         listing = await self._listing(target).fresh()
-        claims = await self._claims.fresh()
+        claims = await self._claims()
         stem = vm_stem(burst.spec.pod_name)
         mine = {burst.status.pod_uid, ""}
         found = {vm.name: vm for vm in listing if stem_of(vm.name) == stem and claims.get(vm.name.lower(), "") in mine}
@@ -121,21 +92,9 @@ class AzureVms:
             listing = self._listings[target.name] = Shared(fetch)
         return listing
 
-    async def _read_claims(self) -> dict[str, str]:
+    async def _claims(self) -> dict[str, str]:
         """Return VM name -> owning pod's uid, from CAA's PeerPod records; none where CAA's CRD is not installed."""
-        try:
-            listed: dict[str, Any] = orjson.loads(await self._api.get(_PEER_PODS))
-        except RemoteError as error:
-            if error.kind == "NotFound":
-                return {}
-            raise
-        claims: dict[str, str] = {}
-        items: list[dict[str, Any]] = listed.get("items") or []
-        for item in items:
-            spec: dict[str, Any] = item.get("spec") or {}
-            owners: list[dict[str, Any]] = item["metadata"].get("ownerReferences") or []
-            vm_id: str = spec.get("instanceID") or ""
-            for owner in owners:
-                if vm_id and owner.get("kind") == "Pod":
-                    claims[vm_id.rsplit("/", 1)[-1].lower()] = owner.get("uid") or ""
-        return claims
+        records = await self._records.fresh() or ()
+        return {
+            one.instance_id.rsplit("/", 1)[-1].lower(): one.pod_uid for one in records if one.instance_id and one.owned
+        }

@@ -90,7 +90,12 @@ def _confidential(metadata: dict[str, Any], spec: dict[str, Any], burst: Burst, 
     }
     if initdata:
         annotations[INITDATA] = initdata
-    annotations[MACHINE_TYPE] = burst.spec.size
+    if burst.spec.node_selector:
+        # its VM is one of its node's, as large as its requests say
+        own: dict[str, str] = spec.get("nodeSelector") or {}
+        spec["nodeSelector"] = {**own, **burst.spec.node_selector}
+    else:
+        annotations[MACHINE_TYPE] = burst.spec.size
     annotations[UID_ANNOTATION] = burst.uid
     spec.pop("nodeName", None)
     spec["runtimeClassName"] = burst.spec.runtime_class

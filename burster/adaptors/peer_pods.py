@@ -20,6 +20,7 @@ from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeletePod, MarkVerified, PlacePod, ReturnPod
 from burster.model.stimuli import PodDeleted, PodPlaced, PodReturned, StatusWritten
+from burster.model.targets import Proof, proof_of
 
 
 TAKEN_ANNOTATION: Final = "burster.dev/taken"
@@ -27,6 +28,12 @@ PLACED_ANNOTATION: Final = "burster.dev/placed"
 #: Keeps a moved pod that burster deletes until its last phase is on record; nobody else's deletion is held up by it.
 OUTCOME_FINALIZER: Final = "burster.dev/outcome"
 _TAKE_ATTEMPTS_MAX: Final = 4
+#: What the readiness gate says, by what its place can prove
+_PROVEN: Final[dict[Proof, str]] = {
+    "Arm": "The VM is the confidential one that the policy demands.",
+    "Record": "The VM is on record at its provider; that it is confidential, attestation proves.",
+    "Node": "The node is labelled as the target demands.",
+}
 
 
 async def place_pod(api: KubeApi, instruction: PlacePod, *, home: str = HOME) -> PodPlaced:
@@ -265,7 +272,7 @@ async def mark_verified(api: KubeApi, instruction: MarkVerified) -> StatusWritte
         "type": VERIFIED,
         "status": "True",
         "reason": "VmVerified",
-        "message": "The VM is the confidential one that the policy demands.",
+        "message": _PROVEN[proof_of(burst.spec.provider)],
     }
     body = {"metadata": {"uid": burst.status.pod_uid}, "status": {"conditions": [condition]}}
     await api.patch(paths.pods(burst.namespace, burst.spec.pod_name) + "/status", body, kind="strategic")

@@ -63,6 +63,10 @@ class _Image(_Wire):
     id: str | None = None
     community_gallery_image_id: str | None = None
     shared_gallery_image_id: str | None = None
+    publisher: str | None = None
+    offer: str | None = None
+    sku: str | None = None
+    version: str | None = None
 
 
 class _DiskSecurity(_Wire):
@@ -297,7 +301,11 @@ def _image(storage: _Storage | None) -> str:
     image = storage.image_reference if storage else None
     if image is None:
         return ""
-    return image.id or image.community_gallery_image_id or image.shared_gallery_image_id or ""
+    named = image.id or image.community_gallery_image_id or image.shared_gallery_image_id
+    if named:
+        return named
+    parts = (image.publisher, image.offer, image.sku, image.version)
+    return ":".join(part for part in parts if part) if all(parts) else ""
 
 
 def _number(text: str) -> Decimal:

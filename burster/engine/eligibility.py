@@ -208,8 +208,9 @@ def target_gate(state: State, policy: Policy, target: TargetEntry) -> Refusal | 
         _namespace_not_opted_in(state, policy, target)  # 1: the platform team's labels
         or _data_class(policy, target)  # 2: what it works on
         or _jurisdiction(policy, target)  # 3: whose law holds
-        or _trustee(state, policy, target)  # 4: who gives out the keys
-        or _not_readable(policy, target)  # 5: whose metrics it believes
+        or _provable(policy, target)  # 4: who can show that it is confidential
+        or _trustee(state, policy, target)  # 5: who gives out the keys
+        or _not_readable(policy, target)  # 6: whose metrics it believes
     )
 
 
@@ -244,6 +245,16 @@ def _jurisdiction(policy: Policy, target: TargetEntry) -> Refusal | None:
     where = f"in {target.target.jurisdiction}" if target.target.jurisdiction else "in no declared jurisdiction"
     sentence = f"Target {target.target.name} is {where}, and the policy asks for {' or '.join(wanted)}."
     return _deny(Reason(code="JurisdictionNotAllowed", sentence=sentence))
+
+
+def _provable(policy: Policy, target: TargetEntry) -> Refusal | None:
+    if policy.confidential.attestation == "Required" or target.target.proof != "Record":
+        return None
+    sentence = (
+        f"Nobody can show what VMs {target.target.name} has: of provider {target.target.provider} only records are read. Attestation alone "
+        "proves that they are confidential, and the policy does not require it."
+    )
+    return _deny(Reason(code="ProofMissing", sentence=sentence))
 
 
 def _trustee(state: State, policy: Policy, target: TargetEntry) -> Refusal | None:

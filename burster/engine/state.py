@@ -42,7 +42,7 @@ from burster.model.stimuli import (
 
 
 TimerKind = Literal[
-    "age", "reopen", "deadline", "observe", "retry", "release", "lease", "budget", "scaling", "forget", "status"
+    "age", "reopen", "deadline", "observe", "room", "retry", "release", "lease", "budget", "scaling", "forget", "status"
 ]
 
 

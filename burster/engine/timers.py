@@ -6,7 +6,7 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine.accounting import overspend, renewals
-from burster.engine.bursts import ending
+from burster.engine.bursts import ending, nodes_full
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
@@ -45,6 +45,12 @@ def _deadline(state: State, key: str) -> None:
     allowed = format_duration_ms(entry.burst.spec.ready_deadline_ms)
     reason = Reason(code="NotReadyInTime", sentence=f"It was not verified and ready within {allowed}.")
     ending.fail_launch(state, entry, reason, slow=True)
+
+
+def _room(state: State, key: str) -> None:
+    entry = state.bursts.get(key)
+    if entry is not None and entry.pod is not None:
+        nodes_full.look(state, entry, entry.pod)
 
 
 def _observe(state: State, key: str) -> None:
@@ -142,6 +148,7 @@ _HANDLERS: Final[dict[str, Callable[[State, str], None]]] = {
     "reopen": _reopen,
     "deadline": _deadline,
     "observe": _observe,
+    "room": _room,
     "retry": _retry,
     "release": _release,
     "lease": renewals.look,

@@ -21,6 +21,7 @@ PARAMS: Final = {"labelSelector": BURST_LABEL}
 BURST_UID_ANNOTATION: Final = "burster.dev/burst-uid"
 SIZE_ANNOTATION: Final = "io.katacontainers.config.hypervisor.machine_type"
 
+_MESSAGE_MAX: Final = 300
 _PHASES: Final[dict[str, Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]]] = {
     "Pending": "Pending",
     "Running": "Running",
@@ -106,6 +107,8 @@ def cloud_pod_from(obj: CloudPodObject) -> CloudPodSeen:
         (reference.uid for reference in meta.owner_references or () if reference.kind == "Burst"), ""
     )
     burst = (meta.labels or {}).get(BURST_LABEL, "")
+    conditions = {one.type: one for one in obj.status.conditions or ()}
+    waiting = _unschedulable(conditions.get("PodScheduled"))
     if not burst or not burst_uid:
         raise InputError(f"pod {meta.namespace}/{meta.name} is labelled {BURST_LABEL} but names no Burst's uid")
     return CloudPodSeen(
@@ -113,14 +116,27 @@ def cloud_pod_from(obj: CloudPodObject) -> CloudPodSeen:
         burst_key=f"{meta.namespace}/{burst}",
         pod_uid=meta.uid,
         phase=_PHASES.get(obj.status.phase or "Pending", "Unknown"),
-        ready=any(one.type == "Ready" and one.status == "True" for one in obj.status.conditions or ()),
+        ready=_holds(conditions.get("Ready")),
         terminating=meta.deletion_timestamp is not None,
         size=annotations.size,
         runtime_class=obj.spec.runtime_class_name or "",
         node_name=obj.spec.node_name or "",
         created_at_ms=epoch_ms(meta.creation_timestamp),
         name=meta.name,
+        containers_ready=_holds(conditions.get("ContainersReady")),
+        unschedulable_since_ms=None if waiting is None else epoch_ms(waiting.last_transition_time),
+        unschedulable="" if waiting is None else (waiting.message or "")[:_MESSAGE_MAX],
     )
+
+
+def _holds(condition: Condition | None) -> bool:
+    return condition is not None and condition.status == "True"
+
+
+def _unschedulable(scheduled: Condition | None) -> Condition | None:
+    """Return the condition that says that no node takes a pod; gates and an unbound pod that nobody has looked at say no such thing."""
+    refused = scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable"
+    return scheduled if refused else None
 
 
 class CloudPodSink:

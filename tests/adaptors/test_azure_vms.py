@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from burster.adaptors.azure_vms import AzureVms, Shared
+from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.port import TargetBook
+from burster.adaptors.sharing import Shared
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
 from burster.model.instructions import DeleteVm, ListCloud, ObserveVms

@@ -27,6 +27,7 @@ from burster.model.instructions import (
 )
 from burster.model.quantities import cost_micro_usd
 from burster.model.stimuli import CloudPodSeen
+from burster.model.targets import proof_of
 
 
 _OBSERVE_AGAIN_MS: Final = 5_000
@@ -217,10 +218,18 @@ def listed_by_ms(entry: BurstEntry) -> int:
     """Return from when on every VM that an ending burst may have is in the listing, so that an answer of "none" is the last word.
 
     A pod that has run has had its VM for long, and one that was never placed has none. In between the kubelet may have started a sandbox
-    at any moment until the pod was gone.
+    at any moment until the pod was gone. Where only records tell of VMs, one that is being made then is told of when it is there, or never:
+    it is given as long as a launch may take. A node has nothing that is not the API server's to tell.
     """
+    spec, placed_at_ms = entry.burst.spec, entry.burst.status.placed_at_ms
     if entry.pod_gone_at_ms is None or not (entry.burst.status.pod_uid or entry.maybe_placed):
         return 0
+    proof = proof_of(spec.provider)
+    if proof == "Node":
+        return entry.pod_gone_at_ms
+    if proof == "Record" and not entry.ran:
+        launched_at_ms = spec.decided_at_ms if placed_at_ms is None else placed_at_ms
+        return max(entry.pod_gone_at_ms + LIST_LAG_MAX_MS, launched_at_ms + spec.launch_deadline_ms)
     return entry.pod_gone_at_ms + (0 if entry.ran else LIST_LAG_MAX_MS)
 
 

@@ -9,13 +9,14 @@ from burster.engine.bursts import ending, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ENDING
 from burster.engine.bursts.observe_pods import storm
-from burster.engine.bursts.vms import find_mismatch
+from burster.engine.bursts.vms import find_mismatch, say_verified
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.offerings import Vm
 from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import VmsObserved
+from burster.model.targets import proof_of
 
 
 _NO_TARGET: Final = Reason(
@@ -90,7 +91,12 @@ def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
 
 
 def _began_ms(state: State, entry: BurstEntry, vm: Vm) -> int:
-    """Return when a VM began to cost; where the cloud's clock is ahead and that time has not come, when its pod was placed."""
+    """Return when a VM began to cost; where the cloud's clock is ahead and that time has not come, when its pod was placed.
+
+    A record is written when its VM is there: the first one's cost is counted from the pod's placing, which is before it began.
+    """
+    if proof_of(entry.burst.spec.provider) == "Record" and not entry.vms:
+        return min(state.now_ms, entry.burst.status.placed_at_ms or state.now_ms)
     if vm.created_at_ms is None:
         return state.now_ms
     if vm.created_at_ms > state.now_ms:
@@ -124,6 +130,10 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
     if not up:
         actions.observe_again(state, entry)
         return
+    if proof_of(entry.burst.spec.provider) == "Record" and not (entry.pod is not None and entry.pod.containers_ready):
+        # Nobody else says anything of what is in that VM: at least its containers must.
+        actions.observe_again(state, entry)
+        return
     policy = state.policies.get(entry.burst.policy_key)
     target = state.targets.get(entry.burst.spec.target)
     for vm in up:
@@ -137,9 +147,7 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
             ending.end(state, entry, "Failed", mismatch, verdict="Fail")
             return
     took = state.now_ms - entry.burst.spec.decided_at_ms
-    sentence = (
-        f"VM {up[-1].name} is a confidential {entry.burst.spec.size}, {format_duration_ms(took)} after the decision."
-    )
+    sentence = f"{say_verified(up[-1], entry.burst)}, {format_duration_ms(took)} after the decision."
     actions.serve(state, entry, Reason(code="Verified", sentence=sentence, numbers={"took_ms": took}))
     storms.served(state, entry)
     wait.note_start(state, entry.burst.spec.target, took)

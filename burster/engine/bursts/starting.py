@@ -130,6 +130,7 @@ def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_m
         region=offering.region,
         size=offering.size,
         runtime_class=target.runtime_class,
+        node_selector=target.node_selector,
         cpu_millicores=wanted.requests.cpu_millicores,
         memory_bytes=wanted.requests.memory_bytes,
         vcpus=offering.resources.cpu_millicores // 1000,

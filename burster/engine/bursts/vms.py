@@ -1,4 +1,4 @@
-"""Whose a VM is, and whether it is what was asked for.
+"""Whose a VM is, and whether it is what was asked for, as far as its place can prove that.
 
 cloud-api-adaptor names a pod's VM ``podvm-<pod name, lower case, other characters as dashes, 48 at most>-<8 hex of the sandbox id>``
 (its util/instance.go), a new one for every attempt of the kubelet.
@@ -11,7 +11,7 @@ from burster.model.bursts import Burst
 from burster.model.decisions import Reason
 from burster.model.offerings import Vm
 from burster.model.policies import Policy
-from burster.model.targets import Target
+from burster.model.targets import Target, proof_of
 
 
 VM_PREFIX: Final = "podvm-"
@@ -31,24 +31,95 @@ def stem_of(vm_name: str) -> str:
     return stem if dash and len(sandbox) == 8 and vm_name.startswith(VM_PREFIX) else ""  # noqa: PLR2004 - the name rule above
 
 
+#: What must hold, what was wanted, what was found
+_Check = tuple[bool, str, str]
+
+
 def find_mismatch(vm: Vm, burst: Burst, policy: Policy | None, target: Target | None) -> Reason | None:
-    """Return the first way in which a VM is not what was demanded; a fact the cloud did not state counts as a mismatch."""
-    spec = burst.spec
-    want_secure_boot = policy is None or policy.confidential.secure_boot
-    checks: list[tuple[bool, str, str]] = [
-        (vm.security_type == "ConfidentialVM", "security type", vm.security_type or "none (a plain VM)"),
-        (vm.size.lower() == spec.size.lower(), f"size {spec.size}", vm.size),
-        (vm.region.lower() == spec.region.lower(), f"region {spec.region}", vm.region),
-        (vm.vtpm is True, "vTPM", "off"),
-        (vm.secure_boot is True or not want_secure_boot, "secure boot", "off"),
-        (vm.encryption_type.lower() in _ENCRYPTED, "encrypted guest state", vm.encryption_type or "none"),
-        (vm.public_ip is False, "no public IP address", "one" if vm.public_ip else "nobody knows whether one"),
-    ]
-    if target is not None and target.image:
-        checks.append((vm.image.lower() == target.image.lower(), f"image {target.image}", vm.image or "another"))
-    if target is not None and target.subnet:
-        checks.append((vm.subnet.lower() == target.subnet.lower(), f"subnet {target.subnet}", vm.subnet or "another"))
+    """Return the first way in which a VM is not what was demanded; a fact that nobody stated counts as a mismatch."""
+    match proof_of(burst.spec.provider):
+        case "Arm":
+            checks = _as_arm_tells(vm, burst, policy, target)
+        case "Record":
+            checks = _as_recorded(vm, burst)
+        case "Node":
+            checks = _as_its_node_is(vm, burst)
     for good, wanted, found in checks:
         if not good:
             return Reason(code="VmMismatch", sentence=f"VM {vm.name} was to have {wanted} and has {found}.")
     return None
+
+
+def say_verified(vm: Vm, burst: Burst) -> str:
+    """Return what is now known of a VM in which nothing was wrong: no more than its place can prove."""
+    match proof_of(burst.spec.provider):
+        case "Arm":
+            return f"VM {vm.name} is a confidential {burst.spec.size}"
+        case "Record":
+            return f"VM {vm.name} is on record at {vm.provider}, its containers are ready, and the Trustee alone tells what it is"
+        case "Node":
+            return f"It runs on node {vm.node}, which is labelled as its target demands"
+
+
+def _as_arm_tells(vm: Vm, burst: Burst, policy: Policy | None, target: Target | None) -> list[_Check]:
+    spec = burst.spec
+    machine = spec.machine
+    want_secure_boot = policy is None or policy.confidential.secure_boot
+    encryptions = _ENCRYPTED
+    image, subnet = (target.image, target.subnet) if target is not None else ("", "")
+    if machine is not None:
+        want_secure_boot, image, subnet = machine.secure_boot, machine.image, machine.subnet
+        encryptions = frozenset({machine.encryption.lower()})
+    named = vm.name == spec.pod_name if machine is not None else stem_of(vm.name) == vm_stem(spec.pod_name)
+    checks: list[_Check] = [
+        (named, f"a name for {spec.pod_name}", "another one"),
+        (vm.security_type == "ConfidentialVM", "security type ConfidentialVM", vm.security_type or "none (a plain VM)"),
+        (vm.size.lower() == spec.size.lower(), f"size {spec.size}", vm.size or "nobody knows which"),
+        (vm.region.lower() == spec.region.lower(), f"region {spec.region}", vm.region or "nobody knows which"),
+        (vm.vtpm is True, "vTPM", _off(vm.vtpm)),
+        (vm.secure_boot is True or not want_secure_boot, "secure boot", _off(vm.secure_boot)),
+        (vm.encryption_type.lower() in encryptions, _wanted_encryption(encryptions), vm.encryption_type or "none"),
+        (vm.public_ip is False, "no public IP address", "one" if vm.public_ip else "nobody knows whether one"),
+    ]
+    if image:
+        checks.append((is_image(vm.image, image), f"image {image}", vm.image or "nobody knows which"))
+    if subnet:
+        checks.append((vm.subnet.lower() == subnet.lower(), f"subnet {subnet}", vm.subnet or "nobody knows which"))
+    if spec.zone:
+        checks.append((vm.zone == spec.zone, f"zone {spec.zone}", vm.zone or "none"))
+    return checks
+
+
+def _off(fact: bool | None) -> str:  # noqa: FBT001 - the fact itself
+    return "nobody knows whether" if fact is None else "it off"
+
+
+def _wanted_encryption(encryptions: frozenset[str]) -> str:
+    return "encrypted guest state" if len(encryptions) > 1 else f"encryption {next(iter(encryptions))}"
+
+
+def is_image(found: str, wanted: str) -> bool:
+    """Say whether a VM was made from an image. Azure spells ids as it likes, and leaves a leading slash out; "" is no image."""
+    return bool(found) and found.strip("/").casefold() == wanted.strip("/").casefold()
+
+
+def _as_recorded(vm: Vm, burst: Burst) -> list[_Check]:
+    """What a PeerPod record tells: who made a VM, and that there is one. Its TEE, size and network only attestation can prove."""
+    provider = burst.spec.provider
+    return [
+        (vm.provider.casefold() == provider.casefold(), f"a record at provider {provider}", vm.provider or "none"),
+        (bool(vm.resource_id), "an id at its provider", "none"),
+    ]
+
+
+def _as_its_node_is(vm: Vm, burst: Burst) -> list[_Check]:
+    """What a node's labels tell; they are the platform team's, who say what its machines are."""
+    wanted = burst.spec.node_selector
+    checks: list[_Check] = [
+        (bool(vm.node), "a node of the cluster", "none"),
+        (bool(wanted), "labels that its node must carry", "none: its record names none"),
+    ]
+    for name, value in sorted(wanted.items()):
+        found = f"{name}={vm.tags[name]}" if name in vm.tags else f"node {vm.node} without it"
+        checks.append((vm.tags.get(name) == value, f"node label {name}={value}", found))
+    return checks

@@ -148,6 +148,14 @@ def _proof(policy: Policy, target: Target, index: int) -> Iterator[Contradiction
                 " confidential.attestation: VmOnly"
             ),
         )
+    if asked.attestation != "Required" and target.proof == "Record":
+        yield (
+            (*_CONFIDENTIAL, "attestation"),
+            (
+                f"nobody can show what VMs target {target.name} has (of provider {target.provider} only records are read), so attestation"
+                f" {asked.attestation} proves nothing there: write Required, or name another target"
+            ),
+        )
     if asked.data_class and asked.data_class not in target.data_classes:
         yield (
             (*_CONFIDENTIAL, "dataClass"),
