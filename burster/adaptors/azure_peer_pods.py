@@ -2,12 +2,14 @@
 
 from typing import Final, Protocol
 
+from burster.adaptors.azure_resources import AzureResources
 from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.pod_place import PodPlace
 from burster.model.bursts import Burst
-from burster.model.instructions import DeleteVm, ListCloud, ObserveVms
-from burster.model.stimuli import CloudListed, OfferingsSeen, VmDeleted, VmsObserved
+from burster.model.errors import RemoteError
+from burster.model.instructions import DeleteResource, DeleteVm, ListCloud, ObserveVms
+from burster.model.stimuli import CloudListed, OfferingsSeen, ResourceDeleted, VmDeleted, VmsObserved
 from burster.model.targets import Target
 
 
@@ -22,11 +24,20 @@ class OfferingReader(Protocol):
 class AzurePeerPods(PodPlace):
     """A ``Place`` whose proof is ``Arm``; burster may delete there what nobody claims."""
 
-    def __init__(self, api: KubeApi, vms: AzureVms, facts: OfferingReader, *, home: str = HOME) -> None:
-        """``facts`` reads sizes and prices."""
+    def __init__(
+        self,
+        api: KubeApi,
+        vms: AzureVms,
+        facts: OfferingReader,
+        resources: AzureResources | None = None,
+        *,
+        home: str = HOME,
+    ) -> None:
+        """``facts`` reads sizes and prices; without ``resources`` nothing but VMs is listed, and nothing but a burst's VM deleted."""
         super().__init__(api, home=home)
         self._vms: Final = vms
         self._facts: Final = facts
+        self._resources: Final = resources
 
     async def offerings(self, target: Target) -> OfferingsSeen:
         """Return the region's sizes, those that can't be had among them, with what they cost."""
@@ -40,6 +51,14 @@ class AzurePeerPods(PodPlace):
         """Delete a VM that outlived its pod."""
         return await self._vms.delete(instruction)
 
+    async def delete_resource(self, instruction: DeleteResource) -> ResourceDeleted:
+        """Delete what nobody claims, if that is still so."""
+        if self._resources is None:
+            raise RemoteError("Invalid", "nobody here can delete anything but VMs", code="NotSweepable")
+        return await self._resources.delete(instruction)
+
     async def list(self, target: Target) -> CloudListed:
-        """Return every pod VM of the target's resource group."""
+        """Return every pod VM of the target's resource group, and what else the sweep has to know."""
+        if self._resources is not None:
+            return await self._resources.look(target)
         return await self._vms.list_cloud(ListCloud(key=f"list/{target.name}", target=target.name))

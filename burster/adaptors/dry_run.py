@@ -84,7 +84,7 @@ class DryRunAdaptor:
                 return PolicyStatusWritten(policy=policy)
             case i.WriteTargetStatus(target=target):
                 return TargetStatusWritten(target=target)
-            case i.ListCloud() | i.DeleteVm() | i.EmitEvent():
+            case i.ListCloud() | i.DeleteVm() | i.DeleteResource() | i.EmitEvent():
                 return None
 
 

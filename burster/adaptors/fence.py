@@ -6,11 +6,11 @@ can't see is a process that is frozen between the check and the first byte of a 
 
 from typing import Any, Final, Protocol
 
-from burster.adaptors.azure_vms import CloudVms
+from burster.adaptors.azure_resources import Cloud
 from burster.adaptors.cluster_api import PatchKind
 from burster.adaptors.manifests import BURST_LABEL
 from burster.model.errors import RemoteError
-from burster.model.offerings import Vm
+from burster.model.offerings import CloudResource, Vm
 from burster.model.targets import Target
 
 
@@ -95,9 +95,9 @@ class FencedApi:
 
 
 class FencedVms:
-    """A cloud in which VMs are read freely and deleted only by somebody who may."""
+    """A cloud that is read freely and in which only somebody who may deletes."""
 
-    def __init__(self, cloud: CloudVms, authority: Authority) -> None:
+    def __init__(self, cloud: Cloud, authority: Authority) -> None:
         self._cloud = cloud
         self._authority = authority
 
@@ -113,6 +113,15 @@ class FencedVms:
         """Delete a VM and return once its 404 is confirmed."""
         check(self._authority, f"deleting VM {name}")
         await self._cloud.delete_vm(target, name)
+
+    async def list_resources(self, target: Target) -> list[CloudResource]:
+        """Return the VMs, network interfaces, disks and public addresses of the target's resource group."""
+        return await self._cloud.list_resources(target)
+
+    async def delete_resource(self, target: Target, resource: CloudResource) -> None:
+        """Delete it and return once its 404 is confirmed."""
+        check(self._authority, f"deleting {resource.name}")
+        await self._cloud.delete_resource(target, resource)
 
 
 def check(authority: Authority, what: str) -> int:

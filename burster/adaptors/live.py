@@ -58,8 +58,8 @@ class LiveAdaptor:
             case i.ListCloud(target=name):
                 target = self._places.targets.get(name)
                 return await self._places.of_target(target).list(target)
-            case i.DeleteVm():
-                return await self._delete_vm(instruction)
+            case i.DeleteVm() | i.DeleteResource():
+                return await self._sweep(instruction)
             case i.SetScale(policy=policy):
                 if not instruction.restores:
                     await self.guard.keep(policy)
@@ -76,10 +76,12 @@ class LiveAdaptor:
                 await self._events.emit(instruction)
                 return None
 
-    async def _delete_vm(self, instruction: i.DeleteVm) -> Stimulus:
+    async def _sweep(self, instruction: i.DeleteVm | i.DeleteResource) -> Stimulus:
         target = self._places.targets.get(instruction.target)
         place = self._places.of_target(target)
         if not isinstance(place, Sweepable):
-            sentence = f"burster deletes no VM at provider {target.provider}: whoever made it has to"
+            sentence = f"burster deletes nothing at provider {target.provider}: whoever made it has to"
             raise RemoteError("Invalid", sentence, code="NotSweepable")
+        if isinstance(instruction, i.DeleteResource):
+            return await place.delete_resource(instruction)
         return await place.delete_vm(instruction)

@@ -27,7 +27,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from burster.model.bursts import Burst
 from burster.model.errors import RemoteError
-from burster.model.instructions import DeleteVm
+from burster.model.instructions import DeleteResource, DeleteVm
 from burster.model.stimuli import (
     CloudListed,
     MachineDeleted,
@@ -35,6 +35,7 @@ from burster.model.stimuli import (
     OfferingsSeen,
     PodDeleted,
     PodPlaced,
+    ResourceDeleted,
     VmDeleted,
     VmsObserved,
 )
@@ -80,6 +81,10 @@ class Sweepable(Protocol):
 
     async def delete_vm(self, instruction: DeleteVm) -> VmDeleted:
         """Delete a VM and return once its 404 is confirmed; one that is gone counts as deleted."""
+        ...
+
+    async def delete_resource(self, instruction: DeleteResource) -> ResourceDeleted:
+        """Delete what nobody claims, if it still is what was listed: read once more right before. Conflict where it is not."""
         ...
 
 

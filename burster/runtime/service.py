@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-from burster.clients.arm import Arm, ArmSettings
+from burster.clients.arm import Arm
 from burster.clients.kube import Kube, KubeSettings
 from burster.clients.prices import Prices, PriceSettings
 from burster.ledger import Ledger
@@ -70,7 +70,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
         )
         if once:
             await _ask_once(kube)
-        arm = await stack.enter_async_context(Arm(ArmSettings(base_url=settings.arm.base_url, auth=settings.arm.auth)))
+        arm = await stack.enter_async_context(Arm(settings.arm.for_client(), now_ms=clock.now_ms))
         prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
         title = f"{settings.cluster_id}, {_address(kube)}"
         metrics = Metrics()
@@ -139,6 +139,7 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
         namespace_max_policies=settings.namespace_max_policies,
         limits=settings.cluster_limits,
         home=settings.namespace,
+        cluster=settings.cluster_id,
         onprem_pods_max=settings.onprem.pods_max,
         onprem_requests=_requests_place(settings),
         title=title,

@@ -13,11 +13,13 @@ import msgspec
 import structlog
 
 from burster.adaptors.azure_peer_pods import AzurePeerPods
-from burster.adaptors.azure_vms import AzureVms, CloudVms
+from burster.adaptors.azure_resources import AzureResources, Cloud
+from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.port import Places, TargetBook
 from burster.adaptors.signals import SignalBoard
@@ -77,6 +79,7 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     metric_networks: tuple[Network, ...] = ()  #: where metrics may be read; none: anywhere but on this machine
     onprem_pods_max: int = nodes.PODS_MAX  #: in a larger cluster pods on nodes are not followed
     onprem_requests: RequestsPlace | None = None  #: who adds up what they ask for there
+    cluster: str = ""  #: the settings' ``cluster_id``: what the cluster's tag says on machines
     seed: int = 0
     title: str = ""
 
@@ -88,7 +91,7 @@ class Controller:
         self,
         *,
         kube: Kube,
-        cloud: CloudVms,
+        cloud: Cloud,
         facts: CloudFacts,
         ledger: Ledger,
         clock: Clock,
@@ -119,8 +122,10 @@ class Controller:
             adaptor = DryRunAdaptor(self._still_pending, self._still_wanted)
         else:
             api = kube if authority is None else FencedApi(kube, authority)
-            vms = AzureVms(cloud if authority is None else FencedVms(cloud, authority), api, self._book, clock.now_ms)
-            azure = AzurePeerPods(api, vms, facts, home=options.home)
+            fenced = cloud if authority is None else FencedVms(cloud, authority)
+            vms = AzureVms(fenced, api, self._book, clock.now_ms)
+            resources = AzureResources(fenced, PeerPodRecords(api), self._book, clock.now_ms, cluster=options.cluster)
+            azure = AzurePeerPods(api, vms, facts, resources, home=options.home)
             places = Places(self._book, {"Arm": azure})
             adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home)
             self._guard = live.guard
