@@ -5,7 +5,6 @@ be found without any tag. Nobody can log in: there is no password, and the priva
 forgotten as it is made. Nothing here is a secret: tags and user data can be read by everybody who may read the machine.
 """
 
-import base64
 import re
 from functools import cache
 from typing import Any, Final
@@ -155,11 +154,6 @@ def nobodys_key() -> str:
 
     public = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
     return f"{public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()} nobody"
-
-
-def encoded(user_data: bytes) -> str:
-    """Return user data as the body has it."""
-    return base64.b64encode(user_data).decode()
 
 
 def _source(burst: Burst) -> MachineSource:
