@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from burster.clients.arm_settings import ArmSettings as ClientArmSettings
+from burster.clients.arm_settings import Auth, CloudName, check_way
 from burster.ledger import LedgerPlace, PostgresAddress, Rotation
 from burster.model.addresses import networks_of
 from burster.model.errors import InputError
@@ -27,6 +29,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SERVICE_LINK = re.compile(
     r"BURSTER_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)"
 )
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -81,22 +85,40 @@ class KubeSettings(_Section):
 
 
 class ArmSettings(_Section):
-    """Azure Resource Manager. ``auth`` none is for a stand-in on this machine only."""
+    """Azure Resource Manager: which cloud, and as whom. ``auth`` none is for a stand-in on this machine only.
 
-    base_url: str = "https://management.azure.com"
-    auth: Literal["default", "workload-identity", "managed-identity", "none"] = "default"
+    A secret is read from a file that a Secret is mounted at, never from a variable. ``base_url``, ``authority`` and ``audience`` are the
+    cloud's where they are empty, and one's own where ``cloud`` is custom.
+    """
+
+    cloud: CloudName = "public"
+    base_url: str = ""
+    authority: str = ""
+    audience: str = ""
+    auth: Auth = "workload-identity"
+    client_id: str = ""
+    tenant_id: str = ""
+    client_secret_file: str = ""
+    client_certificate_file: str = ""
+    ca_file: str = ""
+    request_timeout_ms: Annotated[int, Field(ge=1_000, le=120_000)] = 20_000
+    patience_ms: Annotated[int, Field(ge=0, le=300_000)] = 30_000
+    poll_interval_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
 
     @model_validator(mode="after")
     def _no_secret_in_the_clear(self) -> Self:
-        host = check_url(self.base_url).hostname
-        local = host in _LOOPBACK
-        if self.base_url.startswith("http:") and not local:
-            raise ValueError("base_url is plain http: that is allowed on this machine's loopback only; use https")
-        if self.auth == "none" and not local:
-            raise ValueError(
-                "auth none is for a stand-in on this machine's loopback only; choose default, or workload-identity"
-            )
+        for url in (self.base_url, self.authority, self.audience):
+            if url:
+                check_url(url)
+        try:
+            check_way(self.for_client())
+        except InputError as error:
+            raise ValueError(str(error)) from None
         return self
+
+    def for_client(self) -> ClientArmSettings:
+        """Return what the client is made of."""
+        return ClientArmSettings(**self.model_dump())
 
 
 class PriceSettings(_Section):
@@ -149,7 +171,30 @@ class TickSettings(_Section):
     evaluate_ms: Positive = 15_000
     gc_ms: Positive = 120_000
     offerings_ms: Positive = 43_200_000
+    preflight_ms: Positive = 300_000
     quota_ms: Positive = 600_000
+
+
+class PreflightSettings(_Section):
+    """Where cloud-api-adaptor is looked for (lists, commas between), and how long an answer holds that can't be asked for again."""
+
+    namespaces: str = "confidential-containers-system,openshift-sandboxed-containers-operator"
+    config_map: str = "peer-pods-cm"
+    daemon_sets: str = "cloud-api-adaptor-daemonset,osc-caa-ds"
+    ca_file: str = ""
+    keep_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 900_000
+
+    @model_validator(mode="after")
+    def _name_objects(self) -> Self:
+        for name, text in (
+            ("namespaces", self.namespaces),
+            ("config_map", self.config_map),
+            ("daemon_sets", self.daemon_sets),
+        ):
+            for part in text.split(","):
+                if not _OBJECT_NAME.fullmatch(part.strip()):
+                    raise ValueError(f"{name}: {part.strip()!r} is no name of a Kubernetes object")
+        return self
 
 
 class LedgerSettings(_Section):
@@ -242,6 +287,7 @@ class Settings(BaseSettings):
     executor: ExecutorSettings = ExecutorSettings()
     http: HttpSettings = HttpSettings()
     ticks: TickSettings = TickSettings()
+    preflight: PreflightSettings = PreflightSettings()
     log: LogSettings = LogSettings()
     namespace_max_policies: Annotated[int, Field(ge=1, le=10_000)] = 200
     onprem: OnPremSettings = OnPremSettings()
@@ -293,6 +339,11 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _checked(settings: Settings) -> Settings:
     """Return them. Raises InputError where two of them contradict each other."""
+    if settings.prices.url and settings.arm.cloud in {"china", "usgov"}:
+        raise InputError(
+            f"BURSTER_PRICES__URL is set, and the price list is of Azure's public cloud only, not of {settings.arm.cloud}: "
+            "unset it, and write each target's own prices into it"
+        )
     if settings.replicas > 1 and not settings.ledger.postgres:
         raise InputError(
             f"BURSTER_REPLICAS is {settings.replicas}, and the ledger is a file that only one replica has: "

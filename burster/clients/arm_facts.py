@@ -51,7 +51,7 @@ class OperationState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubnetFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A subnet's IPv4 room. ``addresses`` is what machines may get in all (Azure keeps five of each prefix), ``used`` how many are taken."""
+    """A subnet's IPv4 room. ``addresses``: what machines may get in all (Azure keeps five of each prefix), ``used``: those taken."""
 
     id: str
     addresses: int
@@ -64,7 +64,7 @@ class SubnetFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image is made for. ``security_types`` as Azure lists them (ConfidentialVmSupported, TrustedLaunch, …), empty: nothing special."""
+    """What an image is made for. ``security_types`` as Azure lists them (ConfidentialVmSupported, …), empty: none."""
 
     id: str
     found: bool

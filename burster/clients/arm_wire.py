@@ -39,6 +39,8 @@ class _PublicIpConfiguration(_Wire):
 
 class _IpProperties(_Wire):
     subnet: _Ref | None = None
+    primary: bool | None = None
+    private_address: str | None = msgspec.field(default=None, name="privateIPAddress")
     public_configuration: _PublicIpConfiguration | None = msgspec.field(
         default=None, name="publicIPAddressConfiguration"
     )
@@ -105,6 +107,15 @@ class _Network(_Wire):
     network_interface_configurations: list[Nic] | None = None
 
 
+class _Status(_Wire):
+    code: str | None = None
+    message: str | None = None
+
+
+class _InstanceView(_Wire):
+    statuses: list[_Status] | None = None
+
+
 class _VmProperties(_Wire):
     hardware_profile: _Hardware | None = None
     storage_profile: _Storage | None = None
@@ -112,6 +123,9 @@ class _VmProperties(_Wire):
     network_profile: _Network | None = None
     provisioning_state: str | None = None
     time_created: datetime | None = None
+    vm_id: str | None = None
+    priority: str | None = None
+    instance_view: _InstanceView | None = None
 
 
 class VmWire(_Wire):
@@ -122,6 +136,7 @@ class VmWire(_Wire):
     location: str
     properties: _VmProperties
     tags: dict[str, str] | None = None
+    zones: list[str] | None = None
 
     @property
     def first_nic(self) -> str:
@@ -209,16 +224,18 @@ def read_vm(answer: Answer) -> tuple[Vm, str]:
         region=_region(wire.location),
         size=(properties.hardware_profile.vm_size if properties.hardware_profile else None) or "",
         provisioning_state=(properties.provisioning_state) or "",
-        created_at_ms=(properties.time_created - _EPOCH) // timedelta(milliseconds=1)
-        if properties.time_created
-        else None,
+        created_at_ms=epoch_ms(properties.time_created),
         security_type=(security.security_type if security else None) or "",
         secure_boot=uefi.secure_boot_enabled if uefi else None,
         vtpm=uefi.v_tpm_enabled if uefi else None,
         encryption_type=_encryption(storage),
         image=_image(storage),
         tags=wire.tags or {},
+        zone=(wire.zones or [""])[0],
+        spot=(properties.priority or "").casefold() in {"spot", "low"},
+        vm_id=properties.vm_id or "",
     )
+    vm = _with_instance(vm, properties.instance_view)
     network = properties.network_profile
     for nic in (network.network_interface_configurations if network else None) or ():
         vm = with_network(vm, nic)
@@ -233,7 +250,9 @@ def with_network(vm: Vm, nic: Nic) -> Vm:
         return vm
     subnet = next((each.subnet.id for each in configurations if each.subnet and each.subnet.id), vm.subnet)
     public = any(each.public_ip or each.public_configuration for each in configurations)
-    return msgspec.structs.replace(vm, subnet=subnet, public_ip=public or bool(vm.public_ip))
+    first = sorted(configurations, key=lambda each: not each.primary)
+    address = next((each.private_address for each in first if each.private_address), vm.private_address)
+    return msgspec.structs.replace(vm, subnet=subnet, public_ip=public or bool(vm.public_ip), private_address=address)
 
 
 def read_nic(answer: Answer) -> Nic:
@@ -284,6 +303,26 @@ def read_usage(answer: Answer, region: str) -> Quota | None:
     if not (name.casefold().endswith("family") or name in {"cores", "lowPriorityCores"}):
         return None
     return Quota(region=region, family=name, used_vcpus=wire.current_value, limit_vcpus=wire.limit)
+
+
+def epoch_ms(instant: datetime | None) -> int | None:
+    """Return an instant as epoch milliseconds."""
+    return None if instant is None else (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _with_instance(vm: Vm, view: _InstanceView | None) -> Vm:
+    """Add what the machine itself is like: ``PowerState/running``, ``ProvisioningState/failed/AllocationFailed``."""
+    power, code, message = "", "", ""
+    for status in (view.statuses if view else None) or ():
+        subject, _, state = (status.code or "").partition("/")
+        outcome, _, reason = state.partition("/")
+        if subject.casefold() == "powerstate":
+            power = state.casefold()
+        elif subject.casefold() == "provisioningstate" and outcome.casefold() == "failed":
+            code, message = reason, status.message or ""
+    if not (power or code or message):
+        return vm
+    return msgspec.structs.replace(vm, power_state=power, failure_code=code, failure_message=message)
 
 
 def _region(location: str) -> str:

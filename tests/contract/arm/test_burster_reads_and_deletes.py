@@ -34,7 +34,11 @@ def test_a_finished_vm_is_told_with_every_fact_that_verification_needs(lab):
             "subnet": world.subnet,
             "public_ip": False,
             "tags": {"team": "risk"},
+            "private_address": vm.private_address,
+            "vm_id": vm.vm_id,
         }
+        assert vm.private_address.count(".") == 3
+        assert len(vm.vm_id) == 36
         assert {type(vm.security_type), type(vm.encryption_type), type(vm.size)} == {str}
 
     lab(story)
@@ -135,7 +139,7 @@ def test_a_deletion_that_fails_says_why(lab):
     ("fault", "want_kind", "want_code"),
     [
         pytest.param(known_fault("AuthorizationFailed"), "Unauthorized", "AuthorizationFailed", id="not allowed"),
-        pytest.param(Fault(operation="GetVm", status=503, code="ServerBusy"), "Unavailable", "ServerBusy", id="busy"),
+        pytest.param(Fault(operation="GetVm", status=503, code="ServerBusy", times=None), "Unavailable", "ServerBusy", id="busy"),
         pytest.param(Fault(operation="GetVm", status=418, code="Teapot"), "Unavailable", "Teapot", id="unheard of"),
         pytest.param(Fault(operation="GetVm", effect="DropBefore", times=None), "Timeout", "ConnectionLost", id="dropped"),
         pytest.param(Fault(operation="GetVm", effect="Delay", delay_ms=60_000), "Timeout", "", id="too slow"),
@@ -154,7 +158,7 @@ def test_a_read_that_fails_says_which_way(lab, fault, want_kind, want_code):
     lab(story)
 
 
-def test_throttling_says_how_long_to_wait_and_nothing_is_tried_again(lab):
+def test_throttling_is_waited_for_and_then_says_how_long_to_wait_yet(lab):
     async def story(world):
         fault = Fault(operation="GetVm", status=429, code="OperationNotAllowed", retry_after_s=17, times=None)
         world.server.faults.add(fault)
@@ -162,7 +166,8 @@ def test_throttling_says_how_long_to_wait_and_nothing_is_tried_again(lab):
             await world.arm.get_vm(world.target, "podvm-a")
         error = raised.value
         assert (error.kind, error.code, error.retry_after_ms) == ("Throttled", "TooManyRequests", 17_000)
-        assert len(world.server.requests) == 1
+        assert [seen.at_ms - LAB_EPOCH_MS for seen in world.server.requests] == [0, 17_000]
+        assert world.arm.throttled_ms == 17_000
 
     lab(story)
 
@@ -236,7 +241,7 @@ def test_offerings_and_quota_come_out_of_the_lab(lab):
 def test_a_source_that_can_not_ask_raises(lab):
     async def story(world):
         for operation in ("ListSkus", "ListUsages"):
-            world.server.faults.add(Fault(operation=operation, status=500))
+            world.server.faults.add(Fault(operation=operation, status=500, times=None))
         with pytest.raises(RemoteError, match="list the SKUs of eastus"):
             await observe_offerings(world.target, world.arm, Prices(PriceSettings(base_url="")))
         with pytest.raises(RemoteError, match="list the usages of eastus"):
