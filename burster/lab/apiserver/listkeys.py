@@ -51,6 +51,8 @@ def patch_key(parent: str, field: str) -> str | None:
 
 def apply_keys(parent: str, field: str) -> tuple[str, ...] | None:
     """The keys of a list for server-side apply; () is a set; None is atomic."""
+    if field == "ports" and not parent:
+        return None  # an EndpointSlice's, which has them beside its metadata
     if field == "ports":
         return ("port", "protocol") if parent in _SERVICE_PARENTS else ("containerPort", "protocol")
     return _APPLY_KEYS.get(field)
