@@ -40,7 +40,8 @@ def target(name="azure", **spec):
 
 
 def onprem(catalogue, name="onprem", **spec):
-    place = {"azure": None, "sizes": None, "provider": "onprem", "region": "here", "catalogue": catalogue}
+    nodes = {"runtimeClassName": "kata-qemu-tdx", "nodeSelector": {"tee": "tdx"}}
+    place = {"azure": None, "sizes": None, "provider": "onprem", "region": "here", "catalogue": catalogue, **nodes}
     return target(name, **{**place, **spec})
 
 

@@ -180,6 +180,8 @@ metadata: {name: onprem}
 spec:
   provider: onprem
   region: frankfurt
+  runtimeClassName: kata-qemu-tdx
+  nodeSelector: {feature.node.kubernetes.io/cpu-security.tdx.enabled: "true"}
   catalogue:
   - size: node
     cpu: "64"

@@ -399,7 +399,14 @@ GOOD_POLICIES = {
 AZURE = {"subscriptionId": "00000000-0000-0000-0000-000000000000", "resourceGroup": "burst", "region": "eastus"}
 ENTRY = {"size": "node", "cpu": "64", "memory": "256Gi", "tee": "TDX"}
 ON_AZURE = {"azure": AZURE, "sizes": ["Standard_DC2es_v6"]}
-ON_PREM = {"provider": "onprem", "region": "frankfurt", "catalogue": [ENTRY]}
+ELSEWHERE = {"provider": "sovereign", "region": "eu-de-1", "catalogue": [ENTRY]}
+ON_PREM = {
+    "provider": "onprem",
+    "region": "frankfurt",
+    "catalogue": [ENTRY],
+    "runtimeClassName": "kata-qemu-tdx",
+    "nodeSelector": {"tee": "tdx"},
+}
 
 
 def without(spec, name):
@@ -414,6 +421,18 @@ BAD_TARGETS = {
     "catalogue is required": [without(ON_PREM, "catalogue"), {**ON_PREM, "catalogue": []}],
     "azure lists its own sizes": [{**ON_AZURE, "catalogue": [ENTRY]}],
     "sizes is required": [without(ON_AZURE, "sizes"), {**ON_AZURE, "sizes": []}],
+    "nodeSelector is for provider onprem only": [
+        {**ELSEWHERE, "nodeSelector": {"tee": "tdx"}},
+        {**ON_AZURE, "nodeSelector": {"tee": "tdx"}},
+    ],
+    "nodeSelector is required": [without(ON_PREM, "nodeSelector"), {**ON_PREM, "nodeSelector": {}}],
+    "runtimeClassName is required": [
+        without(ON_PREM, "runtimeClassName"),
+        {**ON_PREM, "runtimeClassName": "kata-remote"},
+    ],
+    "image is for provider azure only": [{**ELSEWHERE, "image": "/an/image"}, {**ON_PREM, "image": "/an/image"}],
+    "subnet is for provider azure only": [{**ELSEWHERE, "subnet": "/a/subnet"}],
+    "sweep.mode Delete is for provider azure only": [{**ELSEWHERE, "sweep": {"mode": "Delete"}}],
     "warnAtPercent must not be above": [{**ON_AZURE, "limits": {"budget": {"stopAtPercent": 79}}}],
     "drainAtPercent must not be below": [{**ON_AZURE, "limits": {"budget": {"drainAtPercent": 1}}}],
 }
@@ -421,6 +440,8 @@ BAD_TARGETS = {
 GOOD_TARGETS = {
     "azure": ON_AZURE,
     "on-prem": ON_PREM,
+    "elsewhere": ELSEWHERE,
+    "a sweep that reports": {**ELSEWHERE, "sweep": {"mode": "Report"}},
     "some of the catalogue": {**ON_PREM, "sizes": ["node"]},
     "an empty catalogue on azure": {**ON_AZURE, "catalogue": []},
 }

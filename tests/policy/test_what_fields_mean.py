@@ -535,6 +535,8 @@ def test_a_place_without_a_cloud_is_its_catalogue():
     made = target(
         provider="onprem",
         region="frankfurt",
+        runtimeClassName="kata-qemu-tdx",
+        nodeSelector={"tee": "tdx"},
         catalogue=[
             {
                 "size": "node-64",
@@ -552,6 +554,7 @@ def test_a_place_without_a_cloud_is_its_catalogue():
         ],
     )
     assert (made.provider, made.region, made.subscription, made.resource_group) == ("onprem", "frankfurt", "", "")
+    assert (made.proof, made.runtime_class, made.node_selector) == ("Node", "kata-qemu-tdx", {"tee": "tdx"})
     assert made.sizes == ("node-64", "node-8")
     assert made.catalogue == (
         Offering(

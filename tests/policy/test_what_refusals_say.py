@@ -337,7 +337,8 @@ def test_targets():
         return target(**{"azure": AZURE, "sizes": ["Standard_DC2es_v6"], **more})
 
     def onprem(**more):
-        return target(**{"provider": "onprem", "region": "here", "catalogue": [NODE], **more})
+        nodes = {"runtimeClassName": "kata-qemu-tdx", "nodeSelector": {"tee": "tdx"}}
+        return target(**{"provider": "onprem", "region": "here", "catalogue": [NODE], **nodes, **more})
 
     assert azure() == onprem() == {}
     assert azure(azure=None) == {
@@ -356,6 +357,22 @@ def test_targets():
         " or lower launchDeadline"
     }
     assert azure(launchDeadline="15m") == {}
+    assert onprem(nodeSelector=None) == {
+        "nodeSelector": "is required for provider onprem: name the labels that only nodes with the TEE carry,"
+        " such as feature.node.kubernetes.io/cpu-security.tdx.enabled: 'true'"
+    }
+    assert onprem(runtimeClassName=None) == {
+        "runtimeClassName": "is required for provider onprem: pods under kata-remote run elsewhere; write that of the nodes' own VMs,"
+        " such as kata-qemu-tdx or kata-cc"
+    }
+    assert onprem(provider="sovereign") == {
+        "nodeSelector": "is for provider onprem: at sovereign no node of the cluster is the machine"
+    }
+    assert onprem(image="/an/image", subnet="/a/subnet", sweep={"mode": "Delete"}) == {
+        "image": "can't be checked at provider onprem, so it must not be relied on here: remove it",
+        "subnet": "can't be checked at provider onprem, so it must not be relied on here: remove it",
+        "sweep.mode": "can't be Delete at provider onprem: burster only reports there",
+    }
     assert onprem(azure=AZURE) == {"azure": "is for provider azure, not for onprem: remove it, or correct provider"}
     assert onprem(region=None) == {"region": "is required for provider onprem: name the region or the site"}
     assert onprem(catalogue=[]) == {

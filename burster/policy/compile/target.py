@@ -25,6 +25,7 @@ def target_of(model: BurstTarget) -> Target:
         resource_group=azure.resource_group if azure else "",
         region=region,
         runtime_class=spec.runtime_class_name,
+        node_selector=dict(spec.node_selector),
         image=spec.image or "",
         subnet=spec.subnet or "",
         sizes=spec.sizes or tuple(entry.size for entry in spec.catalogue),

@@ -127,6 +127,7 @@ TARGET_RULES: Final = (
     FieldRule("allowed_metric_endpoints", "security", "wider", "where metrics may be read"),
     FieldRule("initdata*", "security", "either", "the initdata"),
     FieldRule("runtime_class", "security", "either", "the RuntimeClass of its pods"),
+    FieldRule("node_selector.*", "security", "given", "a label that nodes need"),
     FieldRule("discount_milli_percent", "money", "", "the discount"),
     FieldRule("negotiated_micro_usd_per_hour.*", "money", "", "a negotiated price"),
     FieldRule("assumed_price_micro_usd_per_hour", "money", "taken", "the price taken for unknown ones"),

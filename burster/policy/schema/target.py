@@ -16,6 +16,7 @@ from burster.policy.schema.base import Metadata, Strict, ruled
 from burster.policy.schema.confidential import InitdataSpec, TeeName, Tees, refuse_no_tee
 from burster.policy.schema.limits import CapsSpec, LimitsSpec
 from burster.policy.schema.machine import MachinesSpec
+from burster.policy.schema.target_elsewhere import RULES_ELSEWHERE, check_elsewhere
 
 
 AZURE = "azure"
@@ -156,12 +157,22 @@ class BurstTargetSpec(Strict):
             "sizes is required for provider azure",
         ),
         ("self.provider == 'azure' || !has(self.machines)", "machines are made on azure only"),
+        *RULES_ELSEWHERE,
     )
 
-    provider: Provider = Field(default=AZURE, description="The cloud: azure, or onprem, or another with a catalogue.")
+    provider: Provider = Field(
+        default=AZURE,
+        description="azure; or onprem, which is nodes of one's own; or another one, as its cloud-api-adaptor calls it in PeerPod records.",
+    )
     azure: AzureSpec | None = Field(default=None, description="Where on Azure; for provider azure.")
     region: Word | None = Field(default=None, description="The region; for providers other than azure.")
-    runtime_class_name: DnsName = Field(default="kata-remote", description="The RuntimeClass of peer pods.")
+    runtime_class_name: DnsName = Field(
+        default="kata-remote", description="The RuntimeClass of peer pods, or of pods in VMs of their nodes."
+    )
+    node_selector: Labels = Field(
+        default={},
+        description="Labels that a pod's node must carry, the one that tells its TEE among them: for provider onprem, which needs them.",
+    )
     image: Annotated[str, Matching(r"/[!-~]{1,511}", 512, "an image id: it starts with /")] | None = Field(
         default=None,
         description="Id of the pod VM image every VM must have been made from; not checked where it is left out.",
@@ -228,7 +239,7 @@ class BurstTargetSpec(Strict):
         if self.provider == AZURE:
             self._check_azure(wrong)
         else:
-            self._check_other(wrong)
+            check_elsewhere(self, wrong)
         self._check_names(wrong)
         wrong.raise_any()
         return self
@@ -238,6 +249,8 @@ class BurstTargetSpec(Strict):
             wrong.at("azure", message="is required for provider azure: write subscriptionId, resourceGroup and region")
         if self.region is not None:
             wrong.at("region", message="is for other providers: Azure's region is azure.region; remove it")
+        if self.node_selector:
+            wrong.at("nodeSelector", message="is for provider onprem: on azure no node of the cluster is the machine")
         if not self.sizes:
             wrong.at("sizes", message="is required for provider azure: Allowed VM sizes; at least one.")
         if self.catalogue:
@@ -252,29 +265,6 @@ class BurstTargetSpec(Strict):
                     index,
                     message=f"{size!r} is not an Azure VM size: write it in full, for example Standard_DC4es_v6",
                 )
-
-    def _check_other(self, wrong: Findings) -> None:
-        if self.azure is not None:
-            wrong.at("azure", message=f"is for provider azure, not for {self.provider}: remove it, or correct provider")
-        if self.region is None:
-            wrong.at("region", message=f"is required for provider {self.provider}: name the region or the site")
-        if not self.catalogue:
-            wrong.at(
-                "catalogue",
-                message=f"is required for provider {self.provider}, whose sizes no cloud lists: write what can be had",
-            )
-        if self.machines is not None:
-            wrong.at(
-                "machines",
-                message=f"are made on azure only, not at provider {self.provider}: remove it, or correct provider",
-            )
-        known = [entry.size for entry in self.catalogue]
-        for index, size in enumerate(known):
-            if size in known[:index]:
-                wrong.at("catalogue", index, "size", message=f"names {size!r} twice: remove one")
-        for index, size in enumerate(self.sizes):
-            if known and size not in known:
-                wrong.at("sizes", index, message=f"{size!r} is not in the catalogue: add it there, or remove it here")
 
     def _check_names(self, wrong: Findings) -> None:
         seen: list[str] = []
