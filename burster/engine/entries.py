@@ -194,7 +194,11 @@ class TargetEntry(_Scoped):
     quotas: dict[tuple[str, str], Quota] = field(default_factory=dict[tuple[str, str], Quota])
     #: (region, family) -> vCPUs that burster launched and the rows may not count yet
     launched: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    quotas_read_ms: int | None = None  #: when the rows were heard of; None: never
     read: bool = False  #: its cloud has said what it offers
+    prices_as_of: str = ""  #: the date of its price list where that is not today's
+    prices_until_ms: int | None = None  #: from then on the list is too old to launch by; None: no limit is known
+    prices_problem: str = ""  #: why today's list could not be had, or made no sense
     #: what could not be read the last time -> why
     unread: dict[TargetFact, str] = field(default_factory=dict[TargetFact, str])
     tripped: Reason | None = None  #: the breaker: nothing new here until a person has edited the target
@@ -250,4 +254,7 @@ class BurstEntry(msgspec.Struct, eq=False, gc=False):
     withdraw: Reason | None = None  #: to be ended as soon as the instruction under way has said what it did
     let_go: bool = False  #: the finalizer of its moved pod, which has ended, was asked to be taken off
     ended_by_us: bool = False  #: burster deletes or deleted the pod, so a moved one has to go home
+    verified: bool = False  #: this controller has found its machine to be what was decided
+    exposed: bool = False  #: its machine is an endpoint of its Service, or may be
+    halted: bool = False  #: its machine runs no more
     returned: bool = False

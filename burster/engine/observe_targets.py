@@ -3,20 +3,16 @@
 Called by ``step`` for each such fact. Notes it, and has everybody looked at again whom it could let go; decides nothing.
 """
 
-from typing import Final
 
 import msgspec
 
 from burster.engine import statuses
 from burster.engine.accounting import budgets
-from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts import storms
-from burster.engine.bursts.lifecycle import ACTIVE
 from burster.engine.observe_world import reopen_all
-from burster.engine.offers import consequences
-from burster.engine.offers.offer_index import join_offerings, quota_keys
+from burster.engine.offers import consequences, quotas
+from burster.engine.offers.offer_index import join_offerings
 from burster.engine.state import State, TargetEntry
-from burster.model.offerings import Quota
 from burster.model.stimuli import (
     OfferingsSeen,
     QuotaSeen,
@@ -28,10 +24,6 @@ from burster.model.stimuli import (
 )
 
 
-#: How long after its placing a pod's VM may not be counted in the cloud's usage yet.
-_COUNTED_AFTER_MS: Final = 60_000
-
-
 def target_seen(state: State, stimulus: TargetSeen) -> None:
     """Take a target in."""
     target = stimulus.target
@@ -41,9 +33,12 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
     if entry is None:
         scope = budgets.scope_of(state, "Target", target.name)
         entry = state.targets[target.name] = TargetEntry(target=target, scope=scope)
-        if target.name in state.early_offerings:
-            entry.listed, entry.read = state.early_offerings.pop(target.name), True
-        _take_quotas(state, entry, state.early_quotas.pop(target.name, ()))
+        early = state.early_offerings.pop(target.name, None)
+        if early is not None:
+            _take_offerings(state, entry, early)
+        rows = state.early_quotas.pop(target.name, None)
+        if rows is not None:
+            quotas.take(state, entry, rows)
         entry.problems = state.early_problems.pop(target.name, ())
     else:
         if target.generation != entry.target.generation:
@@ -75,9 +70,18 @@ def _forget(state: State, name: str) -> None:
     entry = state.targets.pop(name, None)
     if entry is not None:
         budgets.rules_changed(state, "Target", name)
-        state.early_offerings[name] = entry.listed
+        if entry.read:
+            usable_ms = None if entry.prices_until_ms is None else entry.prices_until_ms - state.now_ms
+            state.early_offerings[name] = OfferingsSeen(
+                target=name,
+                offerings=entry.listed,
+                prices_as_of=entry.prices_as_of,
+                prices_usable_ms=usable_ms,
+                prices_problem=entry.prices_problem,
+            )
         state.early_problems[name] = entry.problems
-        state.early_quotas[name] = tuple(entry.quotas.values())
+        if entry.quotas_read_ms is not None:
+            state.early_quotas[name] = tuple(entry.quotas.values())
 
 
 def target_unread(state: State, stimulus: TargetUnread) -> None:
@@ -100,17 +104,30 @@ def target_checked(state: State, stimulus: TargetChecked) -> None:
 
 
 def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
-    """Replace what a target offers."""
+    """Replace what a target offers, and what is known of its prices."""
     target = state.targets.get(stimulus.target)
     if target is None:
-        state.early_offerings[stimulus.target] = stimulus.offerings
+        state.early_offerings[stimulus.target] = stimulus
         return
+    _take_offerings(state, target, stimulus)
+
+
+def _take_offerings(state: State, target: TargetEntry, stimulus: OfferingsSeen) -> None:
     target.read = True
     target.unread.pop("offerings", None)
     target.unread.pop("prices", None)
-    if target.listed != stimulus.offerings:
+    if stimulus.prices_problem:
+        target.unread["prices"] = stimulus.prices_problem
+    too_old = target.prices_until_ms is not None and target.prices_until_ms <= state.now_ms
+    target.prices_as_of, target.prices_problem = stimulus.prices_as_of, stimulus.prices_problem
+    usable_ms = stimulus.prices_usable_ms
+    target.prices_until_ms = None if usable_ms is None else state.now_ms + usable_ms
+    if usable_ms is not None:
+        state.at(state.now_ms + max(0, usable_ms), "status", target.target.name)
+    if target.listed != stimulus.offerings or too_old:
         target.listed = stimulus.offerings
         target.offerings = join_offerings(target.target, target.listed)
+        quotas.recount(state, {target.target.name})  # a size's family is known by its offerings
         reopen_all(state)
 
 
@@ -121,21 +138,7 @@ def quota_seen(state: State, stimulus: QuotaSeen) -> None:
         state.early_quotas[stimulus.target] = stimulus.rows
         return
     target.unread.pop("quota", None)
-    before = (target.quotas, target.launched)
-    _take_quotas(state, target, stimulus.rows)
-    if (target.quotas, target.launched) != before:
+    before = (target.quotas, target.launched, target.quotas_read_ms is None)
+    quotas.take(state, target, stimulus.rows)
+    if (target.quotas, target.launched, False) != before:
         reopen_all(state)
-
-
-def _take_quotas(state: State, target: TargetEntry, rows: tuple[Quota, ...]) -> None:
-    """Replace the rows; what burster launched and they can't count yet is counted on top."""
-    target.quotas = {quota_keys(row.region or target.target.region, row.family)[0]: row for row in rows}
-    target.launched = {}
-    for burst in state.bursts.values():
-        burst_spec, status = burst.burst.spec, burst.burst.status
-        if burst_spec.target != target.target.name or status.phase not in ACTIVE:
-            continue
-        burst.launch_counted = False
-        young = status.placed_at_ms is None or state.now_ms < status.placed_at_ms + _COUNTED_AFTER_MS
-        if status.phase in {"Reserved", "Placing", "Provisioning"} and young and not burst.vms:
-            actions.count_launch(state, burst, launched=True)

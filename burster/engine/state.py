@@ -27,11 +27,12 @@ from burster.model.bursts import Phase
 from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import Instruction
 from burster.model.limits import Limits
-from burster.model.offerings import Offering, Quota
+from burster.model.offerings import Quota
 from burster.model.pods import Resources
 from burster.model.stimuli import (
     CloudPodSeen,
     ClusterStop,
+    OfferingsSeen,
     Original,
     PolicyRefused,
     Spend,
@@ -73,7 +74,7 @@ class State:
     policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
     #: offerings and quotas that came before their target did
-    early_offerings: dict[str, tuple[Offering, ...]] = field(default_factory=dict[str, tuple[Offering, ...]])
+    early_offerings: dict[str, OfferingsSeen] = field(default_factory=dict[str, OfferingsSeen])
     #: what was found wrong at targets before they were told
     early_problems: dict[str, tuple[TargetProblem, ...]] = field(default_factory=dict[str, "tuple[TargetProblem, ...]"])
     early_quotas: dict[str, tuple[Quota, ...]] = field(default_factory=dict[str, tuple[Quota, ...]])

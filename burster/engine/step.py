@@ -26,11 +26,12 @@ from burster.engine import observe_rules as rules
 from burster.engine import observe_targets as targets
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
-from burster.engine.bursts import failures, observe_vms, outcomes
+from burster.engine.bursts import failures, machines, observe_vms, outcomes
 from burster.engine.bursts import observe_bursts as bursts
 from burster.engine.bursts import observe_pods as cloud_pods
 from burster.engine.bursts.adoption import restore_breaker, resume
 from burster.engine.numbers import metrics, replicas
+from burster.engine.offers import quotas
 from burster.engine.releasing import leaving
 from burster.engine.releasing.releases import release
 from burster.engine.state import State
@@ -149,6 +150,7 @@ def _become_ready(state: State) -> None:
         if entry.burst.status.phase != "Released":
             resume(state, entry)
         restore_breaker(state, entry)
+    quotas.recount(state, state.targets)
 
 
 def _synced(state: State, stimulus: s.SourceSynced) -> None:
@@ -189,6 +191,9 @@ _HANDLERS: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     s.PodDeleted: outcomes.pod_deleted,
     s.PodReturned: outcomes.pod_returned,
     s.VmsObserved: observe_vms.vms_observed,
+    s.MachineLaunched: machines.launched,
+    s.MachineDeleted: machines.deleted,
+    s.EndpointPublished: machines.endpoint_published,
     s.CloudListed: compare.cloud_listed,
     s.VmDeleted: deleting.vm_deleted,
     s.ResourceDeleted: deleting.resource_deleted,

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from burster.engine import statuses
-from burster.engine.offers import consequences
-from burster.engine.offers.offer_index import price_of
+from burster.engine.offers import consequences, quotas
+from burster.engine.offers.offer_index import is_list_price, price_of
+from burster.engine.offers.offerings import prices_too_old
 from burster.engine.state import State, StatusBook, TargetEntry
 from burster.engine.statuses import Say
 from burster.model.instructions import Condition, EmitEvent, WriteTargetStatus
@@ -80,6 +81,9 @@ def _facts(state: State, entry: TargetEntry | None, refused: TargetRefused | Non
         entry.offerings,
         entry.read,
         tuple(sorted(entry.unread.items())),
+        entry.prices_as_of,
+        prices_too_old(state, entry),
+        entry.quotas_read_ms is None,
         entry.tripped,
         consequences.stopped(state, entry),
         entry.problems,
@@ -114,7 +118,7 @@ def _status(
         target=name,
         generation=entry.target.generation,
         conditions=conditions,
-        offerings=_usable(entry),
+        offerings=_usable(state, entry),
         bursts=entry.active,
         vcpus=entry.vcpus,
         reserved_micro_usd=account.outstanding_micro_usd,
@@ -122,11 +126,18 @@ def _status(
     )
 
 
-def _usable(entry: TargetEntry) -> int:
-    """Count the sizes that may be used and whose price is known."""
-    target = entry.target
-    return sum(
-        not one.restricted and one.tee in target.tees and price_of(target, one) is not None for one in entry.offerings
+def _usable(state: State, entry: TargetEntry) -> int:
+    """Count the sizes that may be used and whose price is known and not too old; one that may be spot as well is one."""
+    target, too_old = entry.target, prices_too_old(state, entry)
+    return len(
+        {
+            one.size.casefold()
+            for one in entry.offerings
+            if not one.restricted
+            and one.tee in target.tees
+            and price_of(target, one) is not None
+            and not (too_old and is_list_price(target, one))
+        }
     )
 
 
@@ -156,14 +167,19 @@ def readiness(state: State, entry: TargetEntry) -> Say:
     blocking = [problem for problem in entry.problems if problem.blocks]
     if blocking:
         return "Ready", "False", blocking[0].code, _problems_told(blocking)
-    return _usable_ready(entry, trustee)
+    return _usable_ready(state, entry, trustee)
 
 
-def _usable_ready(entry: TargetEntry, trustee: str | None) -> Say:
+def _usable_ready(state: State, entry: TargetEntry, trustee: str | None) -> Say:
     """Say whether a target that nothing blocks has what a burst needs."""
     if trustee is not None:
         return "Ready", "False", "TrusteeDown", f"Its Trustee does not answer: {trustee}"
-    if not _usable(entry):
+    if quotas.is_unknown(entry):
+        return "Ready", "False", "QuotaUnknown", "Its vCPU quota could not be read yet, and whenQuotaUnknown is Refuse."
+    if not _usable(state, entry):
+        if prices_too_old(state, entry):
+            said = f"Its price list{_dated(entry)} is older than it may be, so nobody knows what its sizes cost now."
+            return "Ready", "False", "PricesTooOld", said
         if entry.offerings or entry.read:
             return "Ready", "False", "NoOfferings", "None of its sizes may be used here, or none has a price."
         return "Ready", "False", "NotReadYet", "What it offers was not read yet."
@@ -182,10 +198,16 @@ def _reachable(entry: TargetEntry) -> Say:
     if entry.unread:
         fact = min(entry.unread)
         said = " ".join(f"Its {one} can't be read: {entry.unread[one]}" for one in sorted(entry.unread))
-        return "Reachable", "False", _UNREAD[fact], f"{said} What was read before counts on."
+        aged = f" Its prices are{_dated(entry)}." if entry.prices_as_of else ""
+        return "Reachable", "False", _UNREAD[fact], f"{said} What was read before counts on.{aged}"
     if not entry.read:
         return "Reachable", "Unknown", "NotReadYet", "Nobody has heard of its cloud yet."
-    return "Reachable", "True", "CloudAnswers", "Its sizes, prices and quota were read."
+    aged = f" Its prices are{_dated(entry)}." if entry.prices_as_of else ""
+    return "Reachable", "True", "CloudAnswers", f"Its sizes, prices and quota were read.{aged}"
+
+
+def _dated(entry: TargetEntry) -> str:
+    return f" of {entry.prices_as_of}" if entry.prices_as_of else ""
 
 
 def _tell_turn(state: State, name: str, uid: str, before: str | None, now: Condition) -> None:

@@ -3,13 +3,14 @@
 Pure functions. Units are read from the names the engine gives its numbers (``wanted_micro_usd``, ``pending_ms``, ``memory_bytes``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from burster.model.decisions import Decision
 from burster.model.pods import Resources
 from burster.model.quantities import format_duration_ms, format_memory_bytes, format_micro_usd
+from burster.surfaces.view import LeakView
 
 
 #: scope -> whose bursts count, and where its limits are written
@@ -99,6 +100,9 @@ _CHANGES: Final = {
     "TeeNotOffered": "A size with the confidential hardware that policy and target ask for.",
     "SizeRestricted": "A subscription that may use the size, or another size.",
     "PriceUnknown": "A known price, or assumedPricePerHour in the target.",
+    "PricesTooOld": "A price list that can be read again, prices.perHour in the target, or a larger BURSTER_PRICES__MAX_AGE_DAYS.",
+    "QuotaUnknown": "Usages that can be read: the right Microsoft.Compute/locations/usages/read, or whenQuotaUnknown: Allow in the target.",
+    "SpotNotOffered": "A size that is sold as spot, or placement.spot: Prefer in the policy.",
     "CapacityRefused": "Time: the cloud is asked again when the memory of its refusal has passed.",
     "QuotaExhausted": "A larger vCPU quota for the family or the region, or a burst of it that comes home.",
 }
@@ -177,3 +181,18 @@ def numbers(values: dict[str, int]) -> str:
 def percent(part: int, whole: int) -> int:
     """Return how much of the whole a part is, 0 where there is no whole: never more precise than a bar can show."""
     return 0 if whole <= 0 else max(0, round(100 * part / whole))
+
+
+_PLURALS: Final = {"Vm": "VMs", "Nic": "network interfaces", "PublicIp": "public addresses", "Disk": "disks"}
+
+
+def left_behind(leaks: Sequence[LeakView]) -> str:
+    """Return in one line what is in the cloud and no record claims; empty where there is nothing."""
+    if not leaks:
+        return ""
+    places: dict[str, list[str]] = {}
+    for leak in leaks:
+        places.setdefault(leak.target, []).append(f"{leak.count} {_PLURALS.get(leak.kind, leak.kind)}")
+    told = "; ".join(f"{', '.join(counts)} at {target}" for target, counts in places.items())
+    cost = sum(leak.cost_micro_usd_per_hour for leak in leaks)
+    return f"{told}" + (f", {format_micro_usd(cost)} an hour" if cost else "")

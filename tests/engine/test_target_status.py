@@ -108,6 +108,7 @@ def test_a_cloud_of_which_nothing_is_known_yet_is_neither_reachable_nor_not() ->
 
 def test_what_can_not_be_read_is_told_and_what_was_read_counts_on() -> None:
     engine = an_engine()
+    engine.send(s.QuotaSeen(target="azure", rows=()))
     for fact, reason in (("quota", "QuotaUnread"), ("prices", "PricesUnread"), ("offerings", "OfferingsUnread")):
         answer(engine, s.TargetUnread(target="azure", fact=fact, message="503: try later."))
         status = written(engine)

@@ -85,6 +85,7 @@ _REFUSALS: Final = (
     "NoOfferings",
     "SpotNotAllowed", "SpotNotPossible", "SpreadTooUneven",
     "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
+    "SpotNotOffered", "PricesTooOld", "QuotaUnknown",
     "PolicyProviderShare", "NamespaceProviderShare", "TargetProviderShare", "ClusterProviderShare",
     "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
     "ScaleTargetUnknown", "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
@@ -93,7 +94,7 @@ _REFUSALS: Final = (
 )  # fmt: skip
 _DENIED: Final = frozenset(
     {
-        "NoPolicy", "FilteredOut", "NoBurstsOfItsOwn", "SpotNotAllowed", "SpotNotPossible",
+        "NoPolicy", "FilteredOut", "NoBurstsOfItsOwn", "SpotNotAllowed", "SpotNotPossible", "SpotNotOffered",
         "PolicyRefused", "StrategyNotAvailable", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
         "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
         "TrusteeMissing",

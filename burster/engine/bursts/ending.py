@@ -9,8 +9,9 @@ from typing import Final
 
 from burster.engine.accounting import budgets
 from burster.engine.bursts import lifecycle_actions as actions
-from burster.engine.bursts import provenance, resting, storms
+from burster.engine.bursts import machine_ends, provenance, resting, storms
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
+from burster.engine.offers import quotas
 from burster.engine.state import BurstEntry, State
 from burster.model.bursts import Phase
 from burster.model.decisions import Reason, Verdict
@@ -63,9 +64,9 @@ def withdraw(state: State, entry: BurstEntry, reason: Reason) -> None:
         released(state, entry)
 
 
-def fail_unplaced(state: State, entry: BurstEntry, reason: Reason) -> None:
+def fail_unplaced(state: State, entry: BurstEntry, reason: Reason, *, also: tuple[Reason, ...] = ()) -> None:
     """End a burst whose pod can't be created. A Move may have taken the pending pod already, which then goes home."""
-    _say_ended(state, entry, reason, "Fail")
+    _say_ended(state, entry, reason, "Fail", also)
     entry.ended_by_us = True
     entry.vms_gone = not entry.maybe_placed
     actions.set_phase(state, entry, "Failed", reason=reason.code, message=reason.sentence)
@@ -91,6 +92,10 @@ def carry_on(state: State, entry: BurstEntry) -> None:
     """Do the next thing that ends a burst, if nothing is under way that must be waited for."""
     status, spec = entry.burst.status, entry.burst.spec
     if status.phase not in ENDING:
+        return
+    if spec.strategy == "Machine":
+        if machine_ends.is_over(state, entry):
+            to_releasing(state, entry, status.reason, status.message)
         return
     if status.pod_uid and entry.pod_gone_at_ms is None:
         _delete_pod(state, entry)
@@ -281,7 +286,7 @@ def give_back(state: State, entry: BurstEntry) -> None:
     actions.claim(state, entry, 0)
     budgets.release(state, *actions.where(entry), held)
     actions.count(state, entry, -1)
-    actions.count_launch(state, entry, launched=False)
+    quotas.count(state, entry, launched=False)
     forget_cover(state, entry)
     for policy in state.policies.values():
         policy.reopened = True

@@ -12,14 +12,13 @@ import msgspec
 from burster.engine.accounting import budgets
 from burster.engine.accounting.costs import real_cost_micro_usd, running_vms, unbooked_since_ms
 from burster.engine.bursts.lifecycle import ANSWERING
-from burster.engine.offers.offer_index import quota_keys
-from burster.engine.offers.offerings import family_of
 from burster.engine.state import BurstEntry, State, check_edge
 from burster.model.bursts import Burst, Phase
 from burster.model.decisions import Reason
 from burster.model.instructions import (
     EmitEvent,
     Instruction,
+    LaunchMachine,
     MarkVerified,
     ObserveVms,
     PlacePod,
@@ -30,6 +29,8 @@ from burster.model.stimuli import CloudPodSeen
 from burster.model.targets import proof_of
 
 
+#: How long the cloud may take to say that it makes a machine.
+_LAUNCH_MS: Final = 120_000
 _OBSERVE_AGAIN_MS: Final = 5_000
 _OBSERVE_AGAIN_MAX_MS: Final = 60_000
 _RETRY_FIRST_MS: Final = 1_000
@@ -95,17 +96,6 @@ def count(state: State, entry: BurstEntry, step: int) -> None:
         policy.count_at((spec.target, spec.region, spec.size), step)
 
 
-def count_launch(state: State, entry: BurstEntry, *, launched: bool) -> None:
-    """Count a burst's vCPUs into what the target's quota rows may not know yet, or out of it."""
-    target = state.targets.get(entry.burst.spec.target)
-    if entry.launch_counted == launched or target is None:
-        return
-    entry.launch_counted = launched
-    spec = entry.burst.spec
-    for key in quota_keys(spec.region, family_of(target, spec.size)):
-        target.launched[key] = max(0, target.launched.get(key, 0) + (spec.vcpus if launched else -spec.vcpus))
-
-
 def set_phase(
     state: State, entry: BurstEntry, phase: Phase, *, reason: str = "", message: str = "", **changes: Any
 ) -> None:
@@ -158,9 +148,17 @@ def _event(  # noqa: PLR0913, PLR0917 - an event's parts, as Kubernetes names th
 
 
 def place(state: State, entry: BurstEntry) -> None:
-    """Go on from a written record to the pod."""
+    """Go on from a written record to the pod, or to the machine."""
     set_phase(state, entry, "Placing")
-    ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+    if entry.burst.spec.strategy == "Machine":
+        launch(state, entry)
+    else:
+        ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+
+
+def launch(state: State, entry: BurstEntry) -> None:
+    """Ask for a machine; asked twice, the cloud finds the first."""
+    ask(state, entry, LaunchMachine(key=f"launch/{entry.burst.key}", burst=entry.burst, deadline_ms=_LAUNCH_MS))
 
 
 def placed(state: State, entry: BurstEntry, pod_uid: str) -> None:
@@ -219,9 +217,12 @@ def listed_by_ms(entry: BurstEntry) -> int:
 
     A pod that has run has had its VM for long, and one that was never placed has none. In between the kubelet may have started a sandbox
     at any moment until the pod was gone. Where only records tell of VMs, one that is being made then is told of when it is there, or never:
-    it is given as long as a launch may take. A node has nothing that is not the API server's to tell.
+    it is given as long as a launch may take. A node has nothing that is not the API server's to tell. A machine is asked for by its
+    name, which no listing is needed for.
     """
     spec, placed_at_ms = entry.burst.spec, entry.burst.status.placed_at_ms
+    if spec.strategy == "Machine":
+        return 0
     if entry.pod_gone_at_ms is None or not (entry.burst.status.pod_uid or entry.maybe_placed):
         return 0
     proof = proof_of(spec.provider)

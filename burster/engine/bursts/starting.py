@@ -13,11 +13,14 @@ from msgspec.structs import replace
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
 from burster.engine.bursts import provenance
+from burster.engine.bursts.lifecycle import ACTIVE
 from burster.engine.bursts.lifecycle_actions import ask, tell
+from burster.engine.bursts.vms import machine_name
+from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import quota_keys
 from burster.engine.offers.offerings import family_of
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
-from burster.model.bursts import Burst, BurstSpec, BurstStatus, InitdataSource, PodRef
+from burster.model.bursts import Burst, BurstSpec, BurstStatus, BurstStrategy, InitdataSource, MachineSource, PodRef
 from burster.model.decisions import Decision, Reason, Verdict
 from burster.model.instructions import RecordBurst
 from burster.model.pods import Owner, Pod
@@ -67,7 +70,7 @@ class Series:
         self.counting = tuple(scope for scope in self.scopes if scope.counts)  #: those with limits of number
         self.paying = tuple(scope for scope in self.scopes if scope.caps)  #: those with a budget
         self.place = (grant.target, offering.region, offering.size)
-        self.quota_keys = quota_keys(offering.region, family_of(self.target, offering.size))
+        self.quota_keys = quota_keys(offering.region, family_of(self.target, offering.size), spot=offering.spot)
         self.offering_key = offering.key
         self.spec = _shared_spec(rules, target, grant, pod, state.now_ms)
         self.status = _first_status(grant.reserve_micro_usd, self.spec.first_lease_until_ms)
@@ -80,7 +83,8 @@ def start(state: State, pod: PodEntry, series: Series, reasons: tuple[Reason, ..
     name, key = _burst_name(state, pod, pod_key)
     spec = replace(
         series.spec,
-        pod_name=name if grant.strategy == "Clone" else wanted.name,
+        pod_name=_made_as(grant.strategy, name, key, wanted),
+        zone=_zone(state, series) if grant.strategy == "Machine" else "",
         for_pod=PodRef(name=wanted.name, uid=wanted.uid, resource_version=wanted.resource_version),
         workload=_workload_of(wanted.workload),
     )
@@ -114,7 +118,28 @@ def start(state: State, pod: PodEntry, series: Series, reasons: tuple[Reason, ..
         )
     )
     ask(state, entry, RecordBurst(key=f"record/{key}", burst=burst))
-    tell(state, entry, "BurstStarted", f"{spec.size} in {spec.region} for pod {wanted.name}")
+    whom = f"machine {spec.pod_name}" if spec.machine is not None else f"pod {wanted.name}"
+    tell(state, entry, "BurstStarted", f"{spec.size} in {spec.region} for {whom}")
+
+
+def _made_as(strategy: BurstStrategy, name: str, key: str, wanted: Pod) -> str:
+    """Return the name of what is made: of the cloud pod, or of the machine."""
+    if strategy == "Machine":
+        return machine_name(key)
+    return name if strategy == "Clone" else wanted.name
+
+
+def _zone(state: State, series: Series) -> str:
+    """Return the zone with the fewest of a target's machines, where the target names zones; else the cloud chooses."""
+    target = series.target.target
+    if target.machines is None or not target.machines.zones:
+        return ""
+    counts = dict.fromkeys(capacity.open_zones(state, series.grant.offering), 0)
+    for entry in state.bursts.values():
+        spec = entry.burst.spec
+        if spec.zone in counts and spec.target == target.name and entry.burst.status.phase in ACTIVE:
+            counts[spec.zone] += 1
+    return min(counts, key=lambda zone: (counts[zone], zone), default="")
 
 
 def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_ms: int) -> BurstSpec:
@@ -125,11 +150,13 @@ def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_m
         target=grant.target,
         strategy=grant.strategy,
         pod_name="",
-        initdata=initdata_of(rules, target),
+        initdata=None if grant.strategy == "Machine" else initdata_of(rules, target),
+        spot=offering.spot,
+        machine=_machine_of(rules, target) if grant.strategy == "Machine" else None,
         provider=offering.provider,
         region=offering.region,
         size=offering.size,
-        runtime_class=target.runtime_class,
+        runtime_class="" if grant.strategy == "Machine" else target.runtime_class,
         node_selector=target.node_selector,
         cpu_millicores=wanted.requests.cpu_millicores,
         memory_bytes=wanted.requests.memory_bytes,
@@ -141,6 +168,26 @@ def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_m
         drain_ms=rules.placement.drain_ms,
         launch_deadline_ms=target.launch_deadline_ms,
         ready_deadline_ms=target.ready_deadline_ms,
+    )
+
+
+def _machine_of(rules: Policy, target: Target) -> MachineSource | None:
+    """Return what a machine is made of: what the policy asks for, and what the target lends."""
+    machine, lent = rules.machine, target.machines
+    if machine is None or lent is None:
+        return None
+    return MachineSource(
+        image=machine.image,
+        encryption=machine.encryption,
+        disk_encryption_set=lent.disk_encryption_set if machine.encryption == "DiskWithVMGuestState" else "",
+        subnet=lent.subnet,
+        network_security_group=lent.network_security_group,
+        secure_boot=rules.confidential.secure_boot,
+        config_map=machine.config_map,
+        key=machine.key,
+        service=machine.service,
+        port=machine.port,
+        os_disk_gib=machine.os_disk_gib,
     )
 
 

@@ -4,8 +4,11 @@ Made by ``offerings`` from a target, its offerings and the few fields of a polic
 changes. Knows nothing that changes from minute to minute: refusals, quota and spread are looked at during the walk.
 """
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from burster.model.offerings import Offering, Tee
 from burster.model.pods import Resources
@@ -16,22 +19,28 @@ from burster.model.targets import Target
 Objection = Literal[
     "SizeNotAllowed",
     "ElsewhereOnly",
+    "NotInZones",
     "WrongTee",
     "SpotNotAllowed",
     "SpotNotPossible",
+    "SpotOnly",
     "TooSmall",
     "Restricted",
     "NoPrice",
+    "PricesTooOld",
     "Cooling",
+    "QuotaUnknown",
     "NoQuota",
     "Crowded",
 ]
-#: What of a policy narrows a target's offerings.
-Narrowing = tuple[tuple[str, ...], tuple[Tee, ...], str]
+#: What of a policy narrows a target's offerings: its sizes, its TEEs, what it says of spot, and whether it makes machines.
+Narrowing = tuple[tuple[str, ...], tuple[Tee, ...], str, bool]
 QuotaKey = tuple[str, str]
 #: How many kinds of requests a fit is remembered for.
 _REMEMBERED_MAX: Final = 2_048
 _WHOLE: Final = 100_000  # milli-percent
+CURRENCY: Final = "USD"  #: budgets and prices are in it, and in nothing else
+SPOT_ROW: Final = "lowprioritycores"  #: the usages' row of spot vCPUs, in lower case
 
 
 class Row(NamedTuple):
@@ -41,7 +50,8 @@ class Row(NamedTuple):
     cpu_millicores: int
     memory_bytes: int
     vcpus: int
-    quota_keys: tuple[QuotaKey, QuotaKey]
+    quota_keys: tuple[QuotaKey, ...]
+    listed: bool  #: its price is the price list's, which may be too old
     offering: Offering
 
 
@@ -62,16 +72,16 @@ class OfferIndex:
         self.against: dict[Objection, Offering] = {}  #: an example of each thing against the others
         self._allowed: list[Offering] = []
         rows: list[Row] = []
-        sizes = _folded(target.sizes), _folded(narrowing[0])
-        for offering in offerings:
-            objection = _object_to(target, offering, sizes, narrowing)
+        declared = {offering.key.casefold() for offering in target.catalogue}
+        for offering, objection in objections(target, offerings, narrowing):
             if objection is not None:
                 self.against.setdefault(objection, offering)
                 continue
             self._allowed.append(offering)
             price = price_of(target, offering)
             if not offering.restricted and price is not None:
-                rows.append(_row(offering, price))
+                listed = offering.key.casefold() not in declared and is_list_price(target, offering)
+                rows.append(_row(offering, price, listed=listed))
         self._rows = sorted(rows, key=_rank)
         self._fits: dict[Resources, Fit] = {}
         #: what the pods of a policy may be spread over here
@@ -104,6 +114,21 @@ class OfferIndex:
         return Fit((), restricted, unpriced)
 
 
+def objections(
+    target: Target, offerings: Iterable[Offering], narrowing: Narrowing
+) -> Iterator[tuple[Offering, Objection | None]]:
+    """Yield each offering with the first thing against it that no pod and no time changes."""
+    sizes = _folded(target.sizes), _folded(narrowing[0])
+    zones = target.machines.zones if narrowing[3] and target.machines is not None else ()
+    for offering in offerings:
+        objection = _object_to(target, offering, sizes, narrowing)
+        if objection is not None or not zones:
+            yield offering, objection
+            continue
+        there = tuple(one for one in offering.zones if one in zones and one not in offering.blocked_zones)
+        yield msgspec.structs.replace(offering, zones=there), None if there else "NotInZones"
+
+
 def _folded(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name.casefold() for name in names)
 
@@ -119,34 +144,46 @@ def _object_to(
         return "ElsewhereOnly"
     if offering.tee == "None" or offering.tee not in narrowing[1] or offering.tee not in target.tees:
         return "WrongTee"
-    return _object_to_spot(offering, narrowing[2])
+    return _object_to_spot(offering, narrowing[2], machine=narrowing[3])
 
 
-def _object_to_spot(offering: Offering, wanted: str) -> Objection | None:
+def _object_to_spot(offering: Offering, wanted: str, *, machine: bool) -> Objection | None:
+    """Return what a policy's word about spot says: cloud-api-adaptor makes no spot VMs, so for pods there is none."""
     if offering.spot:
-        return "SpotNotAllowed" if wanted == "Never" else "SpotNotPossible"
-    return "SpotNotPossible" if wanted == "Only" else None
+        return "SpotNotAllowed" if wanted == "Never" else None if machine else "SpotNotPossible"
+    if wanted != "Only":
+        return None
+    return "SpotOnly" if machine else "SpotNotPossible"
 
 
-def _row(offering: Offering, price: int) -> Row:
+def _row(offering: Offering, price: int, *, listed: bool) -> Row:
     return Row(
         price_micro_usd_per_hour=price,
         cpu_millicores=offering.resources.cpu_millicores,
         memory_bytes=offering.resources.memory_bytes,
         vcpus=offering.resources.cpu_millicores // 1000,
-        quota_keys=quota_keys(offering.region, offering.family),
+        quota_keys=quota_keys(offering.region, offering.family, spot=offering.spot),
+        listed=listed,
         offering=offering,
     )
 
 
-def _rank(row: Row) -> tuple[int, int, int, str, tuple[str, ...]]:
+def _rank(row: Row) -> tuple[int, int, int, str, bool, tuple[str, ...]]:
     offering = row.offering
-    return (row.price_micro_usd_per_hour, row.cpu_millicores, row.memory_bytes, offering.size, offering.zones)
+    return (
+        row.price_micro_usd_per_hour,
+        row.cpu_millicores,
+        row.memory_bytes,
+        offering.size,
+        offering.spot,
+        offering.zones,
+    )
 
 
 def narrowing_of(policy: Policy) -> Narrowing:
     """Return what of a policy narrows a target's offerings: policies that are alike in it share an index."""
-    return (policy.placement.sizes, policy.confidential.tees, policy.placement.spot)
+    placement = policy.placement
+    return (placement.sizes, policy.confidential.tees, placement.spot, placement.strategy == "Machine")
 
 
 def join_offerings(target: Target, listed: tuple[Offering, ...]) -> tuple[Offering, ...]:
@@ -162,24 +199,35 @@ def price_of(target: Target, offering: Offering) -> int | None:
 
     None: unknown, which is refused. A discount is rounded up to the micro-USD, so that no price is ever set aside too low.
     """
-    table = target.negotiated_micro_usd_per_hour
-    if table:
-        size = offering.size.casefold()
-        agreed = table.get(
-            offering.size, next((price for name, price in table.items() if name.casefold() == size), None)
-        )
-        if agreed is not None:
-            return agreed
+    agreed = _agreed(target, offering)
+    if agreed is not None:
+        return agreed
     listed = offering.price_micro_usd_per_hour
-    if listed is None:
+    if listed is None or offering.currency != CURRENCY:
         return target.assumed_price_micro_usd_per_hour
     return -(-listed * (_WHOLE - target.discount_milli_percent) // _WHOLE)
 
 
+def is_list_price(target: Target, offering: Offering) -> bool:
+    """Say whether what is reserved for an offering comes from the price list, and is as old as that."""
+    return offering.price_micro_usd_per_hour is not None and _agreed(target, offering) is None
+
+
+def _agreed(target: Target, offering: Offering) -> int | None:
+    """Return the price that was negotiated for a size. On Azure it is not that of the size's spot variant."""
+    table = target.negotiated_micro_usd_per_hour
+    if not table or (offering.spot and offering.provider == "azure"):
+        return None
+    size = offering.size.casefold()
+    return table.get(offering.size, next((price for name, price in table.items() if name.casefold() == size), None))
+
+
 @lru_cache(maxsize=4_096)
-def quota_keys(region: str, family: str) -> tuple[QuotaKey, QuotaKey]:
-    """Return the two quota rows that a size counts against: its family's and the region's total."""
+def quota_keys(region: str, family: str, *, spot: bool = False) -> tuple[QuotaKey, ...]:
+    """Return the quota rows that a size counts against: its family's and the region's total; as spot, the one that all spot VMs share."""
     where = region.strip().lower()
+    if spot:
+        return ((where, SPOT_ROW),)
     return (where, family.strip().lower()), (where, "cores")
 
 

@@ -8,34 +8,39 @@ then its zones. Changes nothing but what it remembers.
 
 from typing import Final
 
-from burster.engine.offers import capacity
-from burster.engine.offers.offer_index import Objection, OfferIndex, QuotaKey, Row, narrowing_of, place_of, quota_keys
+from burster.engine.offers import capacity, quotas
+from burster.engine.offers.indexing import family_of as family_of  # noqa: PLC0414 - who asks about offerings asks here
+from burster.engine.offers.indexing import index_of as index_of  # noqa: PLC0414 - the same
+from burster.engine.offers.objections import explain
+from burster.engine.offers.offer_index import Objection, OfferIndex, QuotaKey, Row, place_of, quota_keys
+from burster.engine.offers.zones import choose_zone
 from burster.engine.state import PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
-from burster.model.quantities import format_duration_ms, format_memory_bytes
 
 
-#: How many different narrowings of one target are kept indexed.
-_INDEXES_MAX: Final = 256
 #: When no size is left, the objection that came furthest is the one a person can do something about.
 _FURTHEST: Final[tuple[Objection, ...]] = (
     "Crowded",
     "NoQuota",
+    "QuotaUnknown",
     "Cooling",
+    "PricesTooOld",
     "NoPrice",
     "Restricted",
     "TooSmall",
+    "SpotOnly",
     "SpotNotPossible",
     "SpotNotAllowed",
     "WrongTee",
+    "NotInZones",
     "ElsewhereOnly",
     "SizeNotAllowed",
 )
 #: What time, or room that comes free, can change.
-_PASSING: Final[frozenset[Objection]] = frozenset({"Crowded", "NoQuota", "Cooling"})
+_PASSING: Final[frozenset[Objection]] = frozenset({"Crowded", "NoQuota", "QuotaUnknown", "Cooling", "PricesTooOld"})
 
 
 class Choice:
@@ -67,12 +72,12 @@ def ranked(state: State, policy: Policy, pod: Pod, target: TargetEntry) -> Choic
     index = index_of(target, policy)
     fit = index.fit(pod.requests)
     spread = policy.placement.spread
-    crowded = frozenset[str]() if spread is None else crowded_places(state, policy)
+    crowd = None if spread is None else Crowd(state, policy)
     second: Row | None = None
     against: dict[Objection, Offering] = {}
     for row in fit.usable:
-        objection = _objection_now(state, target, row)
-        if objection is None and spread is not None and place_of(spread.by, row.offering) in crowded:
+        objection = objection_now(state, target, row)
+        if objection is None and crowd is not None and crowd.has(row.offering):
             objection = "Crowded"
             second = second or row
         if objection is None:
@@ -93,12 +98,40 @@ def _chosen(row: Row) -> Choice:
     return Choice(offering, row.price_micro_usd_per_hour, reason)
 
 
-def _objection_now(state: State, target: TargetEntry, row: Row) -> Objection | None:
+class Crowd:
+    """The places that a policy's spread has no room in, found once for a walk over many offerings."""
+
+    __slots__ = ("_by", "_places", "_policy", "_state")
+
+    def __init__(self, state: State, policy: Policy) -> None:
+        spread = policy.placement.spread
+        self._state, self._policy = state, policy
+        self._by = "" if spread is None else spread.by
+        # a machine's zone is burster's to choose, so whether one has room is asked where it is chosen
+        chosen = self._by == "zone" and policy.placement.strategy == "Machine"
+        self._places = None if chosen else crowded_places(state, policy)
+
+    def has(self, offering: Offering) -> bool:
+        """Say whether one more of an offering would pass the skew."""
+        if self._places is None:
+            return choose_zone(self._state, self._policy, offering) is None
+        return bool(self._by) and place_of(self._by, offering) in self._places
+
+
+def objection_now(state: State, target: TargetEntry, row: Row) -> Objection | None:
+    """Return what stands against an offering that could be had, and that time or somebody else may change."""
+    if row.listed and prices_too_old(state, target):
+        return "PricesTooOld"
     if (state.cooling or state.family_blocks) and capacity.refusal_of(state, row.offering) is not None:
         return "Cooling"
-    if target.quotas and not _quota_room(target, row.quota_keys, row.vcpus):
-        return "NoQuota"
-    return None
+    if target.quotas:
+        return None if _quota_room(target, row.quota_keys, row.vcpus) else "NoQuota"
+    return "QuotaUnknown" if quotas.is_unknown(target) else None
+
+
+def prices_too_old(state: State, target: TargetEntry) -> bool:
+    """Say whether a target's price list is older than anything may be launched by."""
+    return target.prices_until_ms is not None and state.now_ms >= target.prices_until_ms
 
 
 def still_has_room(policy: Policy, target: TargetEntry, offering: Offering) -> bool:
@@ -108,10 +141,10 @@ def still_has_room(policy: Policy, target: TargetEntry, offering: Offering) -> b
     if not target.quotas:
         return True
     vcpus = offering.resources.cpu_millicores // 1000
-    return _quota_room(target, quota_keys(offering.region, offering.family), vcpus)
+    return _quota_room(target, quota_keys(offering.region, offering.family, spot=offering.spot), vcpus)
 
 
-def _quota_room(target: TargetEntry, keys: tuple[QuotaKey, QuotaKey], vcpus: int) -> bool:
+def _quota_room(target: TargetEntry, keys: tuple[QuotaKey, ...], vcpus: int) -> bool:
     for key in keys:
         quota = target.quotas.get(key)
         # A row is as old as the last poll; what burster itself launched since is counted on top, never subtracted.
@@ -120,36 +153,12 @@ def _quota_room(target: TargetEntry, keys: tuple[QuotaKey, QuotaKey], vcpus: int
     return True
 
 
-def index_of(target: TargetEntry, policy: Policy) -> OfferIndex:
-    """Return what a target offers under a policy's rules, made anew only where the target, its offerings or the rules have changed."""
-    _check_indexed(target)
-    narrowing = narrowing_of(policy)
-    index = target.indexes.get(narrowing)
-    if index is None:
-        if len(target.indexes) >= _INDEXES_MAX:
-            target.indexes.clear()
-        index = target.indexes[narrowing] = OfferIndex(target.target, target.offerings, narrowing)
-    return index
-
-
-def family_of(target: TargetEntry, size: str) -> str:
-    """Return the family of a size that a target offers; "" for one that it does not."""
-    _check_indexed(target)
-    if not target.families:
-        target.families = {offering.size: offering.family for offering in reversed(target.offerings)}
-    return target.families.get(size, "")
-
-
-def _check_indexed(target: TargetEntry) -> None:
-    """Drop what was made of a target's former rules or offerings."""
-    if target.indexed is None or target.indexed[0] is not target.target or target.indexed[1] is not target.offerings:
-        target.indexed = (target.target, target.offerings)
-        target.indexes.clear()
-        target.families = {}
-
-
 def could_hold(state: State, policy: Policy, requests: Resources) -> bool:
-    """Say whether any offering of any of a policy's targets could hold a pod, were there nothing else against it."""
+    """Say whether any offering of any of a policy's targets could hold a pod, were there nothing else against it.
+
+    Pods that are counted for machines need no place of their own: there the question is about one machine.
+    """
+    requests = policy.machine.requests if policy.machine is not None else requests
     return any(
         index_of(state.targets[name], policy).fit(requests).usable
         for name in policy.placement.targets
@@ -229,58 +238,6 @@ def _refused(
     if not against:
         against = index.against if index.is_empty else {"TooSmall": target.offerings[0]}
     objection: Objection = next(o for o in _FURTHEST if o in against)
-    reason = _explain(state, wanted, target.target.name, target.target.region, objection, against[objection])
+    reason = explain(state, wanted, target, objection, against[objection])
     waits = objection in _PASSING
     return Choice(None, 0, reason, waits=waits, again_at_ms=capacity.thaws_at_ms(state) if waits else None)
-
-
-def _explain(
-    state: State, wanted: Resources, name: str, region: str, objection: Objection, offering: Offering
-) -> Reason:
-    sentences: dict[Objection, str] = {
-        "TooSmall": f"No allowed confidential size at {name} has {_in_words(wanted)}.",
-        "WrongTee": f"{offering.size} at {name} is {offering.tee}, which the policy or the target does not accept.",
-        "Restricted": f"The subscription may not use {offering.size} at {name}: {offering.restricted}.",
-        "NoPrice": f"The price of {offering.size} at {name} is not known, and the target assumes none.",
-        "Cooling": _cooling_sentence(state, offering),
-        "NoQuota": f"The vCPU quota for {offering.size} at {name} is used up.",
-        "SizeNotAllowed": f"The policy and the target together allow none of the sizes that {name} offers.",
-        "ElsewhereOnly": f"{offering.size} is offered in {offering.region}, and {name} is in {region}.",
-        "SpotNotAllowed": f"{offering.size} at {name} is a spot size, and the policy says placement.spot: Never.",
-        "SpotNotPossible": (
-            f"The policy asks for spot, which no peer pod at {name} can be: cloud-api-adaptor makes no spot VMs. "
-            "Use placement.spot: Never."
-        ),
-        "Crowded": (
-            f"One more at {name} would pass the skew that placement.spread allows; room elsewhere, or a burst that comes home, "
-            "makes it possible."
-        ),
-    }
-    codes: dict[Objection, str] = {
-        "TooSmall": "NoSizeFits",
-        "WrongTee": "TeeNotOffered",
-        "Restricted": "SizeRestricted",
-        "NoPrice": "PriceUnknown",
-        "Cooling": "CapacityRefused",
-        "NoQuota": "QuotaExhausted",
-        "SizeNotAllowed": "NoSizeAllowed",
-        "ElsewhereOnly": "NotInRegion",
-        "SpotNotAllowed": "SpotNotAllowed",
-        "SpotNotPossible": "SpotNotPossible",
-        "Crowded": "SpreadTooUneven",
-    }
-    numbers = {"cpu_millicores": wanted.cpu_millicores, "memory_bytes": wanted.memory_bytes, "gpus": wanted.gpus}
-    return Reason(code=codes[objection], sentence=sentences[objection], numbers={**numbers, **dict(wanted.devices)})
-
-
-def _in_words(wanted: Resources) -> str:
-    """Return what a pod asks for, extended resources by their own names."""
-    text = f"{wanted.cpu_millicores}m cpu and {format_memory_bytes(wanted.memory_bytes)} memory"
-    if wanted.gpus:
-        text += f" and {wanted.gpus} GPU"
-    return text + "".join(f" and {count} {name}" for name, count in wanted.devices)
-
-
-def _cooling_sentence(state: State, offering: Offering) -> str:
-    until, reason = capacity.refusal_of(state, offering) or (state.now_ms, Reason(code="", sentence=""))
-    return f"{reason.sentence} It is tried again in {format_duration_ms(max(0, until - state.now_ms))}."
