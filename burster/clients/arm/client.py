@@ -179,6 +179,15 @@ class Arm:
             message = f"{what}: it was still there after {deadline_ms} ms"
             raise RemoteError("Timeout", message, matter="deadline") from None
 
+    async def tag_vm(self, target: Target, vm: Vm, tags: dict[str, str]) -> None:
+        """Give a VM these tags in place of its own, and come back as soon as ARM has taken them. Raises NotFound where it is gone."""
+        what = f"tag VM {vm.name}"
+        options = self._options("PutVm", target, what, vm.name)
+        async with self._link.translated(what):
+            update: Any = self._link.client(target.subscription).virtual_machines.begin_update
+            body = msgspec.json.encode({"tags": tags})
+            await update(target.resource_group, vm.name, body, polling=False, **options)
+
     async def list_resources(self, target: Target) -> list[CloudResource]:
         """Return the VMs, network interfaces, disks and public addresses of the target's resource group, all pages."""
         vms = [resources.of_vm(vm) for vm in await self.list_vms(target)]
