@@ -16,6 +16,7 @@ from burster.lab.caa import peerpods
 from burster.lab.caa.adaptor import Adaptor
 from burster.lab.caa.azure import Azure
 from burster.lab.caa.peerpod_ctrl import PeerPodController
+from burster.lab.caa.presence import Presence
 from burster.lab.caa.webhook import PeerPodsWebhook
 from burster.lab.cluster.kubelet import KubeletConfig, Kubelets
 from burster.lab.cluster.nodes import make_runtime_class
@@ -44,6 +45,7 @@ class CaaSettings(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, str] = msgspec.field(default_factory=lambda: dict(caa_config.LAB_CONFIG))
     timings: caa_config.CaaTimings = caa_config.CaaTimings()
     faults: caa_config.CaaFaults = caa_config.CaaFaults()
+    shows_pods: bool = False  #: whether its own pods are among the cluster's
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class LabCluster:
                 on_lost=self._on_lost,
                 timings=caa.timings,
                 faults=caa.faults,
+                presence=Presence(store, clock.now_ms, seed=seed, pods=caa.shows_pods),
             )
             self._controller = PeerPodController(store, self.works, self._azure, lambda: self._adaptor().config)
         self.kubelets = Kubelets(store, clock.now_ms, self.works, seed=seed, config=kubelet, remote=self.adaptor)

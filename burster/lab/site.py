@@ -123,6 +123,7 @@ async def open_site(clock: Clock, options: SiteOptions) -> AsyncGenerator[Site]:
             config={**LAB_CONFIG, "PEERPODS_LIMIT_PER_NODE": str(options.slots), **options.caa},
             timings=options.timings,
             faults=options.caa_faults,
+            shows_pods=True,
         )
         cluster = await stack.enter_async_context(
             LabCluster(store, clock, caa=caa, seed=options.seed, kubelet=options.kubelet)

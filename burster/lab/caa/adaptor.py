@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.caa.azure import Azure, AzureError
 from burster.lab.caa.body import UserDataError, user_data, vm_body, vm_name
@@ -20,7 +18,9 @@ from burster.lab.caa.capacity import advertise, withdraw, worker_nodes
 from burster.lab.caa.config import CaaConfig, CaaFaults, CaaTimings, hits
 from burster.lab.caa.initdata import InitdataError, decode_initdata, effective_initdata
 from burster.lab.caa.peerpods import record_vm, release_record
+from burster.lab.caa.presence import Presence
 from burster.lab.caa.request import annotation_problem, image_of, initdata_of, wanted_size
+from burster.lab.caa.sandbox import Sandbox
 from burster.lab.caa.sizes import Size, SizeError, choose_size, known_sizes
 from burster.lab.cluster.objects import Json, stable_digest
 from burster.lab.cluster.remote import SandboxError
@@ -31,22 +31,10 @@ LOG_KEPT: Final = 500
 RUNTIME_CLASS: Final = "kata-remote"
 
 
-class Sandbox(msgspec.Struct, kw_only=True):
-    """What CAA remembers of a sandbox, and forgets when it restarts."""
-
-    id: str
-    pod: Json
-    node: str
-    vm: str = ""
-    instance_id: str = ""
-    record: str = ""
-    starting: bool = True
-
-
 class Adaptor:
     """CAA on all worker nodes. ``log`` is what it would print; ``sandboxes`` what it remembers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its surroundings, each by name
         self,
         ground: Ground,
         azure: Azure,
@@ -55,6 +43,7 @@ class Adaptor:
         on_lost: Callable[[str], None],
         timings: CaaTimings | None = None,
         faults: CaaFaults | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self._store = ground.store
         self._now_ms = ground.now_ms
@@ -67,6 +56,7 @@ class Adaptor:
         self._faults = faults or CaaFaults()
         self._config: CaaConfig | None = None
         self._sizes: tuple[Size, ...] = ()
+        self._presence = presence or Presence(ground.store, ground.now_ms, seed=ground.seed)
         self._up: dict[str, str] = {}  #: node -> uid of the CAA pod there
         self._lives = 0
         self._starts: dict[str, asyncio.Task[Any]] = {}
@@ -93,6 +83,7 @@ class Adaptor:
 
         Where ARM doesn't answer, it comes up later, as a crashing pod would. Raises ConfigError.
         """
+        self._presence.install()
         if await self._load():
             self._come_up_everywhere()
         else:
@@ -160,9 +151,11 @@ class Adaptor:
         self._lives += 1
         self._up[node] = stable_digest("caa", self._seed, node, self._lives)[:32]
         advertise(self._store, node, owner=self._up[node], limit=self.config.limit_per_node)
+        self._presence.come_up(node)
 
     def _go_down(self, node: str) -> None:
         withdraw(self._store, node, owner=self._up.pop(node))
+        self._presence.go_down(node)
 
     # --- what the shim calls ---
 

@@ -26,6 +26,8 @@ from burster.lab.cluster.work import DirtyKeys, Works
 RUN_SECONDS: Final = "lab.burster.dev/run-seconds"
 #: A task that ends badly, for scenarios: its containers' exit code.
 EXIT_CODE: Final = "lab.burster.dev/exit-code"
+#: A pod that some other stand-in speaks for: the kubelets leave it as it is.
+STAND_IN: Final = "lab.burster.dev/stand-in"
 _NOT_FOUND: Final = 404
 
 
@@ -124,7 +126,7 @@ class Kubelets:
             self._seen(event.object)
 
     def _seen(self, pod: Json) -> None:
-        if not pod["spec"].get("nodeName"):
+        if not pod["spec"].get("nodeName") or STAND_IN in section(pod["metadata"], "annotations"):
             return
         uid: str = pod["metadata"]["uid"]
         worker = self._workers.get(uid)
