@@ -20,8 +20,10 @@ from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.faults import Fault
 from burster.lab.arm.images import community_view, gallery_view, market_versions, market_view
 from burster.lab.arm.resources import Operation
+from burster.lab.arm.retail import HTML
 from burster.lab.arm.rights import check_subnet, roles_over
 from burster.lab.arm.routes import Call
+from burster.lab.arm.updates import read_tags
 from burster.lab.arm.views import attachment_view, instance_view, operation_view, vm_view
 
 
@@ -65,6 +67,8 @@ class Answers:
         """Do what a request asks for; return the answer and the fault that still has to happen to it."""
         if call.action == "put-vm":
             return await self._put_vm(call, request)
+        if call.action == "tag-vm":
+            return await self._tag_vm(call, request), None
         return self._by_action[call.action](call, request), None
 
     @property
@@ -83,6 +87,10 @@ class Answers:
         response = json_answer(vm_view(vm, self._config), status)
         response.headers.update(self._operation_headers(vm.operation))
         return response, fault
+
+    async def _tag_vm(self, call: Call, request: web.Request) -> web.Response:
+        vm = self._cloud.tag_vm(call.scope, call.name, read_tags(await request.read()))
+        return json_answer(vm_view(vm, self._config))
 
     def _get_vm(self, call: Call, request: web.Request) -> web.Response:
         vm = self._cloud.get_vm(call.scope, call.name)
@@ -175,6 +183,8 @@ class Answers:
         return json_answer({"value": permission_views(roles_over(self._config, call.path))})
 
     def _list_prices(self, _call: Call, request: web.Request) -> web.Response:
+        if self._config.price_fault == "Html":
+            return web.Response(body=HTML, content_type="text/html")
         return json_answer(sales.prices(self._config, request.query, self._url()))
 
     def _list_skus(self, _call: Call, request: web.Request) -> web.Response:
@@ -185,7 +195,7 @@ class Answers:
 
     def _list_usages(self, call: Call, _request: web.Request) -> web.Response:
         sales.check_region(call.region)
-        return json_answer(sales.usages(self._cloud.usages(call.scope.subscription, call.region)))
+        return json_answer(sales.usages(self._cloud.quotas.rows(call.scope.subscription, call.region)))
 
 
 def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -34,6 +34,9 @@ _UP_TO_64: Final = (2, 4, 8, 16, 32, 48, 64)
 _UP_TO_96: Final = (*_UP_TO_64, 96)
 _UP_TO_128: Final = (*_UP_TO_96, 128)
 
+#: Spot machines cost so much of the plain price.
+SPOT_PERCENT: Final = 20
+
 _MIB_PER_GIB: Final = 1024
 #: vCPUs at which the number of data disks grows, largest first.
 _DATA_DISKS: Final = ((32, 64), (16, 48), (8, 24), (4, 12), (0, 8))
@@ -50,6 +53,9 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     regions: tuple[str, ...]
     temp_gib_per_vcpu: int = 0
     gpus: int = 0
+    generations: str = "V2"  #: as the SKU list says it
+    low_priority: bool = True  #: to be had as a spot machine
+    host_encryption: bool = True
     #: region -> micro-USD per vCPU and hour, where a price is published
     micro_usd_per_vcpu_hour: dict[str, int] = {}
 
@@ -187,6 +193,7 @@ SERIES: Final[tuple[Series, ...]] = (
         vcpus=(40,),
         regions=("eastus2", "westeurope"),
         gpus=1,
+        low_priority=False,
         micro_usd_per_vcpu_hour={"eastus2": 220_500},
     ),
     # plain sizes: what a confidential workload must never end up on; priced like their DCes siblings
@@ -202,6 +209,7 @@ SERIES: Final[tuple[Series, ...]] = (
     Series(
         name="Standard_D{n}s_v5",
         family="standardDSv5Family",
+        generations="V1,V2",
         tee="None",
         gib_per_vcpu=4,
         vcpus=_UP_TO_96,
@@ -251,3 +259,9 @@ def price_micro_usd_per_hour(region: str, size: Size) -> int | None:
     if per_vcpu is None or region not in size.series.regions:
         return None
     return (per_vcpu * size.vcpus + 500) // 1000 * 1000
+
+
+def spot_micro_usd_per_hour(region: str, size: Size) -> int | None:
+    """Return what the size costs there as a spot machine, None where no price is published or it isn't sold so."""
+    price = price_micro_usd_per_hour(region, size)
+    return None if price is None or not size.series.low_priority else price * SPOT_PERCENT // 100

@@ -5,30 +5,31 @@ or not. It takes time only from ``now_ms`` and the timers it asks for, and draws
 VM's name, so that neither load nor order of requests changes when something is ready.
 """
 
-import math
-import random
 import uuid
 from asyncio import TimerHandle
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from burster.lab.arm.attachments import Attachments
+from burster.lab.arm.availability import check_available
 from burster.lab.arm.billing import Billing
+from burster.lab.arm.capacity import Capacity, Wanted
 from burster.lab.arm.config import ArmConfig
-from burster.lab.arm.errors import SKU_NOT_AVAILABLE, ArmError, not_found
+from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.faults import UNALLOCATED, Fault, Faults, strike
+from burster.lab.arm.latencies import create_ms, delete_ms
 from burster.lab.arm.operations import Operations
-from burster.lab.arm.quotas import UsageRow, check_quota, usage_rows
+from burster.lab.arm.quotas import Quotas
 from burster.lab.arm.request import VmRequest, read_vm_request
 from burster.lab.arm.resources import VM_KIND, Operation, Scope, VmRecord
 from burster.lab.arm.shelf import Shelf
+from burster.lab.arm.spot import scheduled_event
+from burster.lab.arm.updates import check_stays, check_update
 
 
 _NAMESPACE: Final = uuid.UUID("6f0b1d2e-8a35-4c53-9a5e-2f6d6f1a7c11")
-#: The 95th percentile of a normal distribution, in standard deviations.
-_P95: Final = 1.6449
-_FASTEST_PART: Final = 3  #: no creation is faster than the median divided by this
+_DEALLOCATE_MS: Final = 20_000
 
 At = Callable[[int, Callable[[], None]], TimerHandle]
 
@@ -45,7 +46,9 @@ class Cloud:
         self._seed = seed
         self._faults = faults
         self.billing = Billing()
-        self.attachments = Attachments(config)
+        self.attachments = Attachments(now_ms=now_ms, config=config, billing=self.billing)
+        self.quotas = Quotas(now_ms=now_ms, config=config)
+        self._capacity = Capacity(now_ms=now_ms, config=config, seed=seed)
         self.vms: Shelf[VmRecord] = Shelf()
         self.operations = Operations(now_ms=now_ms, config=config, seed=seed)
         self._incarnations: Counter[str] = Counter()
@@ -69,7 +72,7 @@ class Cloud:
 
         ArmError where Azure would refuse. ``may_join`` is asked for each subnet whether the caller may use it.
         """
-        request = read_vm_request(content, self._config)
+        request = read_vm_request(name, content, self._config)
         found = self.vms.get(scope.resource_id(VM_KIND, name).casefold())
         if found is not None and if_none_match:
             raise ArmError(
@@ -80,11 +83,19 @@ class Cloud:
             return 200, found, None
         for nic in request.body.properties.network_profile.network_interface_configurations:
             may_join(nic.subnet)
-        fault = self._check_place(request, name, scope)
-        if found is not None:  # it never had a machine: the PUT tries again
-            self._gone_now(found, self._now_ms())
-        self.attachments.check_room(request, scope)
-        return 201, self._create(scope, name, request), fault
+        vm_id = scope.resource_id(VM_KIND, name)
+        wanted = Wanted(name=name, region=request.body.region, size=request.size, zones=tuple(request.body.zones))
+        fault = self._check_allowed(wanted, scope, vm_id, spot=request.body.spot)
+        self.attachments.check_room(request, scope, name, vm_id)
+        doom = self._capacity.failure_of(wanted)
+        return 201, self._create(scope, name, request, doom, found), fault
+
+    def tag_vm(self, scope: Scope, name: str, tags: dict[str, str]) -> VmRecord:
+        """Give a VM these tags in place of its own; ArmError 404, or 409 where it is on its way out."""
+        vm = self.get_vm(scope, name)
+        check_stays(vm)
+        vm.tags = tags
+        return vm
 
     def find_vm(self, scope: Scope, name: str) -> VmRecord | None:
         """Return a VM, None where there is none."""
@@ -93,7 +104,7 @@ class Cloud:
     def get_vm(self, scope: Scope, name: str) -> VmRecord:
         """Return a VM; ArmError 404."""
         found = self.find_vm(scope, name)
-        if found is None:
+        if found is None or self._now_ms() - found.created_at_ms < self._config.read_lag_ms:
             raise not_found(VM_KIND, name, scope.group)
         return found
 
@@ -125,40 +136,41 @@ class Cloud:
         )
         vm.state = "Deleting"
         vm.operation = self.operations.begin(vm)
-        draw = self._draw(vm, "delete")
-        delete_ms = draw.randint(self._config.delete_min_ms, self._config.delete_max_ms) // (2 if force else 1)
-        self._later(vm, now_ms + delete_ms, self._deleted)
+        self._later(vm, now_ms + delete_ms(vm, self._config, self._seed, force=force), self._deleted)
         return vm.operation
 
-    def usages(self, subscription: str, region: str) -> list[UsageRow]:
-        """Return the region's vCPU usages."""
-        return usage_rows(self._config, region, self._of(subscription))
+    def evict(self, name: str, notice_s: int) -> dict[str, Any]:
+        """Announce that a spot machine is taken back; return the notice as the guest reads it. LookupError where none runs."""
+        vm = next((vm for vm in self.vms.values() if vm.name.casefold() == name.casefold()), None)
+        if vm is None or not vm.spot or not vm.allocated:
+            raise LookupError(f"no spot machine {name} runs")
+        due_ms = self._now_ms() + notice_s * 1000
+        vm.notice = scheduled_event(vm.name, str(uuid.uuid5(_NAMESPACE, f"{vm.uid}/evicted/{due_ms}")), due_ms)
+        self._later(vm, due_ms, self._evicted)
+        return vm.notice
 
     def leaks(self) -> tuple[str, ...]:
         """Return the id of everything that is still there, sorted."""
-        return tuple(sorted([*(vm.id for vm in self.vms.values()), *self.attachments.ids]))
+        parts = (part.id for part in self.attachments.all)
+        return tuple(sorted([*(vm.id for vm in self.vms.values()), *parts]))
 
     def close(self) -> None:
         """Cancel every timer."""
         for vm in self.vms.values():
             vm.cancel_timers()
 
-    def _of(self, subscription: str) -> list[VmRecord]:
-        return [vm for vm in self.vms.values() if vm.scope.subscription.casefold() == subscription.casefold()]
-
-    def _check_place(self, request: VmRequest, name: str, scope: Scope) -> Fault | None:
-        """Raise where the subscription may not, or the region can't: restriction, quota, capacity, in that order."""
-        region, size = request.body.region, request.size
-        fault = strike(self._faults.take("PutVm", name=name, size=size.name, region=region))
-        key = f"{region}/{size.name}".casefold()
-        restricted = any(known.casefold() == key for known in self._config.restricted)
-        blocked = next((zones for known, zones in self._config.restricted_zones.items() if known.casefold() == key), ())
-        if restricted or set(request.body.zones) & set(blocked):
-            raise ArmError(409, "SkuNotAvailable", SKU_NOT_AVAILABLE.format(size=size.name, region=region))
-        check_quota(self._config, region, size, self._of(scope.subscription))
+    def _check_allowed(self, wanted: Wanted, scope: Scope, vm_id: str, *, spot: bool) -> Fault | None:
+        """Raise where the subscription may not: restriction, then quota."""
+        region, size = wanted.region, wanted.size
+        fault = strike(self._faults.take("PutVm", name=wanted.name, size=size.name, region=region))
+        check_available(self._config, region, size, wanted.zones, subscription=scope.subscription, vm_id=vm_id)
+        self.quotas.check(scope.subscription, region, size, spot=spot)
         return fault
 
-    def _create(self, scope: Scope, name: str, request: VmRequest) -> VmRecord:
+    def _create(
+        self, scope: Scope, name: str, request: VmRequest, doom: tuple[str, str], former: VmRecord | None
+    ) -> VmRecord:
+        """Begin a VM; a former one of that name never had a machine, and what it has left goes over to the new one."""
         now_ms = self._now_ms()
         vm_id = scope.resource_id(VM_KIND, name)
         incarnation = self._incarnations[vm_id.casefold()]
@@ -177,39 +189,28 @@ class Cloud:
             created_at_ms=now_ms,
             incarnation=incarnation,
             operation=Operation(id="", region="", subscription="", started_at_ms=now_ms),
+            doom=doom,
+            spot=request.body.spot,
+            eviction_policy=request.body.eviction_policy,
         )
         vm.operation = self.operations.begin(vm)
+        if former is not None:
+            self._forget(former, now_ms)
         self.vms[vm.key] = vm
+        self.quotas.count(vm, +1)
         self.attachments.attach(vm, request)
+        if former is not None:
+            self.attachments.release(former, heir=vm)
         self.billing.began(vm)
-        create_ms = self._create_ms(vm)
-        self._later(vm, now_ms + create_ms * self._config.address_after_percent // 100, self._allocated)
-        self._later(vm, now_ms + create_ms, self._created)
+        takes_ms = create_ms(vm, self._config, self._seed)
+        self._later(vm, now_ms + takes_ms * self._config.address_after_percent // 100, self._allocated)
+        self._later(vm, now_ms + takes_ms, self._created)
         return vm
 
     def _update(self, vm: VmRecord, request: VmRequest) -> None:
         """Apply a repeated PUT: tags may change, what makes the machine may not."""
-        if vm.state == "Deleting":
-            raise ArmError(
-                409,
-                "OperationNotAllowed",
-                f"Operation 'Update VM' is not allowed on VM '{vm.name}' since the VM is marked for deletion. You can only retry "
-                "the Delete operation (or wait for an ongoing one to complete).",
-            )
-        body = request.body
-        if body.region != vm.region:
-            raise ArmError(
-                409,
-                "InvalidResourceLocation",
-                f"The resource '{vm.name}' already exists in location '{vm.region}' in resource group '{vm.scope.group}'. "
-                f"A resource with the same name cannot be created in location '{body.region}'.",
-            )
-        changed = _changed_property(vm, request)
-        if changed:
-            raise ArmError(
-                409, "PropertyChangeNotAllowed", f"Changing property '{changed}' is not allowed.", target=changed
-            )
-        vm.tags = dict(body.tags)
+        check_update(vm, request)
+        vm.tags = dict(request.body.tags)
         if vm.state == "Succeeded":
             vm.state = "Updating"
             vm.operation = self.operations.begin(vm)
@@ -218,36 +219,40 @@ class Cloud:
     def _later(self, vm: VmRecord, due_ms: int, what: Callable[[VmRecord, int], None]) -> None:
         vm.timers.append(self._at(due_ms, lambda: what(vm, due_ms)))
 
-    def _draw(self, vm: VmRecord, what: str) -> random.Random:
-        again = f"/{vm.incarnation}" if vm.incarnation else ""
-        return random.Random(f"{self._seed}/vm/{vm.name}{again}" + ("" if what == "create" else f"/{what}"))
-
-    def _create_ms(self, vm: VmRecord) -> int:
-        median = self._config.create_median_ms
-        sigma = math.log(max(1.0, self._config.create_p95_ms / max(1, median))) / _P95
-        drawn = int(median * self._draw(vm, "create").lognormvariate(0.0, sigma))
-        return max(median // _FASTEST_PART, min(self._config.create_max_ms, drawn))
-
     def _allocated(self, vm: VmRecord, _at_ms: int) -> None:
-        if vm.state == "Creating":
-            vm.allocated = True
+        if vm.state == "Creating" and vm.doom[0] not in UNALLOCATED:
+            vm.allocated, vm.power = True, "running"
             self.attachments.allocate(vm)
 
     def _created(self, vm: VmRecord, at_ms: int) -> None:
         vm.timers.clear()
         fault = self._faults.take("Provision", name=vm.name, size=vm.size.name, region=vm.region)
+        code, message = (fault.code, fault.message) if fault is not None else vm.doom
         self._allocated(vm, at_ms)
-        if fault is None:
+        if not code:
             vm.state = "Succeeded"
             vm.operation.finish(at_ms)
             return
-        vm.state, vm.failure = "Failed", fault.code
-        if fault.code in UNALLOCATED:
-            vm.allocated = False
+        vm.state, vm.failure = "Failed", code
+        if code in UNALLOCATED:
+            vm.allocated, vm.power = False, ""
             for nic in vm.nics:
                 nic.address = ""
             self.billing.never_allocated(vm)
-        vm.operation.finish(at_ms, code=fault.code, message=fault.message)
+        vm.operation.finish(at_ms, code=code, message=message)
+
+    def _evicted(self, vm: VmRecord, at_ms: int) -> None:
+        if self.vms.get(vm.key) is not vm or vm.state == "Deleting":
+            return
+        if vm.eviction_policy.casefold() == "delete":
+            self.delete_vm(vm.scope, vm.name, force=False)
+            return
+        vm.power = "deallocating"
+        self._later(vm, at_ms + _DEALLOCATE_MS, self._deallocated)
+
+    def _deallocated(self, vm: VmRecord, at_ms: int) -> None:
+        vm.power, vm.allocated = "deallocated", False
+        self.billing.ended(vm, at_ms)
 
     def _updated(self, vm: VmRecord, at_ms: int) -> None:
         vm.timers.clear()
@@ -265,22 +270,12 @@ class Cloud:
         vm.operation.finish(at_ms)
 
     def _gone_now(self, vm: VmRecord, at_ms: int) -> None:
-        del self.vms[vm.key]
+        self._forget(vm, at_ms)
         self.attachments.release(vm)
+
+    def _forget(self, vm: VmRecord, at_ms: int) -> None:
+        del self.vms[vm.key]
+        self.quotas.count(vm, -1)
         self.billing.ended(vm, at_ms)
         if self._config.list_lag_ms:
             self._gone.append((at_ms, vm))
-
-
-def _changed_property(vm: VmRecord, request: VmRequest) -> str:
-    """Return the first property that an update may not change but would."""
-    asked, had = request.raw["properties"], vm.properties
-    if tuple(request.body.zones) != vm.zones:
-        return "zones"
-    if request.body.properties.user_data != vm.user_data:
-        return "userData"
-    if request.size.name != vm.size.name:
-        return "hardwareProfile.vmSize"
-    return next(
-        (name for name in ("osProfile", "storageProfile", "securityProfile") if asked.get(name) != had.get(name)), ""
-    )

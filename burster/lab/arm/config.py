@@ -7,7 +7,16 @@ from typing import Literal
 
 import msgspec
 
-from burster.lab.arm.declared import Image, RestrictionReason, Role, Tokens
+from burster.lab.arm.declared import (
+    FailureMix,
+    Image,
+    OthersUse,
+    Outage,
+    PriceFault,
+    RestrictionReason,
+    Role,
+    Tokens,
+)
 from burster.lab.arm.faults import Fault
 
 
@@ -29,6 +38,8 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: int = 4
     #: how long a finished operation can still be asked about
     operations_kept_ms: int = 86_400_000
+    #: how long a VM that was just created is still unknown to reads
+    read_lag_ms: int = 0
     #: how far a list is behind the truth: it misses newer VMs and still shows those gone since
     list_lag_ms: int = 0
     list_page_size: int = 50
@@ -39,12 +50,28 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     family_quota: int = 200
     #: vCPUs per region over all families
     cores_quota: int = 1_000
-    #: ``region/family`` or ``region/cores`` -> vCPUs, in any case
+    #: vCPUs of spot machines per region
+    spot_quota: int = 100
+    #: ``region/family``, ``region/cores`` or ``region/lowPriorityCores`` -> vCPUs, in any case
     quotas: dict[str, int] = {}
+    #: what others use beside the lab's own VMs, now and later
+    others_use: tuple[OthersUse, ...] = ()
     #: ``region/size`` -> why this subscription may not use it, in any case
     restricted: dict[str, RestrictionReason] = {}
     #: ``region/size`` -> zones in which this subscription may not use it, in any case
     restricted_zones: dict[str, tuple[str, ...]] = {}
+    #: ``region/size`` -> zones where the size exists at all, in any case; otherwise all of the region's
+    zones: dict[str, tuple[str, ...]] = {}
+    #: the SKU list has no row
+    skus_empty: bool = False
+    #: how the public price list is wrong
+    price_fault: PriceFault = ""
+    #: where there is no capacity, and when
+    outages: tuple[Outage, ...] = ()
+    #: creations that fail by seed
+    failure_mix: FailureMix | None = None
+    #: disk encryption sets, by id -> encryption type; empty: any id is a set for confidential VMs
+    disk_encryption_sets: dict[str, str] = {}
     #: addresses a subnet can give out
     subnet_addresses: int = 251
     #: ids of the subnets there are; empty: any id is a subnet
@@ -64,8 +91,14 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...] = (Role(),)
     #: how far the Date header is ahead of the clock
     clock_skew_ms: int = 0
-    #: token buckets per VM and subscription
+    #: token buckets per VM and subscription, of Azure Compute
     throttled: bool = True
+    #: token buckets of ARM itself for all of a subscription's reads, writes and deletions; their headers are always told
+    throttled_by_arm: bool = False
+    #: a VM's disk gets the VM's tags
+    disks_inherit_tags: bool = False
+    #: how long a network interface that lost its VM is kept for it: nobody else may take or delete it; Azure's is 180 s
+    nic_reserved_ms: int = 0
     #: real ARM answers with network interfaces only; True repeats the configurations a VM was created with
     show_network_configurations: bool = False
     #: faults that are there from the start, for example random ones

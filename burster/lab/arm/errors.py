@@ -8,7 +8,8 @@ import msgspec
 #: with {size} and {region}
 SKU_NOT_AVAILABLE: Final = (
     "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {size}' is currently not "
-    "available in location '{region}'. Please try another size or deploy to a different location or different zone."
+    "available in location '{region}'. Please try another size or deploy to a different location or different zone. "
+    "See https://aka.ms/azureskunotavailable for details."
 )
 
 

@@ -85,17 +85,41 @@ _KNOWN: Final[dict[str, tuple[Operation, int, str]]] = {
     "AllocationFailed": (
         "Provision",
         200,
-        "Allocation failed. We do not have sufficient capacity for the requested VM size in this region.",
+        (
+            "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. "
+            "Read more about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
+        ),
     ),
     "ZonalAllocationFailed": (
         "Provision",
         200,
-        "Allocation failed. We do not have sufficient capacity for the requested VM size in this zone.",
+        (
+            "Allocation failed. We do not have sufficient capacity for the requested VM size in this zone. "
+            "Read more about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
+        ),
     ),
     "OverconstrainedAllocationRequest": (
         "Provision",
         200,
         "Allocation failed. VM(s) with the following constraints cannot be allocated, because the condition is too restrictive.",
+    ),
+    "OverconstrainedZonalAllocationRequest": (
+        "Provision",
+        200,
+        (
+            "Allocation failed. VM(s) with the following constraints cannot be allocated, because the condition is too restrictive. "
+            "Please remove some constraints and try again. Constraints applied are: Availability Zone, VM Size."
+        ),
+    ),
+    "InternalExecutionError": ("Provision", 200, "An internal execution error occurred. Please retry later."),
+    "RetryableError": ("PutVm", 429, "A retryable error occurred."),
+    "AnotherOperationInProgress": (
+        "PutVm",
+        429,
+        (
+            "Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: "
+            "https://management.azure.com/subscriptions/-/providers/Microsoft.Network/locations/{region}/operations/-."
+        ),
     ),
     "OSProvisioningTimedOut": (
         "Provision",
@@ -130,6 +154,12 @@ UNALLOCATED: Final = frozenset(
         "CapacityReservationCapacityExceeded",
     }
 )
+
+
+def known_failure(code: str, *, size: str, region: str) -> tuple[bool, int, str]:
+    """Return whether Azure tells it at once, its HTTP status, and its sentence; KeyError for a code that has none here."""
+    operation, status, message = _KNOWN[code]
+    return operation == "PutVm", status, message.replace("{size}", size).replace("{region}", region)
 
 
 def known_fault(

@@ -20,7 +20,9 @@ MARKET_VERSIONS: Final = ("9.6.2025061913", "9.6.2025110508")
 
 def find_image(config: ArmConfig, name: str, region: str) -> Image:
     """Return what is known of an image; ArmError 404 where it doesn't exist."""
-    wanted = name.casefold()
+    wanted = name.removesuffix(":").casefold()
+    if name.count(":") == _MARKET_PARTS - 1 and wanted.endswith(":latest"):
+        wanted = _definition_of(wanted)
     if config.images and wanted not in {known.casefold() for known in config.images}:
         raise ArmError(404, "GalleryImageNotFound", f"The gallery image {name} is not available in {region} region.")
     declared = {image.id.casefold(): image for image in config.image_facts}

@@ -43,9 +43,14 @@ class Attachment:
     address: str = ""  #: private or public, once allocated
     slot: int = -1  #: which of the subnet's addresses is kept for it
     public_ip_id: str = ""
+    nic_id: str = ""  #: of a public address: the interface that has it
     size_gib: int = 0
     sku: str = ""
     encryption: str = ""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    created_at_ms: int = 0
+    reserved_until_ms: int = 0  #: so long it is kept for the VM that it had
+    reserved_for: str = ""
 
     @property
     def key(self) -> str:
@@ -95,6 +100,11 @@ class VmRecord:
     state: str = "Creating"
     allocated: bool = False
     failure: str = ""
+    doom: tuple[str, str] = ("", "")  #: code and sentence with which its creation is going to fail
+    spot: bool = False
+    eviction_policy: str = ""
+    power: str = ""  #: running, deallocating or deallocated once it was allocated
+    notice: dict[str, Any] | None = None  #: what its guest is told of a coming eviction
     nics: list[Attachment] = field(default_factory=list[Attachment])
     disk: Attachment | None = None
     timers: list[TimerHandle] = field(default_factory=list[TimerHandle])

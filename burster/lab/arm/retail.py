@@ -1,14 +1,16 @@
 """The public price list as pages: what ``/api/retail/prices`` answers.
 
 Called by the server. Beside the price that is meant, a size also has Windows, Spot and Low Priority rows, as in the
-real list: a client that takes the first row it finds gets a wrong price here as well.
+real list: a client that takes the first row it finds gets a wrong price here as well. The list can also be wrong in
+every way that a client must survive.
 """
 
 import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from burster.lab.arm.catalogue import PRICES_AS_OF, REGIONS, Size, price_micro_usd_per_hour, sizes_in
+from burster.lab.arm.catalogue import PRICES_AS_OF, REGIONS, SPOT_PERCENT, Size, price_micro_usd_per_hour, sizes_in
+from burster.lab.arm.declared import PriceFault
 from burster.lab.arm.errors import ArmError
 
 
@@ -24,24 +26,42 @@ _FILTERABLE: Final = {
     "type",
 }
 #: product suffix, meter suffix, price in percent of the plain Linux one
-_VARIANTS: Final = (("", " Spot", 20), ("", " Low Priority", 20), (" Windows", "", 150), ("", "", 100))
+_VARIANTS: Final = (
+    ("", " Spot", SPOT_PERCENT),
+    ("", " Low Priority", SPOT_PERCENT),
+    (" Windows", "", 150),
+    ("", "", 100),
+)
+#: what a price is told as where the list is wrong
+_WRONG: Final[dict[PriceFault, float | str]] = {"Negative": -0.101, "Zero": 0.0, "Text": "n/a", "Huge": 1e300}
+#: what a proxy answers in the list's place
+HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to continue.</body></html>"
 
 
-def price_page(filter_text: str, skip: int, page_size: int, url: str) -> dict[str, Any]:
+def price_page(filter_text: str, skip: int, page_size: int, url: str, fault: PriceFault = "") -> dict[str, Any]:
     """Return one page; ArmError 400 for a filter that can't be read."""
     wanted = _read_filter(filter_text)
     rows = [row for row in _rows(wanted.get("armRegionName")) if _is_wanted(row, wanted)]
-    page = rows[skip : skip + page_size]
-    following = skip + len(page)
+    if fault == "Empty":
+        rows = []
+    page = [_spoilt(row, fault) for row in rows[skip : skip + page_size]]
+    following = skip if fault == "Loop" else skip + len(page)
     more = following < len(rows)
     return {
-        "BillingCurrency": "USD",
+        "BillingCurrency": "EUR" if fault == "OtherCurrency" else "USD",
         "CustomerEntityId": "Default",
         "CustomerEntityType": "Retail",
         "Items": page,
         "NextPageLink": f"{url}?$filter={quote(filter_text)}&$skip={following}" if more else None,
         "Count": len(page),
     }
+
+
+def _spoilt(row: dict[str, Any], fault: PriceFault) -> dict[str, Any]:
+    if fault == "OtherCurrency":
+        return {**row, "currencyCode": "EUR"}
+    wrong = _WRONG.get(fault)
+    return row if wrong is None else {**row, "retailPrice": wrong, "unitPrice": wrong}
 
 
 def _read_filter(text: str) -> dict[str, str]:
@@ -66,6 +86,7 @@ def _rows(region: str | None) -> list[dict[str, Any]]:
         for size in sizes_in(where)
         if (micro_usd := price_micro_usd_per_hour(where, size)) is not None
         for product, meter, percent in _VARIANTS
+        if percent != SPOT_PERCENT or size.series.low_priority
     ]
 
 

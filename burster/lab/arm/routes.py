@@ -42,6 +42,7 @@ _MARKET: Final = f"{_COMPUTE}/locations/*/publishers/*/artifacttypes/vmimage/off
 #: the method, then the path behind /subscriptions/{id} with ``*`` for a name; what is done, how faults call it, the right
 _PATTERNS: Final[tuple[tuple[str, str, str, Operation, str], ...]] = (
     ("PUT", f"{_VM}/*", "put-vm", "PutVm", f"{VM_KIND}/write"),
+    ("PATCH", f"{_VM}/*", "tag-vm", "PutVm", f"{VM_KIND}/write"),
     ("GET", f"{_VM}/*", "get-vm", "GetVm", f"{VM_KIND}/read"),
     ("GET", f"{_VM}/*/instanceview", "get-instance-view", "GetVm", f"{VM_KIND}/instanceView/read"),
     ("DELETE", f"{_VM}/*", "delete-vm", "DeleteVm", f"{VM_KIND}/delete"),

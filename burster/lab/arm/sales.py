@@ -38,7 +38,8 @@ def prices(config: ArmConfig, query: Mapping[str, str], url: str) -> Json:
     skip = query.get("$skip", "0")
     if not skip.isdecimal():
         raise ArmError(400, "BadRequest", "Invalid value for '$skip'.")
-    return price_page(query.get("$filter", ""), int(skip), config.price_page_size, f"{url}/api/retail/prices")
+    size, url = config.price_page_size, f"{url}/api/retail/prices"
+    return price_page(query.get("$filter", ""), int(skip), size, url, config.price_fault)
 
 
 def skus(config: ArmConfig, query: Mapping[str, str], url: str) -> Json:
@@ -54,6 +55,8 @@ def skus(config: ArmConfig, query: Mapping[str, str], url: str) -> Json:
         for region in regions
         for view in (disk_sku_view(region), *(sku_view(size, region, config) for size in sizes_in(region)))
     ]
+    if config.skus_empty:
+        rows = []
     size, after = config.sku_page_size or len(rows), query.get("$skiptoken", "0")
     begin = int(after) if after.isdecimal() else 0
     answer: Json = {"value": rows[begin : begin + size]}

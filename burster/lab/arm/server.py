@@ -117,6 +117,35 @@ class ArmServer:
         """Return the ids of VMs, network interfaces, disks and public addresses that are still there."""
         return self._cloud.leaks()
 
+    @property
+    def guests(self) -> tuple[VmRecord, ...]:
+        """The VMs that run now, for whoever plays what is inside them."""
+        return tuple(vm for vm in self._cloud.vms.values() if vm.power == "running")
+
+    def power_off(self, name: str) -> None:
+        """Have a VM's own system power off: it is stopped, stays allocated, and costs what it did. Nothing where it does not run."""
+        for vm in self.guests:
+            if vm.name == name:
+                vm.power = "stopped"
+
+    @property
+    def strays(self) -> tuple[str, ...]:
+        """The ids of disks, network interfaces and public addresses that no VM has."""
+        return tuple(sorted(part.id for part in self._cloud.attachments.all if not part.vm_id))
+
+    def evict(self, name: str, notice_s: int = 30) -> dict[str, Any]:
+        """Take a spot machine back: deallocated or deleted after the notice, as its policy says; LookupError where none runs.
+
+        Returned, and until it is over in ``scheduled_events``, is what the guest reads of it from its metadata service.
+        """
+        return self._cloud.evict(name, notice_s)
+
+    def scheduled_events(self, name: str) -> dict[str, Any]:
+        """Return what a VM's guest reads of coming evictions from its metadata service."""
+        named = [vm for vm in self._cloud.vms.values() if vm.name.casefold() == name.casefold()]
+        events = [vm.notice for vm in named if vm.notice is not None and vm.power == "running"]
+        return {"DocumentIncarnation": len(events) + 1, "Events": events}
+
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_BODY_MAX_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)

@@ -1,8 +1,9 @@
 """How the stand-in's resources look on the wire: pure functions from records to ARM's JSON."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+from burster.lab.arm.availability import barred_zones, restriction_of, zones_of
 from burster.lab.arm.catalogue import REGIONS, Size
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.quotas import UsageRow
@@ -10,6 +11,22 @@ from burster.lab.arm.resources import Attachment, Operation, VmRecord
 
 
 Json = dict[str, Any]
+#: parts of a body that are told as they were asked for
+#: a disk's word for what a VM's body calls its securityEncryptionType
+_DISK_TYPES: Final = {
+    "VMGuestStateOnly": "ConfidentialVM_VMGuestStateOnlyEncryptedWithPlatformKey",
+    "DiskWithVMGuestState": "ConfidentialVM_DiskEncryptedWithPlatformKey",
+    "DiskWithVMGuestState/customer": "ConfidentialVM_DiskEncryptedWithCustomerKey",
+}
+_TITLES: Final = {"Succeeded": "Provisioning succeeded", "Failed": "Provisioning failed"}
+_REPEATED: Final = (
+    "securityProfile",
+    "diagnosticsProfile",
+    "priority",
+    "evictionPolicy",
+    "billingProfile",
+    "scheduledEventsProfile",
+)
 
 
 def timestamp(at_ms: int) -> str:
@@ -41,7 +58,7 @@ def vm_view(vm: VmRecord, config: ArmConfig, expand: str = "") -> Json:
         "storageProfile": {**storage, "osDisk": disk},
         "networkProfile": network,
     }
-    for name in ("securityProfile", "diagnosticsProfile"):
+    for name in _REPEATED:
         if name in vm.properties:
             properties[name] = vm.properties[name]
     if "osProfile" in vm.properties:
@@ -88,9 +105,16 @@ def _status(code: str, title: str) -> Json:
 
 def _statuses(vm: VmRecord) -> list[Json]:
     code = f"ProvisioningState/{vm.state.lower()}" + (f"/{vm.failure}" if vm.failure else "")
-    statuses: list[Json] = [{"code": code, "level": "Error" if vm.failure else "Info", "displayStatus": vm.state}]
-    if vm.allocated:
-        statuses.append({"code": "PowerState/running", "level": "Info", "displayStatus": "VM running"})
+    first: Json = {
+        "code": code,
+        "level": "Error" if vm.failure else "Info",
+        "displayStatus": _TITLES.get(vm.state, vm.state),
+    }
+    if vm.failure:
+        first["message"] = vm.operation.message
+    statuses: list[Json] = [first]
+    if vm.power:
+        statuses.append(_status(f"PowerState/{vm.power}", f"VM {vm.power}"))
     return statuses
 
 
@@ -116,13 +140,24 @@ def attachment_view(found: Attachment) -> Json:
     """Return a disk, network interface or public address."""
     properties: Json = {"provisioningState": "Succeeded"}
     view: Json = {"id": found.id, "name": found.name, "type": found.kind, "location": found.region}
+    if found.tags:
+        view["tags"] = found.tags
     match found.kind.rsplit("/", 1)[1]:
         case "disks":
-            view["managedBy"] = found.vm_id
-            view["sku"] = {"name": found.sku}
-            properties |= {"diskSizeGB": found.size_gib, "diskState": "Attached" if found.vm_id else "Unattached"}
+            if found.vm_id:
+                view["managedBy"] = found.vm_id
+            view["sku"] = {"name": found.sku, "tier": found.sku.split("_", 1)[0]}
+            properties |= {
+                "timeCreated": timestamp(found.created_at_ms),
+                "osType": "Linux",
+                "creationData": {"createOption": "FromImage"},
+                "diskSizeGB": found.size_gib,
+                "diskState": "Attached" if found.vm_id else "Unattached",
+            }
             if found.encryption:
-                properties["securityProfile"] = {"securityType": f"ConfidentialVM_{found.encryption}"}
+                properties["securityProfile"] = {
+                    "securityType": _DISK_TYPES.get(found.encryption, "ConfidentialVM_NonPersistedTPM")
+                }
         case "networkInterfaces":
             configuration: Json = {
                 "subnet": {"id": found.subnet},
@@ -137,7 +172,10 @@ def attachment_view(found: Attachment) -> Json:
             if found.vm_id:
                 properties["virtualMachine"] = {"id": found.vm_id}
         case _:
-            properties["publicIPAllocationMethod"] = "Static"
+            view["sku"] = {"name": "Standard", "tier": "Regional"}
+            properties |= {"publicIPAllocationMethod": "Static", "publicIPAddressVersion": "IPv4"}
+            if found.nic_id:
+                properties["ipConfiguration"] = {"id": f"{found.nic_id}/ipConfigurations/ip-config"}
             if found.address:
                 properties["ipAddress"] = found.address
     view["properties"] = properties
@@ -168,29 +206,32 @@ def size_view(size: Size) -> Json:
 
 def sku_view(size: Size, region: str, config: ArmConfig) -> Json:
     """Return one row of the SKU list."""
-    key = f"{region}/{size.name}".casefold()
+    series = size.series
     capabilities = {
+        "MaxResourceVolumeMB": str(size.temp_mib),
+        "OSVhdSizeMB": "1047552",
         "vCPUs": str(size.vcpus),
+        "MemoryPreservingMaintenanceSupported": "False",
+        "HyperVGenerations": series.generations,
+        "DiskControllerTypes": "NVMe",
         "MemoryGB": f"{size.memory_mib / 1024:g}",
         "MaxDataDiskCount": str(size.max_data_disks),
-        "HyperVGenerations": "V2",
-        "LowPriorityCapable": "False",
+        "CpuArchitectureType": "x64",
+        "LowPriorityCapable": str(series.low_priority),
         "PremiumIO": "True",
+        "VMDeploymentTypes": "IaaS",
+        "vCPUsAvailable": str(size.vcpus),
+        "vCPUsPerCore": "2",
+        "EphemeralOSDiskSupported": str(size.temp_mib > 0),
+        "EncryptionAtHostSupported": str(series.host_encryption),
+        "AcceleratedNetworkingEnabled": "False",
+        "RdmaEnabled": "False",
+        "MaxNetworkInterfaces": "2",
     }
     if size.tee != "None":
         capabilities["ConfidentialComputingType"] = size.tee
     if size.gpus:
         capabilities["GPUs"] = str(size.gpus)
-    restrictions: list[Json] = []
-    for known, reason in config.restricted.items():
-        if known.casefold() == key:
-            info = {"locations": [region]}
-            restrictions.append({"type": "Location", "values": [region], "restrictionInfo": info, "reasonCode": reason})
-    for known, zones in config.restricted_zones.items():
-        if known.casefold() == key:
-            info = {"locations": [region], "zones": list(zones)}
-            code = "NotAvailableForSubscription"
-            restrictions.append({"type": "Zone", "values": [region], "restrictionInfo": info, "reasonCode": code})
     return {
         "resourceType": "virtualMachines",
         "name": size.name,
@@ -198,10 +239,22 @@ def sku_view(size: Size, region: str, config: ArmConfig) -> Json:
         "size": size.name.removeprefix("Standard_"),
         "family": size.family,
         "locations": [region],
-        "locationInfo": [{"location": region, "zones": list(REGIONS[region]), "zoneDetails": []}],
+        "locationInfo": [{"location": region, "zones": list(zones_of(config, region, size)), "zoneDetails": []}],
         "capabilities": [{"name": name, "value": value} for name, value in capabilities.items()],
-        "restrictions": restrictions,
+        "restrictions": _restrictions(size, region, config),
     }
+
+
+def _restrictions(size: Size, region: str, config: ArmConfig) -> list[Json]:
+    restrictions: list[Json] = []
+    if reason := restriction_of(config, region, size):
+        info = {"locations": [region], "zones": list(zones_of(config, region, size))}
+        restrictions.append({"type": "Location", "values": [region], "restrictionInfo": info, "reasonCode": reason})
+    if zones := barred_zones(config, region, size):
+        info = {"locations": [region], "zones": list(zones)}
+        code = "NotAvailableForSubscription"
+        restrictions.append({"type": "Zone", "values": [region], "restrictionInfo": info, "reasonCode": code})
+    return restrictions
 
 
 def disk_sku_view(region: str) -> Json:
