@@ -33,10 +33,9 @@ def policy_gate(state: State, entry: PolicyEntry) -> Refusal | None:
     return (
         _refused(state, entry.policy)  # 1: its latest version is not valid
         or outward_gate(entry.policy)  # 2: somebody has paused it
-        or _not_available(entry.policy)  # 3: it asks for what this version can't do
-        or _out_of_time(state, entry.policy)  # 4: blackouts and windows
-        or _nowhere_readable(state, entry.policy)  # 5: its metrics may not be read where they are
-        or _when(state, entry)  # 6: its condition, unless that looks at each pod
+        or _out_of_time(state, entry.policy)  # 3: blackouts and windows
+        or _nowhere_readable(state, entry.policy)  # 4: its metrics may not be read where they are
+        or _when(state, entry)  # 5: its condition, unless that looks at each pod
     )
 
 
@@ -49,13 +48,6 @@ def _refused(state: State, policy: Policy) -> Refusal | None:
         f"{policy.generation}: {refused.message}"
     )
     return _deny(Reason(code="PolicyRefused", sentence=sentence, numbers={"generation": refused.generation}))
-
-
-def _not_available(policy: Policy) -> Refusal | None:
-    if policy.placement.strategy != "Machine":
-        return None
-    sentence = "Strategy Machine is not part of this version; Clone, Move, Scale and Signal are."
-    return _deny(Reason(code="StrategyNotAvailable", sentence=sentence))
 
 
 def _out_of_time(state: State, policy: Policy) -> Refusal | None:
@@ -211,6 +203,7 @@ def target_gate(state: State, policy: Policy, target: TargetEntry) -> Refusal | 
         or _provable(policy, target)  # 4: who can show that it is confidential
         or _trustee(state, policy, target)  # 5: who gives out the keys
         or _not_readable(policy, target)  # 6: whose metrics it believes
+        or _takes_no_machine(policy, target)  # 7: what it lends to machines
     )
 
 
@@ -275,6 +268,19 @@ def _not_readable(policy: Policy, target: TargetEntry) -> Refusal | None:
         if not endpoint_allowed(url, target.target.allowed_metric_endpoints):
             sentence = f"Target {target.target.name} does not list {url} in allowedMetricEndpoints."
             return _deny(Reason(code="EndpointNotAllowed", sentence=sentence))
+    return None
+
+
+def _takes_no_machine(policy: Policy, target: TargetEntry) -> Refusal | None:
+    machine, lent = policy.machine, target.target.machines
+    if machine is None:
+        return None
+    if lent is None:
+        sentence = f"Target {target.target.name} takes no machines: it has no machines, which name images and a subnet."
+        return _deny(Reason(code="MachinesNotTaken", sentence=sentence))
+    if machine.image not in lent.images:
+        sentence = f"Image {machine.image} is none of those that {target.target.name} allows for machines: {', '.join(lent.images)}."
+        return _deny(Reason(code="MachineImageNotAllowed", sentence=sentence))
     return None
 
 

@@ -25,7 +25,7 @@ _BAD: Final = {"Accepted": "False", "Ready": "False", "Fallback": "True", "Pause
 _TOLD_OTHERWISE: Final = frozenset({"Invalid", "TooManyPolicies", "PolicyLeaving", "BreakerOpen"})
 _MONEY: Final = ("Budget", "BudgetStop", "BudgetDrain", "RenewalsFirst", "BudgetHeldOff")
 #: What no waiting mends and only people can: the pod's owner sees no burst, and would not know why
-_STANDING: Final = frozenset({"MoveNeedsWebhook", "StrategyNotAvailable", "CloneWouldRunTwice"})
+_STANDING: Final = frozenset({"MoveNeedsWebhook", "CloneWouldRunTwice"})
 _MESSAGE_MAX: Final = 1_000
 
 

@@ -33,12 +33,19 @@ JUDGEMENTS_MAX: Final = 4_000
 #: From how many new pods on a queue may be passed through as a whole.
 _MANY: Final = 256
 #: Strategies that answer pods by a number of replicas, each pod adding to it.
-_BY_NUMBER: Final = frozenset({"Scale", "Signal"})
+_BY_NUMBER: Final = frozenset({"Scale", "Signal", "Machine"})
 _COUNTED: Final = Refusal(
     verdict="Wait",
     reason=Reason(
         code="CountedForReplicas",
         sentence="It counts towards the number of replicas that the policy asks for; no burst is made for it alone.",
+    ),
+)
+_COUNTED_FOR_MACHINES: Final = Refusal(
+    verdict="Wait",
+    reason=Reason(
+        code="CountedForMachines",
+        sentence="It counts towards the number of machines that the policy asks for, and stays where it is; no burst is made for it.",
     ),
 )
 _SparesKey = tuple[str, str, str]  #: policy, and its workload's kind and name
@@ -191,7 +198,7 @@ def _try(now: _Pass, key: str, entry: PodEntry) -> bool:
 def _start(now: _Pass, key: str, entry: PodEntry, likeness: object) -> Refusal | None:
     """Start a pod's burst: as the last alike one's where there is room for that, else as it is judged. Or return why not."""
     if now.by_number:
-        return _COUNTED
+        return _COUNTED if now.policy.policy.machine is None else _COUNTED_FOR_MACHINES
     state, policy = now.state, now.policy
     series = now.series.get(likeness)
     reasons = None if series is None else again(state, entry.pod, series)

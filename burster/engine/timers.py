@@ -6,7 +6,7 @@ from typing import Final
 
 from burster.engine import demand
 from burster.engine.accounting import overspend, renewals
-from burster.engine.bursts import ending, nodes_full
+from burster.engine.bursts import ending, machine_ends, machine_failures, machines, nodes_full
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
@@ -58,7 +58,8 @@ def _observe(state: State, key: str) -> None:
     if entry is None:
         return
     phase = entry.burst.status.phase
-    if phase in {"Provisioning", "Attesting", "Releasing"}:
+    serving = phase == "Serving" and entry.burst.spec.strategy == "Machine"
+    if serving or phase in {"Provisioning", "Attesting", "Releasing"}:
         actions.observe(state, entry)
     else:
         ending.carry_on(state, entry)
@@ -82,6 +83,20 @@ def _record_again(state: State, entry: BurstEntry) -> None:
 def _place_again(state: State, entry: BurstEntry) -> None:
     if entry.burst.status.phase == "Placing":
         actions.ask(state, entry, PlacePod(key=f"place/{entry.burst.key}", burst=entry.burst))
+
+
+def _publish_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase in {"Attesting", "Serving"}:
+        machines.publish(state, entry)
+    else:
+        ending.carry_on(state, entry)
+
+
+def _delete_again(state: State, entry: BurstEntry) -> None:
+    if entry.burst.status.phase == "Releasing":
+        machine_ends.delete(state, entry)
+    else:
+        ending.carry_on(state, entry)
 
 
 def _end_again(state: State, entry: BurstEntry) -> None:
@@ -112,6 +127,9 @@ def _forget_again(state: State, entry: BurstEntry) -> None:
 _AGAIN: Final[dict[str, Callable[[State, BurstEntry], None]]] = {
     "RecordBurst": _record_again,
     "PlacePod": _place_again,
+    "LaunchMachine": machine_failures.launch_again,
+    "DeleteMachine": _delete_again,
+    "PublishEndpoint": _publish_again,
     "DeletePod": _end_again,
     "ReturnPod": _end_again,
     "ObserveVms": _observe_again,

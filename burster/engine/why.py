@@ -15,6 +15,7 @@ from burster.engine.bursts.storms import breaker_gate
 from burster.engine.demand import countable, is_enough
 from burster.engine.gates import judge, target_gates
 from burster.engine.numbers import metrics
+from burster.engine.numbers.replica_gates import stand_in_for_machine
 from burster.engine.offers.offerings import ranked, targets_in_order
 from burster.engine.pauses import cluster_gate
 from burster.engine.releasing.leaving import leaving_gate
@@ -208,7 +209,9 @@ def _of_target(state: State, policy: PolicyEntry, name: str) -> list[Link]:
 
 
 def _examples(state: State, policy: PolicyEntry) -> list[Pod]:
-    """Return one waiting pod of each shape, the one that is tried first."""
+    """Return one waiting pod of each shape, the one that is tried first; of machines, what stands in for each."""
+    if policy.policy.machine is not None:
+        return [stand_in_for_machine(policy.policy).pod]
     found: dict[object, Pod] = {}
     for key in sorted(policy.queued, key=lambda key: policy.queued[key]):
         entry = state.pods[key]
@@ -224,7 +227,7 @@ def _of_shape(state: State, policy: PolicyEntry, target: TargetEntry, pod: Pod) 
     choice = ranked(state, policy.policy, pod, target)
     return Link(
         check="Offering",
-        about=f"{pod.key} at {target.target.name}",
+        about=f"{pod.key if pod.name else 'a machine'} at {target.target.name}",
         holds=choice.offering is not None,
         reason=choice.reason,
         waits=choice.waits,

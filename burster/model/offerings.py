@@ -82,6 +82,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     secure_boot: bool | None = None
     vtpm: bool | None = None
     encryption_type: str = ""  #: securityEncryptionType of the OS disk
+    disk_encryption_set: str = ""  #: whose key encrypts the OS disk; empty: the platform's, or nobody told
     image: str = ""
     subnet: str = ""
     public_ip: bool | None = None

@@ -454,7 +454,7 @@ class InstructionFailed(_Stimulus, frozen=True, kw_only=True, omit_defaults=True
     code: str = ""
     message: str = ""
     retry_after_ms: int | None = None
-    matter: str = ""  #: what a cloud's refusal is about, as in ``CloudFailure``; empty: no cloud said it
+    matter: Matter | Literal[""] = ""  #: what a cloud's refusal is about; empty: no cloud said it
     limit_vcpus: int | None = None  #: the quota, where the refusal states it
 
 

@@ -6,13 +6,14 @@ are a courtesy and are dropped first. Never decides and never retries: that is t
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, cast
 
 import structlog
 
 from burster.model import instructions as i
 from burster.model.errors import RemoteError
 from burster.model.instructions import Instruction
+from burster.model.offerings import Matter
 from burster.model.stimuli import InstructionFailed, Stimulus
 
 
@@ -177,7 +178,7 @@ class Executor:
             code=error.code,
             message=str(error)[:500],
             retry_after_ms=error.retry_after_ms,
-            matter=error.matter,
+            matter=cast("Matter | Literal['']", error.matter),
             limit_vcpus=error.limit_vcpus,
         )
 

@@ -94,18 +94,9 @@ def test_a_refused_version_comes_before_a_pause():
     assert told(asked_of_policy(engine))[1] == "PolicyRefused"
 
 
-@pytest.mark.parametrize("strategy", ["Auto", "Clone", "Move", "Scale", "Signal"])
-def test_every_strategy_but_machine_is_there(strategy: str):
+@pytest.mark.parametrize("strategy", ["Auto", "Clone", "Move", "Scale", "Signal", "Machine"])
+def test_every_strategy_is_there(strategy: str):
     assert asked_of_policy(an_engine(policy=a_policy(strategy=strategy))) is None
-
-
-def test_strategy_machine_is_not_there_and_comes_before_windows():
-    policy = a_policy(strategy="Machine", blackouts=(Window(timezone="UTC", first_day="2026-01-01"),))
-    assert told(asked_of_policy(an_engine(policy=policy))) == (
-        "Deny",
-        "StrategyNotAvailable",
-        "Strategy Machine is not part of this version; Clone, Move, Scale and Signal are.",
-    )
 
 
 # T0 is Monday 2026-01-05 08:00 UTC.

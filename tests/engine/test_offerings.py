@@ -531,7 +531,7 @@ def test_any_of_the_targets_is_enough_and_one_that_is_missing_is_none():
         ("Move", True, "MoveNeedsWebhook"),
         ("Scale", True, "NoBurstsOfItsOwn"),
         ("Signal", False, "NoBurstsOfItsOwn"),
-        ("Machine", False, "StrategyNotAvailable"),
+        ("Machine", False, "NoBurstsOfItsOwn"),
     ],
 )
 def test_the_strategy_for_a_pod(strategy: Any, service: bool, want: str):

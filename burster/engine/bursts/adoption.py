@@ -11,7 +11,7 @@ import msgspec
 from burster.engine import demand
 from burster.engine import observe_world as world
 from burster.engine.accounting import budgets
-from burster.engine.bursts import ending, provenance, storms
+from burster.engine.bursts import ending, machine_adoption, provenance, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ANSWERING, ENDING
 from burster.engine.bursts.observe_pods import come_to_light, follow_pod, pod_vanished
@@ -157,7 +157,9 @@ def resume(state: State, entry: BurstEntry) -> None:
     phase = burst.status.phase
     entry.adopted_at_ms = state.now_ms
     entry.unwatched = entry.pod is None and burst.status.placed_at_ms is not None and not entry.vms
-    if phase in {"Reserved", "Placing"}:
+    if burst.spec.strategy == "Machine":
+        machine_adoption.resume(state, entry)
+    elif phase in {"Reserved", "Placing"}:
         _resume_unplaced(state, entry)
     elif phase == "Releasing" and entry.pod is not None and _may_work(entry.pod):
         come_to_light(state, entry, entry.pod)

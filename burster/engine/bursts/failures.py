@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from burster.engine import policy_status, target_status
-from burster.engine.bursts import ending, resting
+from burster.engine.bursts import ending, machine_failures, resting
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ENDING
 from burster.engine.bursts.observe_pods import FINAL, follow_pod
@@ -64,6 +64,8 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
         _not_recorded(state, entry, stimulus, reason)
     elif kind == "PlacePod":
         _not_placed(state, entry, stimulus, reason)
+    elif kind == "LaunchMachine":
+        machine_failures.not_launched(state, entry, stimulus, reason)
     elif kind == "WriteStatus" and stimulus.kind == "NotFound":
         # The record is gone: there is nothing to be true to.
         entry.written_phase = entry.burst.status.phase

@@ -5,7 +5,7 @@ Called by ``step`` for each answer of ObserveVms. Whether a burst may serve is d
 
 from typing import Final
 
-from burster.engine.bursts import ending, resting, storms
+from burster.engine.bursts import ending, machines, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ENDING
 from burster.engine.bursts.observe_pods import storm
@@ -33,6 +33,12 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
     actions.answered(entry, "ObserveVms")
     phase = entry.burst.status.phase
     if phase == "Released":
+        return
+    if entry.burst.spec.strategy == "Machine":
+        vms = machines.own(entry, stimulus.vms)
+        _note_vms(state, entry, vms)
+        actions.cover_running(state, entry)
+        machines.observed(state, entry, vms, stimulus.failure)
         return
     vms = tuple(vm for vm in stimulus.vms if not _is_anothers(state, entry, vm))
     _note_vms(state, entry, vms)

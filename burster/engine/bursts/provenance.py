@@ -82,7 +82,8 @@ def forget_old(state: State, kept_ms: int) -> None:
 def is_pod_of(pod: CloudPodSeen | CloudPodGone, burst: Burst) -> bool:
     """Say whether a pod that names a burst is the one that was made for it: by the record's uid, its own, and its name."""
     return (
-        (not burst.uid or not pod.burst_uid or burst.uid == pod.burst_uid)
+        burst.spec.strategy != "Machine"  # which has no pod, whoever says so
+        and (not burst.uid or not pod.burst_uid or burst.uid == pod.burst_uid)
         and burst.status.pod_uid in {"", pod.pod_uid}
         and pod.name in {"", burst.spec.pod_name}
     )

@@ -4,20 +4,31 @@ cloud-api-adaptor names a pod's VM ``podvm-<pod name, lower case, other characte
 (its util/instance.go), a new one for every attempt of the kubelet.
 """
 
+import hashlib
 import re
 from typing import Final
 
-from burster.model.bursts import Burst
+from burster.model.bursts import Burst, BurstSpec, MachineSource
 from burster.model.decisions import Reason
 from burster.model.offerings import Vm
 from burster.model.policies import Policy
+from burster.model.tags import MACHINE_PREFIX
 from burster.model.targets import Target, proof_of
 
 
 VM_PREFIX: Final = "podvm-"
 _POD_NAME_MAX: Final = 48
+_MACHINE_BASE_MAX: Final = 42
 _NOT_ALLOWED = re.compile(r"[^a-z0-9-]")
 _ENCRYPTED: Final = frozenset({"vmgueststateonly", "diskwithvmgueststate"})
+
+
+def machine_name(burst_key: str) -> str:
+    """Return the name of a burst's machine: the same whenever it is asked, of 63 characters at most, and nobody else's here."""
+    namespace, _, name = burst_key.partition("/")
+    base = _NOT_ALLOWED.sub("-", name.removeprefix("burst-").lower())[:_MACHINE_BASE_MAX].strip("-")
+    unique = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:10]
+    return f"{MACHINE_PREFIX}{base}-{unique}"
 
 
 def vm_stem(pod_name: str) -> str:
@@ -87,6 +98,20 @@ def _as_arm_tells(vm: Vm, burst: Burst, policy: Policy | None, target: Target | 
         checks.append((vm.subnet.lower() == subnet.lower(), f"subnet {subnet}", vm.subnet or "nobody knows which"))
     if spec.zone:
         checks.append((vm.zone == spec.zone, f"zone {spec.zone}", vm.zone or "none"))
+    if machine is not None:
+        checks += _as_a_machine(vm, spec, machine)
+    return checks
+
+
+def _as_a_machine(vm: Vm, spec: BurstSpec, machine: MachineSource) -> list[_Check]:
+    """What burster itself has asked for, besides what every confidential VM must be."""
+    keys = machine.disk_encryption_set
+    checks: list[_Check] = [
+        (vm.spot == spec.spot, "a price by the hour" if vm.spot else "spot", "spot" if vm.spot else "none")
+    ]
+    if keys:
+        found = vm.disk_encryption_set
+        checks.append((found.casefold() == keys.casefold(), f"disk encryption set {keys}", found or "none"))
     return checks
 
 

@@ -265,7 +265,7 @@ def pending_pods(state: State, entry: PolicyEntry, trigger: PendingPodsTrigger) 
         if not _is_own(state, policy, shape.runtime_class, (shape.namespace, shape.kind, shape.workload))
         and could_hold(state, policy, shape.requests)
     )
-    if policy.placement.strategy not in {"Scale", "Signal"}:
+    if policy.placement.strategy not in {"Scale", "Signal", "Machine"}:
         count += answered(state, policy.key)
     elsewhere = frozenset(trigger.namespaces) - {policy.namespace}
     if elsewhere and policy.placement.strategy in {"Scale", "Signal"}:

@@ -26,6 +26,9 @@ from burster.model.triggers import PendingPodsTrigger, WorkloadRef
 #: How long the VM of a replica may outlive it in the workload's status: the pod's grace period (30 s unless it says otherwise) and the
 #: VM's deletion, which takes a minute or two.
 REPLICA_GOING_MS: Final = 300_000
+#: A machine is of no workload but its policy.
+_MACHINE_API: Final = "burster.dev/v1alpha1"
+_MACHINE_KIND: Final = "BurstPolicy"
 _SHARED: Final = frozenset(
     f"{kind}{limit}"
     for kind in ("Namespace", "Target", "Cluster")
@@ -34,7 +37,12 @@ _SHARED: Final = frozenset(
 
 
 def workload_of(policy: Policy) -> WorkloadRef | None:
-    """Return the workload that a policy's number is about: the one it names as the target, else the one whose pods it is about."""
+    """Return the workload that a policy's number is about: the one it names as the target, else the one whose pods it is about.
+
+    None also for machines, which are of the policy itself and of no template.
+    """
+    if policy.machine is not None:
+        return None
     if policy.scaling.target is not None:
         return policy.scaling.target
     selector = policy.workload
@@ -108,6 +116,35 @@ def judge_clone(state: State, entry: PolicyEntry, workload: WorkloadRef, seen: W
     return judge(
         state, stand_in_for_clone(entry.policy, workload, seen), _as_clones(entry, entry.policy.placement.targets, "")
     )
+
+
+def stand_in_for_machine(policy: Policy) -> PodEntry:
+    """Return a pod that asks for what one machine of a policy is to have: without a name, as there is none."""
+    machine = policy.machine
+    owner = Owner(api_version=_MACHINE_API, kind=_MACHINE_KIND, name=policy.name, uid="")
+    pod = Pod(
+        namespace=policy.namespace,
+        name="",
+        uid="",
+        requests=machine.requests if machine is not None else Resources(),
+        owner=owner,
+        workload=owner,
+    )
+    return PodEntry(pod=pod, policy=policy.key)
+
+
+def machine_subject(policy: Policy) -> str:
+    """Return whom a machine is for, as its burst will say it."""
+    return policy.key
+
+
+def judge_machine(state: State, entry: PolicyEntry, pod: PodEntry) -> Grant | Refusal:
+    """Return whether a policy may have one more machine."""
+    rules = entry.policy
+    triggers = tuple(one for one in rules.triggers if not isinstance(one, PendingPodsTrigger))
+    at_once = msgspec.structs.replace(rules.wait, mode="AtOnce")
+    seen_as = msgspec.structs.replace(rules, wait=at_once, triggers=triggers)
+    return judge(state, pod, dataclasses.replace(entry, policy=seen_as))
 
 
 def unproven(rules: Policy, seen: WorkloadSeen) -> Refusal | None:

@@ -2,8 +2,8 @@
 
 Called by ``step`` in each step. A poll takes a number from zero (or the idle number) and back, a sync moves it in between; a reading
 that activates is answered at once, as KEDA answers a push. What the number is held to by gates, limits and money, and who carries it out,
-is for ``replica_scale`` (SetScale), ``replica_signals`` (PublishSignal) and ``replica_clones`` (bursts). While a value is missing nothing
-is bought and nothing is given up because of it.
+is for ``replica_scale`` (SetScale), ``replica_signals`` (PublishSignal), ``replica_clones`` and ``replica_machines`` (bursts). While a
+value is missing nothing is bought and nothing is given up because of it.
 """
 
 from typing import Final
@@ -11,7 +11,15 @@ from typing import Final
 from burster.engine import pauses
 from burster.engine.autoscale.activity import Poll, poll, rest_number
 from burster.engine.autoscale.limits import Bounds, begin, limit, note_change
-from burster.engine.numbers import metrics, proposing, replica_answers, replica_clones, replica_scale, replica_signals
+from burster.engine.numbers import (
+    metrics,
+    proposing,
+    replica_answers,
+    replica_clones,
+    replica_machines,
+    replica_scale,
+    replica_signals,
+)
 from burster.engine.numbers.proposing import Replicas, Weighed
 from burster.engine.numbers.scaler import Scaler
 from burster.engine.state import PolicyEntry, State
@@ -237,5 +245,7 @@ def _carry_out(state: State, entry: PolicyEntry, scaler: Scaler) -> None:
         replica_scale.carry_out(state, entry, scaler)
     elif strategy == "Signal":
         replica_signals.carry_out(state, entry, scaler)
+    elif strategy == "Machine":
+        replica_machines.carry_out(state, entry, scaler)
     else:
         replica_clones.carry_out(state, entry, scaler)

@@ -156,10 +156,9 @@ def _quota_room(target: TargetEntry, keys: tuple[QuotaKey, ...], vcpus: int) -> 
 def could_hold(state: State, policy: Policy, requests: Resources) -> bool:
     """Say whether any offering of any of a policy's targets could hold a pod, were there nothing else against it.
 
-    Pods that are counted for machines need no place of their own: there the question is about one machine.
+    Pods that are counted for machines need no place of their own, so all of them count.
     """
-    requests = policy.machine.requests if policy.machine is not None else requests
-    return any(
+    return policy.machine is not None or any(
         index_of(state.targets[name], policy).fit(requests).usable
         for name in policy.placement.targets
         if name in state.targets

@@ -10,6 +10,11 @@ from burster.model.policies import Policy
 
 #: Owners whose pods serve and may run here and there at once.
 SERVICES: Final = frozenset({"Deployment", "ReplicaSet"})
+_NO_PODS: Final = {
+    "Scale": "Strategy Scale sets a number of replicas and makes no burst for a pod.",
+    "Signal": "Strategy Signal sets a number of replicas and makes no burst for a pod.",
+    "Machine": "Strategy Machine starts machines as a number says, and makes no burst for a pod.",
+}
 
 
 def choose_strategy(policy: Policy, pod: Pod) -> BurstStrategy | Reason:
@@ -20,12 +25,9 @@ def choose_strategy(policy: Policy, pod: Pod) -> BurstStrategy | Reason:
     """
     kind = pod.workload.kind if pod.workload else ""
     wanted = policy.placement.strategy
-    if wanted in {"Scale", "Signal"}:
-        sentence = f"Strategy {wanted} sets a number of replicas and makes no burst for a pod."
-        return Reason(code="NoBurstsOfItsOwn", sentence=sentence)
-    if wanted == "Machine":
-        sentence = "Strategy Machine makes VMs without a pod, which this version does not do yet."
-        return Reason(code="StrategyNotAvailable", sentence=sentence)
+    if wanted in _NO_PODS:
+        by_number = wanted == "Machine" and not pod.name  # it stands in for one
+        return "Machine" if by_number else Reason(code="NoBurstsOfItsOwn", sentence=_NO_PODS[wanted])
     if wanted == "Auto":
         wanted = "Clone" if kind in SERVICES else "Move"
     if wanted == "Clone":

@@ -16,6 +16,8 @@ from burster.model.pods import Resources
 RECHECK_MS: Final = 15_000
 #: A draining burst holds up the next ones for its drain time and this much; what hangs longer is the kubelet's affair.
 DRAIN_SLACK_MS: Final = 60_000
+#: Of which there may be more than are wanted.
+_BY_NUMBER: Final = frozenset({"Clone", "Machine"})
 _WANT_CODES: Final = frozenset({"DemandGone", "RoomOnPrem"})
 
 
@@ -60,12 +62,12 @@ def view_of(state: State, policy: PolicyEntry) -> View:
             continue
         status = entry.burst.status
         view.launched_at_ms = max(view.launched_at_ms, entry.burst.spec.decided_at_ms)
-        if status.phase == "Serving" and entry.burst.spec.strategy == "Clone":
+        if status.phase == "Serving" and entry.burst.spec.strategy in _BY_NUMBER:
             view.serving.append(entry)
         elif status.phase == "Draining" and (entry.unwanted or status.reason in _WANT_CODES):
             if state.now_ms < drained_by_ms(entry):
                 view.coming.append(entry)
-        elif status.phase in ANSWERING and entry.withdraw is None and entry.burst.spec.strategy == "Clone":
+        elif status.phase in ANSWERING and entry.withdraw is None and entry.burst.spec.strategy in _BY_NUMBER:
             view.launching.append(entry)
     return view
 
