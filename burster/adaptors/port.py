@@ -42,6 +42,17 @@ from burster.model.stimuli import (
 from burster.model.targets import Proof, Target, proof_of
 
 
+#: What cloud-api-adaptor makes there is no VM, so nothing can ever be proven of it
+_NO_VMS: Final = frozenset({"docker"})
+
+
+def why_never(target: Target) -> str:
+    """Return why nothing may ever run at a target, whatever its policies say; "" where it may."""
+    if target.provider.casefold() in _NO_VMS:
+        return f"Provider {target.provider} runs pods in containers of the worker and not in confidential VMs: nothing may burst there."
+    return ""
+
+
 class Place(Protocol):
     """One kind of place. Every method raises RemoteError, and means the target as it was last seen."""
 
@@ -116,10 +127,6 @@ class Places:
         self.targets: Final = targets
         self._pods: Final = dict(pods)
         self._machines: Final = dict(machines or {})
-
-    def takes(self, target: Target) -> bool:
-        """Say whether there is anybody here who could look at what runs at a target, or end it."""
-        return target.proof in self._pods
 
     def of_burst(self, burst: Burst) -> Place:
         """Return who launched a burst, or is to. It is the record that says so: a target may have been written anew since."""

@@ -16,12 +16,14 @@ from burster.adaptors.azure_peer_pods import AzurePeerPods
 from burster.adaptors.azure_resources import AzureResources, Cloud
 from burster.adaptors.azure_vms import AzureVms
 from burster.adaptors.cluster_api import HOME
+from burster.adaptors.confidential_nodes import ConfidentialNodes
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
 from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.adaptors.policy_guard import PolicyGuard
-from burster.adaptors.port import Places, TargetBook
+from burster.adaptors.port import Places, TargetBook, why_never
+from burster.adaptors.recorded_peer_pods import RecordedPeerPods
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.clients.metric_addresses import Addresses
@@ -41,6 +43,8 @@ from burster.runtime.cloud_facts import CloudFacts, FactsPoller
 from burster.runtime.executor import Adaptor, Executor
 from burster.runtime.loop import Loop, StepListener
 from burster.runtime.metric_poller import MetricPoller
+from burster.runtime.place_facts import PlaceFacts
+from burster.runtime.preflight_poller import Examiner, PreflightPoller
 from burster.runtime.ticks import TickKind, start_ticks
 from burster.runtime.views import Viewer
 from burster.runtime.workload_facts import WorkloadPoller
@@ -58,8 +62,6 @@ from burster.surfaces.view import StatusView
 _DRAIN_POLL_S: Final = 1.0
 #: The longest budget window is a month: older spend is in the ledger, and no decision needs it.
 _BUDGET_MEMORY_MS: Final = 32 * 86_400_000
-#: Providers of which there is an adaptor: elsewhere nobody could look at a VM, or end it.
-PROVIDERS: Final = frozenset({"azure"})
 _log = structlog.get_logger("burster.runtime.wiring")
 
 
@@ -80,6 +82,7 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     onprem_pods_max: int = nodes.PODS_MAX  #: in a larger cluster pods on nodes are not followed
     onprem_requests: RequestsPlace | None = None  #: who adds up what they ask for there
     cluster: str = ""  #: the settings' ``cluster_id``: what the cluster's tag says on machines
+    preflight_keep_ms: int = 900_000  #: how long a check counts on that can't be made again
     seed: int = 0
     title: str = ""
 
@@ -99,15 +102,24 @@ class Controller:
         listeners: tuple[StepListener, ...] = (),
         around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor,
         authority: Authority | None = None,
+        preflight: Examiner | None = None,
     ) -> None:
-        """``authority``: without it nothing is written; None: nobody is asked. ``around`` wraps the adaptor: crash tests die in it."""
+        """``authority``: without it nothing is written; None: nobody is asked. ``around`` wraps the adaptor: crash tests die in it.
+
+        ``preflight``: who checks targets before anything starts there; None: nothing is held back for want of a check.
+        """
         self._kube = kube
         self._clock = clock
         self._options = options
         self._ledger = ledger
         self.bus = Bus()
         self._book = TargetBook()
-        self._poller = FactsPoller(facts, self.bus.post, clock)
+        self._poller = FactsPoller(PlaceFacts(facts), self.bus.post, clock)
+        self.preflight = (
+            None
+            if preflight is None
+            else PreflightPoller(preflight, self.bus.post, clock, keep_ms=options.preflight_keep_ms)
+        )
         self._workloads = WorkloadPoller(kube, self.bus.post, self._workload_feed)
         self._http = MetricHttp(Addresses(networks=options.metric_networks, api_server=kube.host))
         reader = MetricReader(self._http, kube, TriggerAuth(kube, options.home))
@@ -126,7 +138,14 @@ class Controller:
             vms = AzureVms(fenced, api, self._book, clock.now_ms)
             resources = AzureResources(fenced, PeerPodRecords(api), self._book, clock.now_ms, cluster=options.cluster)
             azure = AzurePeerPods(api, vms, facts, resources, home=options.home)
-            places = Places(self._book, {"Arm": azure})
+            places = Places(
+                self._book,
+                {
+                    "Arm": azure,
+                    "Record": RecordedPeerPods(api, clock.now_ms, home=options.home),
+                    "Node": ConfidentialNodes(api, clock.now_ms, home=options.home),
+                },
+            )
             adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home)
             self._guard = live.guard
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
@@ -184,9 +203,9 @@ class Controller:
         if self._oldest_fact_s is None:
             self._oldest_fact_s = self._clock.monotonic()
         match stimulus:
-            case s.TargetSeen(target=target) if target.provider not in PROVIDERS:
+            case s.TargetSeen(target=target) if why := why_never(target):
                 self._poller.forget(target.name)
-                stimulus = _refused(target, stimulus.told)
+                stimulus = _refused(target, why, stimulus.told)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
@@ -211,6 +230,8 @@ class Controller:
             case _:
                 pass
         self.metrics.hear(stimulus)
+        if self.preflight is not None:
+            self.preflight.hear(stimulus)
         self.bus.post(stimulus)
 
     async def run(self) -> None:
@@ -229,6 +250,8 @@ class Controller:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.executor.run(), name="executor")
                 group.create_task(self._poller.run(), name="cloud-facts")
+                if self.preflight is not None:
+                    group.create_task(self.preflight.run(), name="preflight")
                 group.create_task(self._workloads.run(), name="workloads")
                 group.create_task(self.metrics.run(), name="metrics")
                 for name, source in self._sources().items():
@@ -281,7 +304,8 @@ class Controller:
     @property
     def reading_facts(self) -> bool:
         """Whether what targets offer and may use, or what policies name, is still being read."""
-        return self._poller.busy or self._workloads.busy or self.metrics.busy
+        checking = self.preflight is not None and self.preflight.busy
+        return self._poller.busy or self._workloads.busy or self.metrics.busy or checking
 
     def take_oldest_fact_s(self) -> float | None:
         """Return when the first fact came since this was last asked, on the clock's steady time; None where none has."""
@@ -320,9 +344,8 @@ def _as_itself(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group if others is not None or first is None else first
 
 
-def _refused(target: Target, told: s.Told) -> s.TargetRefused:
+def _refused(target: Target, why: str, told: s.Told) -> s.TargetRefused:
     """Return that a target can't be used here: for the engine there is none."""
-    why = f"burster has no adaptor for provider {target.provider} yet, only for {', '.join(sorted(PROVIDERS))}."
     _log.warning("target.refused", target=target.name, why=why)
     return s.TargetRefused(
         name=target.name,

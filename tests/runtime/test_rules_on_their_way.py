@@ -38,14 +38,17 @@ def a_controller(tmp_path, **options: Any) -> Controller:
     )
 
 
-async def test_a_target_of_a_provider_without_an_adaptor_is_refused(tmp_path) -> None:
+async def test_a_target_of_a_provider_that_has_no_vms_is_refused_and_any_other_is_taken(tmp_path) -> None:
     controller = a_controller(tmp_path)
-    controller.post(s.TargetSeen(target=a_target()))
-    assert controller.bus.take(9) == [s.TargetSeen(target=a_target())]
-    controller.post(s.TargetSeen(target=a_target(provider="sovereign")))
+    for provider in ("azure", "sovereign", "onprem"):
+        controller.post(s.TargetSeen(target=a_target(provider=provider)))
+        assert controller.bus.take(9) == [s.TargetSeen(target=a_target(provider=provider))]
+    controller.post(s.TargetSeen(target=a_target(provider="docker")))
     (refused,) = controller.bus.take(9)
     assert (type(refused), refused.name, refused.code) == (s.TargetRefused, "azure", "ProviderNotSupported")
-    assert refused.message == "burster has no adaptor for provider sovereign yet, only for azure."
+    assert refused.message == (
+        "Provider docker runs pods in containers of the worker and not in confidential VMs: nothing may burst there."
+    )
 
 
 async def test_a_signal_goes_with_its_policy_and_stays_while_it_is_only_refused(tmp_path) -> None:
