@@ -193,7 +193,11 @@ def _money(view: StatusView, width: int) -> "RenderableType":
             f"budget {budget.owner}", _bar(taken, limit, width), f"{told} of {_dollars(limit)} per {budget.window}"
         )
     total = f"{format_micro_usd(view.spent_micro_usd)} settled, {format_micro_usd(view.accruing_micro_usd)} running"
-    return Group(grid, Text(f"{'simulated money' if view.title else 'money'}: {total}"))
+    behind = words.left_behind(view.leaks)
+    lines = [Text(f"{'simulated money' if view.title else 'money'}: {total}")]
+    if behind:
+        lines.append(Text(f"left behind, claimed by no record: {behind}"))
+    return Group(grid, *lines)
 
 
 def _tightest(view: StatusView) -> list[BudgetView]:

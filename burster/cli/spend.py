@@ -37,6 +37,7 @@ from burster.surfaces.spending import (
 #: of a sheet or a document nothing may be missing that a table leaves out
 _TABLE_ROWS: Final = 200
 _LEFT_OUT: Final = "(left out)"
+_NOBODYS: Final = "(left behind)"  #: in place of a policy: what VMs have cost that no record claimed
 
 
 def spend(  # noqa: PLR0913 - its options, each by name
@@ -134,7 +135,7 @@ def _tell(report: SpendReport, output: SheetForm) -> None:
                 *_names(row, report),
                 format_micro_usd(row.settled_micro_usd),
                 row.bursts,
-                format_micro_usd(row.settled_micro_usd // row.bursts) if row.bursts else "",
+                format_micro_usd((row.settled_micro_usd - row.leaked_micro_usd) // row.bursts) if row.bursts else "",
                 format_micro_usd(row.dearest_micro_usd) if row.bursts else "",
                 row.dearest,
                 format_micro_usd(row.reserved_micro_usd),
@@ -154,6 +155,10 @@ def _tell(report: SpendReport, output: SheetForm) -> None:
     total = report.total
     waiting = f"; {total.open} not settled" if total.open else ""
     line(f"{format_micro_usd(total.settled_micro_usd)} for {total.bursts} bursts{waiting}")
+    if total.leaked_micro_usd:
+        line(
+            f"{format_micro_usd(total.leaked_micro_usd)} of it for VMs that no record claimed (burster sweep-cloud shows them)"
+        )
     if total.open:
         line(
             f"{format_micro_usd(total.reserved_micro_usd)} reserved for what is not settled; "
@@ -171,7 +176,8 @@ def _headings(report: SpendReport) -> tuple[str, ...]:
 
 
 def _names(row: SpendRow, report: SpendReport) -> list[str]:
-    values = {"day": row.day, "namespace": row.namespace, "policy": row.policy, "target": row.target}
+    nobodys = _NOBODYS if row.leaked_micro_usd and not row.policy else ""
+    values = {"day": row.day, "namespace": row.namespace, "policy": row.policy or nobodys, "target": row.target}
     zone = f" {row.timezone}" if report.timezone == BUDGET_ZONES else ""
     return [f"{values[name]}{zone}" if name == "day" else values[name] for name in report.by]
 

@@ -13,6 +13,7 @@ from burster.surfaces.view import (
     LISTED_MAX,
     BudgetView,
     BurstView,
+    LeakView,
     OnPremView,
     PendingView,
     StatusView,
@@ -85,6 +86,8 @@ class Viewer:
             budgets=bounded(_budgets(state, now_ms)),
             spent_micro_usd=state.settled_total_micro_usd,
             accruing_micro_usd=sum(real_cost_micro_usd(state, entry) for entry in active),
+            leaks=bounded(_leaks(state)),
+            leaked_micro_usd=state.leaked_total_micro_usd,
             decisions_total=self.decisions_total,
             decisions=tuple(self._decisions),
         )
@@ -112,6 +115,21 @@ def _burst_view(state: State, entry: BurstEntry) -> BurstView:
         cost_micro_usd=real_cost_micro_usd(state, entry),
         reserved_micro_usd=entry.held_micro_usd,
     )
+
+
+def _leaks(state: State) -> list[LeakView]:
+    """Return what nobody claims and whose grace is over, by target and kind."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for one in state.leftovers.values():
+        if one.due:
+            sums = groups.setdefault((one.target, one.resource.kind), [0, 0, 0])
+            sums[0] += 1
+            sums[1] += bool(one.proof)
+            sums[2] += one.price_micro_usd_per_hour if one.cost_since_ms is not None else 0
+    return [
+        LeakView(target=target, kind=kind, count=count, ours=ours, cost_micro_usd_per_hour=cost)
+        for (target, kind), (count, ours, cost) in sorted(groups.items())
+    ]
 
 
 def _budgets(state: State, now_ms: int) -> list[BudgetView]:

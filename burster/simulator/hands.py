@@ -83,6 +83,7 @@ class Hands:
             i.ForgetBurst: (latency.api_ms, self._forget),
             i.ListCloud: (latency.arm_ms, self._list),
             i.DeleteVm: (latency.arm_ms, self._delete_vm),
+            i.DeleteResource: (latency.arm_ms, self._delete_resource),
             i.SetScale: (latency.api_ms, self.numbers.set_scale),
             i.PublishSignal: (0, self.numbers.publish),
             i.ReleasePolicy: (latency.api_ms, self._release_policy),
@@ -293,6 +294,12 @@ class Hands:
         if vm is not None and vm.state != "Deleting":
             self._delete_later(vm)
         self._tell(s.VmDeleted(target=instruction.target, vm=instruction.vm))
+
+    def _delete_resource(self, instruction: i.DeleteResource) -> None:
+        vm = self.cloud.vms.get(instruction.resource.name)
+        if vm is not None and vm.state != "Deleting":
+            self._delete_later(vm)
+        self._tell(s.ResourceDeleted(target=instruction.target, resource_id=instruction.resource.resource_id))
 
     def _policy_status(self, instruction: i.WritePolicyStatus) -> None:
         self._tell(s.PolicyStatusWritten(policy=instruction.policy))

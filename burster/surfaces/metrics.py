@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import burster
@@ -241,7 +241,30 @@ def _polled(queries: int, triggers: int, failing: int, oldest_s: float) -> Itera
         yield GaugeMetricFamily(name, text, value=value)
 
 
+def _leaks(view: StatusView) -> Iterator[Metric]:
+    leaked = GaugeMetricFamily(
+        "burster_leaked_resources", "What is in the cloud and no record claims.", labels=("target", "kind")
+    )
+    costs = GaugeMetricFamily(
+        "burster_leaked_usd_per_hour", "What that costs an hour, as far as it is ours.", labels=("target",)
+    )
+    by_target: dict[str, int] = {}
+    for leak in view.leaks[:LABEL_SETS_MAX]:
+        leaked.add_metric((leak.target, leak.kind), leak.count)
+        by_target[leak.target] = by_target.get(leak.target, 0) + leak.cost_micro_usd_per_hour
+    for target, cost in sorted(by_target.items()):
+        costs.add_metric((target,), cost / MICRO_USD_PER_USD)
+    yield leaked
+    yield costs
+    yield CounterMetricFamily(
+        "burster_leaked_usd",
+        "What VMs have cost that no record claimed.",
+        value=view.leaked_micro_usd / MICRO_USD_PER_USD,
+    )
+
+
 def _gauges(view: StatusView) -> Iterator[Metric]:
+    yield from _leaks(view)
     bursts = GaugeMetricFamily("burster_bursts", "Bursts, by phase.", labels=("phase",))
     for phase, count in sorted(view.bursts_by_phase.items()):
         bursts.add_metric((phase,), count)

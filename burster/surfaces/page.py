@@ -115,6 +115,9 @@ def _budgets(view: StatusView) -> str:
             text += f", of {format_micro_usd(budget.limit_micro_usd)}"
             bars.append(html.bar(f"{budget.owner} per {budget.window}", taken, budget.limit_micro_usd, text))
     total = f"{format_micro_usd(view.spent_micro_usd)} settled, {format_micro_usd(view.accruing_micro_usd)} running"
+    behind = words.left_behind(view.leaks)
+    if behind:
+        bars.append(html.facts([("left behind, claimed by no record", behind)]))
     return f"<h2>Money: {html.escape(total)}</h2>" + "".join(bars)
 
 

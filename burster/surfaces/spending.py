@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from burster.model.errors import InputError
-from burster.model.stimuli import Spend
+from burster.model.stimuli import LEAK, Spend
 
 
 Grouping = Literal["day", "namespace", "policy", "target"]
@@ -41,6 +41,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
 
     bursts: int = 0  #: settlements
     settled_micro_usd: int = 0
+    leaked_micro_usd: int = 0  #: of that, what VMs have cost that no record claimed
     open: int = 0  #: bursts and replicas that are not settled
     reserved_micro_usd: int = 0
     running_micro_usd: int = 0
@@ -50,6 +51,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
         return Amounts(
             bursts=self.bursts + other.bursts,
             settled_micro_usd=self.settled_micro_usd + other.settled_micro_usd,
+            leaked_micro_usd=self.leaked_micro_usd + other.leaked_micro_usd,
             open=self.open + other.open,
             reserved_micro_usd=self.reserved_micro_usd + other.reserved_micro_usd,
             running_micro_usd=self.running_micro_usd + other.running_micro_usd,
@@ -171,6 +173,7 @@ def _sum(rows: Sequence[Amounts]) -> Amounts:
 class _Group(msgspec.Struct):
     bursts: int = 0
     settled: int = 0
+    leaked: int = 0
     open: int = 0
     reserved: int = 0
     running: int = 0
@@ -190,8 +193,11 @@ class _Sheet:
         group = self._group(spend.policy, spend.target, spend.at_ms)
         if group is None:
             return
-        group.bursts += 1
         group.settled += spend.micro_usd
+        if spend.burst.startswith(LEAK):
+            group.leaked += spend.micro_usd
+            return
+        group.bursts += 1
         if (-spend.micro_usd, spend.burst) < (-group.dearest_micro_usd, group.dearest):
             group.dearest_micro_usd, group.dearest = spend.micro_usd, spend.burst
 
@@ -233,6 +239,7 @@ class _Sheet:
                 timezone=zone,
                 bursts=group.bursts,
                 settled_micro_usd=group.settled,
+                leaked_micro_usd=group.leaked,
                 open=group.open,
                 reserved_micro_usd=group.reserved,
                 running_micro_usd=group.running,

@@ -77,6 +77,16 @@ class BudgetView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_micro_usd: int | None = None
 
 
+class LeakView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is in a target's cloud and no record claims, of one kind: VMs, network interfaces, disks, public addresses."""
+
+    target: str
+    kind: str
+    count: int
+    ours: int = 0  #: of these, what is this cluster's for certain
+    cost_micro_usd_per_hour: int = 0
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything at one moment. ``ready`` is what /readyz answers: every required source has synced and the ledger can be written."""
 
@@ -96,6 +106,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     budgets: tuple[BudgetView, ...] = ()
     spent_micro_usd: int = 0  #: settled, in all
     accruing_micro_usd: int = 0  #: of what runs now, so far
+    leaks: tuple[LeakView, ...] = ()
+    leaked_micro_usd: int = 0  #: of what is settled, what unclaimed VMs have cost
     decisions_total: int = 0
     decisions: tuple[Decision, ...] = ()  #: the latest, oldest first
 

@@ -236,7 +236,7 @@ class Adversary:
             return
         key = instruction.key
         busy = key in self.jobs or key in self.waiting
-        if isinstance(instruction, i.ListCloud | i.DeleteVm):
+        if isinstance(instruction, i.ListCloud | i.DeleteVm | i.DeleteResource):
             # what nothing else waits for is asked for again when it is overdue; the executor does one after the other
             busy = self.now < self.asked.get(key, 0)
             self.asked[key] = self.now + instruction.deadline_ms
@@ -274,7 +274,7 @@ class Adversary:
 
     @staticmethod
     def _failure(instruction: i.Instruction, error: RemoteError) -> s.InstructionFailed:
-        subject = instruction.target if isinstance(instruction, i.ListCloud | i.DeleteVm) else instruction.burst.key  # type: ignore[union-attr]
+        subject = instruction.target if isinstance(instruction, i.ListCloud | i.DeleteVm | i.DeleteResource) else instruction.burst.key  # type: ignore[union-attr]
         return s.InstructionFailed(
             instruction=type(instruction).__name__,
             key=instruction.key,
@@ -700,6 +700,8 @@ def _answered(stimulus: s.Stimulus) -> str | None:
     match stimulus:
         case s.CloudListed():
             return f"list/{stimulus.target}"
+        case s.ResourceDeleted():
+            return None
         case s.VmDeleted():
             return f"sweep/{stimulus.target}/{stimulus.vm}"
         case s.InstructionFailed():

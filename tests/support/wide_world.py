@@ -555,7 +555,7 @@ def said(result: StepResult) -> Any:
 
 
 def _failure(instruction: Any, kind: RemoteKind) -> s.InstructionFailed:
-    if isinstance(instruction, i.ListCloud | i.DeleteVm):
+    if isinstance(instruction, i.ListCloud | i.DeleteVm | i.DeleteResource):
         subject = instruction.target
     elif isinstance(instruction, i.SetScale | i.PublishSignal | i.WritePolicyStatus):
         subject = instruction.policy

@@ -106,6 +106,8 @@ class ObligingWorld:
                 self.tell(s.CloudListed(target=target, listed_at_ms=self.now_ms, vms=vms))
             case i.DeleteVm(target=target, vm=vm):
                 self.tell(s.VmDeleted(target=target, vm=vm))
+            case i.DeleteResource(target=target, resource=resource):
+                self.tell(s.ResourceDeleted(target=target, resource_id=resource.resource_id))
             case i.SetScale(policy=policy, replicas=replicas):
                 self.tell(s.ScaleSet(policy=policy, replicas=replicas))
                 self._scale(instruction)
