@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.cluster_events import EventRecorder
+from burster.adaptors.endpoint_slices import EndpointSlices, Reach, connect
 from burster.adaptors.peer_pods import mark_verified, return_pod
 from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.port import Places, Sweepable
@@ -24,14 +25,22 @@ class LiveAdaptor:
     """Pods in one cluster, and what runs of them at its places."""
 
     def __init__(
-        self, api: KubeApi, places: Places, signals: SignalBoard, now_ms: Callable[[], int], *, home: str = HOME
+        self,
+        api: KubeApi,
+        places: Places,
+        signals: SignalBoard,
+        now_ms: Callable[[], int],
+        *,
+        home: str = HOME,
+        reach: Reach = connect,
     ) -> None:
-        """``home`` is burster's own namespace: targets' initdata is there."""
+        """``home`` is burster's own namespace: targets' initdata is there. ``reach`` asks whether a machine's port answers."""
         self._api = api
         self._places = places
         self._signals = signals
         self._events = EventRecorder(api, now_ms)
         self._home = home
+        self._endpoints = EndpointSlices(api, reach)
         self.guard = PolicyGuard(api)
 
     async def carry_out(self, instruction: Instruction) -> Stimulus | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind
@@ -40,11 +49,15 @@ class LiveAdaptor:
             case i.RecordBurst(burst=burst):
                 await self.guard.keep(burst.policy_key)
                 return await record_burst(self._api, instruction, home=self._home)
-            case i.PlacePod(burst=burst):
+            case i.PlacePod(burst=burst) | i.LaunchMachine(burst=burst):
                 return await self._places.of_burst(burst).launch(burst)
             case i.DeletePod(burst=burst):
                 place = self._places.of_burst(burst)
                 return await place.release(burst, grace_ms=instruction.grace_ms, let_go=instruction.let_go)
+            case i.DeleteMachine(burst=burst):
+                return await self._places.of_burst(burst).release(burst, grace_ms=0)
+            case i.PublishEndpoint():
+                return await self._endpoints.publish(instruction)
             case i.ReturnPod():
                 return await return_pod(self._api, instruction)
             case i.ObserveVms(burst=burst):

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, Protocol
 
+from burster.adaptors.azure_resources import Cloud
 from burster.adaptors.fence import Authority, check
 from burster.clients.arm_facts import OperationState, VmOperation
 from burster.model.offerings import CloudResource, Vm
@@ -9,16 +10,11 @@ from burster.model.tags import EPOCH_TAG
 from burster.model.targets import Target
 
 
-class MachineCloud(Protocol):
-    """What is asked of a cloud for machines; ``clients.arm.Arm`` is one."""
+_DELETE_DEADLINE_MS: Final = 900_000
 
-    async def get_vm(self, target: Target, name: str) -> Vm | None:
-        """Return a VM, or None for a confirmed 404."""
-        ...
 
-    async def list_vms(self, target: Target) -> list[Vm]:
-        """Return every VM of the target's resource group."""
-        ...
+class MachineCloud(Cloud, Protocol):
+    """What is asked of a cloud for machines, besides what is asked of it for what it has; ``clients.arm.Arm`` is one."""
 
     async def begin_vm(self, target: Target, name: str, body: dict[str, Any], *, only_new: bool = True) -> VmOperation:
         """Ask for a VM. Raises AlreadyExists where ``only_new`` and there is one of that name."""
@@ -32,11 +28,13 @@ class MachineCloud(Protocol):
         """Give a VM these tags in place of its own. Raises NotFound where it is gone."""
         ...
 
-    async def delete_vm(self, target: Target, name: str, *, deadline_ms: int) -> None:
+    async def delete_vm(self, target: Target, name: str, *, deadline_ms: int = _DELETE_DEADLINE_MS) -> None:
         """Delete a VM and return once its 404 is confirmed. Raises Timeout where that takes longer."""
         ...
 
-    async def delete_resource(self, target: Target, resource: CloudResource, *, deadline_ms: int) -> None:
+    async def delete_resource(
+        self, target: Target, resource: CloudResource, *, deadline_ms: int = _DELETE_DEADLINE_MS
+    ) -> None:
         """Delete a network interface or disk and return once its 404 is confirmed; one that is not there counts as deleted."""
         ...
 
@@ -56,6 +54,10 @@ class FencedMachines:
         """Return every VM of the target's resource group."""
         return await self._cloud.list_vms(target)
 
+    async def list_resources(self, target: Target) -> list[CloudResource]:
+        """Return the VMs, network interfaces, disks and public addresses of the target's resource group."""
+        return await self._cloud.list_resources(target)
+
     async def follow_operation(self, target: Target, token: str) -> OperationState:
         """Look once at what ``begin_vm`` began."""
         return await self._cloud.follow_operation(target, token)
@@ -72,12 +74,14 @@ class FencedMachines:
         check(self._authority, f"tagging machine {vm.name}")
         await self._cloud.tag_vm(target, vm, {**tags, EPOCH_TAG: str(self._authority.epoch)})
 
-    async def delete_vm(self, target: Target, name: str, *, deadline_ms: int) -> None:
+    async def delete_vm(self, target: Target, name: str, *, deadline_ms: int = _DELETE_DEADLINE_MS) -> None:
         """Delete a VM, for no longer than this lead lasts."""
         left_ms = check(self._authority, f"deleting machine {name}")
         await self._cloud.delete_vm(target, name, deadline_ms=min(deadline_ms, left_ms))
 
-    async def delete_resource(self, target: Target, resource: CloudResource, *, deadline_ms: int) -> None:
+    async def delete_resource(
+        self, target: Target, resource: CloudResource, *, deadline_ms: int = _DELETE_DEADLINE_MS
+    ) -> None:
         """Delete a network interface or disk, for no longer than this lead lasts."""
         left_ms = check(self._authority, f"deleting {resource.name}")
         await self._cloud.delete_resource(target, resource, deadline_ms=min(deadline_ms, left_ms))
