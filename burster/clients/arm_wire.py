@@ -73,6 +73,7 @@ class _Image(_Wire):
 
 class _DiskSecurity(_Wire):
     security_encryption_type: str | None = None
+    disk_encryption_set: _Ref | None = None
 
 
 class _ManagedDisk(_Wire):
@@ -229,6 +230,7 @@ def read_vm(answer: Answer) -> tuple[Vm, str]:
         secure_boot=uefi.secure_boot_enabled if uefi else None,
         vtpm=uefi.v_tpm_enabled if uefi else None,
         encryption_type=_encryption(storage),
+        disk_encryption_set=_disk_encryption_set(storage),
         image=_image(storage),
         tags=wire.tags or {},
         zone=(wire.zones or [""])[0],
@@ -293,6 +295,8 @@ def read_sku(answer: Answer, region: str) -> Sku | None:
         zones=tuple(sorted(zones - closed)),
         restricted=restricted,
         restricted_zones=tuple(sorted(closed)),
+        generation=capabilities.get("HyperVGenerations", ""),
+        spot_capable=capabilities.get("LowPriorityCapable", "").casefold() == "true",
     )
 
 
@@ -300,7 +304,7 @@ def read_usage(answer: Answer, region: str) -> Quota | None:
     """Return a row of vCPU usage; None for what is not counted in vCPUs. Some names come with blanks around them."""
     wire = msgspec.json.decode(answer, type=_UsageWire)
     name = (wire.name.value or "").strip()
-    if not (name.casefold().endswith("family") or name in {"cores", "lowPriorityCores"}):
+    if not (name.casefold().endswith("family") or name.casefold() in {"cores", "lowprioritycores"}):
         return None
     return Quota(region=region, family=name, used_vcpus=wire.current_value, limit_vcpus=wire.limit)
 
@@ -334,6 +338,12 @@ def _encryption(storage: _Storage | None) -> str:
     disk = storage.os_disk.managed_disk if storage and storage.os_disk else None
     security = disk.security_profile if disk else None
     return (security.security_encryption_type if security else None) or ""
+
+
+def _disk_encryption_set(storage: _Storage | None) -> str:
+    disk = storage.os_disk.managed_disk if storage and storage.os_disk else None
+    keys = disk.security_profile.disk_encryption_set if disk and disk.security_profile else None
+    return (keys.id if keys else None) or ""
 
 
 def _image(storage: _Storage | None) -> str:

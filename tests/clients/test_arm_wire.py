@@ -121,3 +121,10 @@ def test_what_is_no_vm_size_is_passed_over():
 def test_only_rows_counted_in_vcpus_are_quota(name, want):
     row = read_usage(json.dumps({"name": {"value": name}, "currentValue": 2, "limit": 4}).encode(), "eastus")
     assert (row.family if row else None) == want
+
+
+def test_whose_key_encrypts_a_confidential_disk_is_told():
+    keys = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/diskEncryptionSets/ours"
+    secured = {"securityEncryptionType": "DiskWithVMGuestState", "diskEncryptionSet": {"id": keys}}
+    vm, _ = read_vm(_vm(storageProfile={"osDisk": {"managedDisk": {"securityProfile": secured}}}))
+    assert (vm.encryption_type, vm.disk_encryption_set) == ("DiskWithVMGuestState", keys)
