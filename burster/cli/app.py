@@ -31,6 +31,7 @@ ENTRIES: Final = (
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
     Entry("policy", "burster.cli.policy", "app", "Check, explain, compare, convert and test policies."),
     Entry("trace", "burster.cli.trace", "app", "Look into load traces, convert them, make them, record them."),
+    Entry("doctor", "burster.cli.doctor", "doctor", "Whether everything is right that bursting needs."),
     Entry("status", "burster.cli.status", "status", "Where everything stands."),
     Entry("why", "burster.cli.why", "why", "What was decided about a pod or by a policy, and why."),
     Entry("history", "burster.cli.history", "history", "The decisions in order of time."),

@@ -35,17 +35,17 @@ def controller(  # noqa: PLR0913 -- one parameter per flag
     flags: dict[str, Any] = {
         "dry_run": dry_run,
         "ledger_path": ledger,
-        "kube": _given(kube),
+        "kube": given(kube),
         "http": _listen(listen),
-        "log": _given({"level": log_level, "format": log_format}),
+        "log": given({"level": log_level, "format": log_format}),
     }
-    settings = load_settings(**_given(flags))
+    settings = load_settings(**given(flags))
     from burster.runtime.service import run_controller
 
     run_controller(settings, once=once)
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def given(values: dict[str, Any]) -> dict[str, Any]:
     """Return what was given: a flag that was left out must not hide its variable."""
     return {name: value for name, value in values.items() if value not in (None, {})}
 

@@ -13,8 +13,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from burster.clients.arm import Arm
+from burster.clients.arm_settings import check_way
 from burster.clients.kube import Kube, KubeSettings
 from burster.clients.prices import Prices, PriceSettings
+from burster.clients.trustee import TrusteeClient
 from burster.ledger import Ledger
 from burster.model.addresses import networks_of
 from burster.model.errors import BursterError, RemoteError
@@ -27,6 +29,7 @@ from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.logs import configure_logs
 from burster.runtime.memory import OnceReady, settle
 from burster.runtime.metering import Meter
+from burster.runtime.preflight_poller import places_of
 from burster.runtime.questions import Desk
 from burster.runtime.replica import Replica, own_identity
 from burster.runtime.wiring import Controller, ControllerOptions
@@ -34,6 +37,7 @@ from burster.settings import Settings
 from burster.sources import policies
 from burster.sources.metered_requests import RequestsPlace
 from burster.sources.offerings import observe_offerings
+from burster.sources.preflight import StandingChecks, World
 from burster.sources.quota import observe_quota
 from burster.surfaces.http import HttpSurface, make_app
 from burster.surfaces.metrics import Metrics
@@ -72,6 +76,18 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
             await _ask_once(kube)
         arm = await stack.enter_async_context(Arm(settings.arm.for_client(), now_ms=clock.now_ms))
         prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
+        trustee = await stack.enter_async_context(TrusteeClient(settings.preflight.ca_file))
+        checks = StandingChecks(
+            World(
+                api=kube,
+                places=places_of(settings),
+                cloud=arm,
+                trustee=trustee,
+                now_ms=clock.now_ms,
+                dry_run=settings.dry_run,
+                local_only=check_way(settings.arm.for_client()),
+            )
+        )
         title = f"{settings.cluster_id}, {_address(kube)}"
         metrics = Metrics()
 
@@ -84,6 +100,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
                 clock=clock,
                 options=_options(settings, title),
                 authority=leadership,
+                preflight=checks,
             )
             controller.listen(Meter(metrics, controller, clock))
             controller.listen(desk)
@@ -134,6 +151,7 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
             "evaluate": settings.ticks.evaluate_ms,
             "gc": settings.ticks.gc_ms,
             "offerings": settings.ticks.offerings_ms,
+            "preflight": settings.ticks.preflight_ms,
             "quota": settings.ticks.quota_ms,
         },
         namespace_max_policies=settings.namespace_max_policies,
@@ -142,6 +160,7 @@ def _options(settings: Settings, title: str) -> ControllerOptions:
         cluster=settings.cluster_id,
         onprem_pods_max=settings.onprem.pods_max,
         onprem_requests=_requests_place(settings),
+        preflight_keep_ms=settings.preflight.keep_ms,
         title=title,
         metric_networks=networks_of(settings.metrics.networks),
     )

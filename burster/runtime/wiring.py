@@ -12,14 +12,17 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from burster.adaptors.azure_machines import AzureMachines
 from burster.adaptors.azure_peer_pods import AzurePeerPods
-from burster.adaptors.azure_resources import AzureResources, Cloud
+from burster.adaptors.azure_resources import AzureResources
 from burster.adaptors.azure_vms import AzureVms
-from burster.adaptors.cluster_api import HOME
+from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.confidential_nodes import ConfidentialNodes
 from burster.adaptors.dry_run import DryRunAdaptor
+from burster.adaptors.endpoint_slices import Reach, connect
 from burster.adaptors.fence import Authority, FencedApi, FencedVms
 from burster.adaptors.live import LiveAdaptor
+from burster.adaptors.machine_cloud import FencedMachines, MachineCloud
 from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.adaptors.policy_guard import PolicyGuard
 from burster.adaptors.port import Places, TargetBook, why_never
@@ -73,7 +76,13 @@ class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_delay_ms: int = 200
     max_stimuli: int = 5_000
     intervals_ms: dict[TickKind, int] = msgspec.field(
-        default_factory=lambda: {"evaluate": 15_000, "gc": 120_000, "offerings": 43_200_000, "quota": 600_000}
+        default_factory=lambda: {
+            "evaluate": 15_000,
+            "gc": 120_000,
+            "offerings": 43_200_000,
+            "preflight": 300_000,
+            "quota": 600_000,
+        }
     )
     namespace_max_policies: int = MOST  #: policies of one namespace that count
     limits: Limits = Limits()  #: what all policies at all targets together may use at most
@@ -94,7 +103,7 @@ class Controller:
         self,
         *,
         kube: Kube,
-        cloud: Cloud,
+        cloud: MachineCloud,
         facts: CloudFacts,
         ledger: Ledger,
         clock: Clock,
@@ -103,10 +112,12 @@ class Controller:
         around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor,
         authority: Authority | None = None,
         preflight: Examiner | None = None,
+        reach: Reach = connect,
     ) -> None:
         """``authority``: without it nothing is written; None: nobody is asked. ``around`` wraps the adaptor: crash tests die in it.
 
         ``preflight``: who checks targets before anything starts there; None: nothing is held back for want of a check.
+        ``reach``: who asks whether a machine's port answers.
         """
         self._kube = kube
         self._clock = clock
@@ -114,7 +125,7 @@ class Controller:
         self._ledger = ledger
         self.bus = Bus()
         self._book = TargetBook()
-        self._poller = FactsPoller(PlaceFacts(facts), self.bus.post, clock)
+        self._poller = FactsPoller(PlaceFacts(facts), self._post_read, clock)
         self.preflight = (
             None
             if preflight is None
@@ -145,8 +156,9 @@ class Controller:
                     "Record": RecordedPeerPods(api, clock.now_ms, home=options.home),
                     "Node": ConfidentialNodes(api, clock.now_ms, home=options.home),
                 },
+                machines={"azure": self._machines(cloud, api, facts, authority)},
             )
-            adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home)
+            adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home, reach=reach)
             self._guard = live.guard
         self.executor = Executor(around(adaptor), self.bus.post, concurrency=options.concurrency)
         batcher = Batcher(
@@ -164,6 +176,13 @@ class Controller:
             clock=clock,
             listeners=(self._note, *listeners),
         )
+
+    def _machines(
+        self, cloud: MachineCloud, api: KubeApi, facts: CloudFacts, authority: Authority | None
+    ) -> AzureMachines:
+        fenced = cloud if authority is None else FencedMachines(cloud, authority)
+        cluster = self._options.cluster
+        return AzureMachines(fenced, api, self._book, facts, self._clock.now_ms, cluster=cluster)
 
     def listen(self, listener: StepListener) -> None:
         """Show every later step to somebody."""
@@ -230,9 +249,20 @@ class Controller:
             case _:
                 pass
         self.metrics.hear(stimulus)
+        self._post_read(stimulus)
+
+    def _post_read(self, stimulus: Stimulus) -> None:
+        """Put a fact on the bus that checks may judge by too."""
         if self.preflight is not None:
             self.preflight.hear(stimulus)
         self.bus.post(stimulus)
+
+    def _intervals_ms(self) -> dict[TickKind, int]:
+        return {
+            kind: interval_ms
+            for kind, interval_ms in self._options.intervals_ms.items()
+            if kind != "preflight" or self.preflight is not None
+        }
 
     async def run(self) -> None:
         """Watch, decide and act until cancelled. Raises BursterError where it can't go on and a new start helps."""
@@ -245,7 +275,7 @@ class Controller:
         self.post(s.LedgerRestored(entries=spends, decided=decided, since_ms=since_ms, originals=originals))
         self.post(s.ClusterLimitsSeen(limits=self._options.limits))
         self.post(cluster_stop.NOT_READ)
-        ticks = start_ticks(self._clock, self.post, self._options.intervals_ms)
+        ticks = start_ticks(self._clock, self.post, self._intervals_ms())
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.executor.run(), name="executor")

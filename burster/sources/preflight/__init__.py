@@ -5,7 +5,10 @@ of ``catalogue``, with a verdict, a sentence and, where something is wrong, its 
 (``burster.runtime.preflight_poller``) and by `burster doctor`. What can't be read is a finding as well, never an exception.
 """
 
+from burster.sources.preflight.asked_by import known_of as known_of
+from burster.sources.preflight.catalogue import BY_CODE as BY_CODE
 from burster.sources.preflight.catalogue import CHECKS as CHECKS
+from burster.sources.preflight.examine import StandingChecks as StandingChecks
 from burster.sources.preflight.examine import examine as examine
 from burster.sources.preflight.examine import examine_cluster as examine_cluster
 from burster.sources.preflight.findings import Check as Check

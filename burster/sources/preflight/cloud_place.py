@@ -52,7 +52,7 @@ def check_clock(cloud: Cloud, found: Findings) -> None:
     if skew_ms is None:
         found.skipped(c.CLOCK, "The cloud has not answered yet.")
         return
-    said = f"The cloud's clock is {abs(skew_ms) / 1000:.0f} s {'ahead of' if skew_ms > 0 else 'behind'} this one."
+    said = f"This clock is {abs(skew_ms) / 1000:.0f} s {'ahead of' if skew_ms > 0 else 'behind'} the cloud's."
     if abs(skew_ms) > _SKEW_MAX_MS:
         found.problem(c.CLOCK, said)
     elif abs(skew_ms) > _SKEW_TOLD_MS:

@@ -3,6 +3,9 @@
 Called by the standing preflight and by `burster doctor`. Never raises RemoteError: what can't be read is a finding.
 """
 
+from collections.abc import Mapping
+
+from burster.model.stimuli import OfferingsSeen
 from burster.model.targets import Target
 from burster.sources.preflight import adaptor_config, cloud_parts, cloud_sizes, installed, rights
 from burster.sources.preflight import catalogue as c
@@ -15,8 +18,21 @@ from burster.sources.preflight.trustee import check_trustee
 from burster.sources.preflight.world import Known, World
 
 
+class StandingChecks:
+    """The checks that the controller makes again and again, of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def examine(self, target: Target, known: Known) -> tuple[Finding, ...]:
+        """Return one finding for each of them."""
+        offered = known.offerings.offerings if isinstance(known.offerings, OfferingsSeen) else ()
+        tees = {one.size.casefold(): one.tee for one in offered}
+        return await examine(target, self._world, known, standing=True, tees=tees)
+
+
 async def examine(
-    target: Target, world: World, known: Known, *, standing: bool = False, tees: dict[str, str] | None = None
+    target: Target, world: World, known: Known, *, standing: bool = False, tees: Mapping[str, str] | None = None
 ) -> tuple[Finding, ...]:
     """Look at one target. ``standing``: leave out what is dear; ``tees``: size in lower case -> TEE, where the SKUs were read."""
     found = Findings()
@@ -58,7 +74,7 @@ async def _examine_cloud(  # noqa: PLR0913 - what is known of a target, each by 
     found: Findings,
     *,
     standing: bool,
-    tees: dict[str, str],
+    tees: Mapping[str, str],
 ) -> None:
     cloud = world.cloud
     if cloud is None:

@@ -1,5 +1,6 @@
 """Whether the target's Trustee answers, by a certificate that holds. Called by ``examine``."""
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from burster.model.errors import RemoteError
@@ -8,6 +9,9 @@ from burster.sources.preflight import catalogue as c
 from burster.sources.preflight.findings import Findings
 from burster.sources.preflight.words import listed
 from burster.sources.preflight.world import Known, World
+
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 async def check_trustee(target: Target, world: World, known: Known, found: Findings) -> None:
@@ -22,6 +26,9 @@ async def check_trustee(target: Target, world: World, known: Known, found: Findi
         return
     if world.trustee is None:
         found.skipped(c.TRUSTEE, f"{target.trustee_url} is not asked. {world.offline}")
+        return
+    if world.local_only and urlsplit(target.trustee_url).hostname not in _LOOPBACK:
+        found.skipped(c.TRUSTEE, f"The cloud is a stand-in on this machine, so that {target.trustee_url} is not asked.")
         return
     try:
         await world.trustee.health(target.trustee_url)

@@ -36,7 +36,7 @@ class Cloud(Protocol):
 
     @property
     def clock_skew_ms(self) -> int | None:
-        """How far the cloud's clock was ahead of ours at its last answer; None before the first."""
+        """How far our clock was ahead of the cloud's at its last answer (behind: below 0); None before the first."""
         ...
 
     async def read_subscription(self, target: Target) -> SubscriptionFacts:
@@ -110,4 +110,5 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: Callable[[], int]
     account: str = ""  #: whose rights are reviewed; empty: whoever asks
     dry_run: bool = False  #: the controller writes nothing, so that it needs no right to
+    local_only: bool = False  #: the cloud is a stand-in on this machine: nothing elsewhere is asked either
     offline: str = "It was not asked for."  #: why the cloud, or the Trustee, is not asked
