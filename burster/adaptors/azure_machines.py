@@ -26,7 +26,7 @@ from burster.model.targets import Target
 
 #: A deletion is begun, and not waited for: it takes a minute, and whoever carries instructions out has others to carry out.
 _BEGIN_DELETE_MS: Final = 3_000
-_LOOK_AGAIN_MS: Final = 5_000
+_LOOK_AGAIN_MS: Final = 10_000
 #: Phases in which a lease may have been renewed since the machine was told.
 _LEASED: Final = frozenset({"Attesting", "Serving", "Draining"})
 _KNOWN_MAX: Final = 10_000
@@ -93,7 +93,7 @@ class AzureMachines:
         ended = await self._look(target, burst.status.operation)
         if ended is not None and ended.state == "InProgress" and burst.uid in self._known:
             return VmsObserved(key=burst.key, vms=(self._known[burst.uid],))
-        vm = await self._cloud.get_vm(target, burst.spec.pod_name)
+        vm = await self._cloud.get_vm(target, burst.spec.pod_name, instance_view=True)
         if vm is None or not _is_ours(vm, burst):
             last = self._known.pop(burst.uid, None)
             gone = () if last is None else (last,)

@@ -16,6 +16,10 @@ _DELETE_DEADLINE_MS: Final = 900_000
 class MachineCloud(Cloud, Protocol):
     """What is asked of a cloud for machines, besides what is asked of it for what it has; ``clients.arm.Arm`` is one."""
 
+    async def get_vm(self, target: Target, name: str, *, instance_view: bool | None = None) -> Vm | None:
+        """Return a VM, or None for a confirmed 404. ``instance_view``: also whether it runs, and why it failed."""
+        ...
+
     async def begin_vm(self, target: Target, name: str, body: dict[str, Any], *, only_new: bool = True) -> VmOperation:
         """Ask for a VM. Raises AlreadyExists where ``only_new`` and there is one of that name."""
         ...
@@ -46,9 +50,9 @@ class FencedMachines:
         self._cloud: Final = cloud
         self._authority: Final = authority
 
-    async def get_vm(self, target: Target, name: str) -> Vm | None:
+    async def get_vm(self, target: Target, name: str, *, instance_view: bool | None = None) -> Vm | None:
         """Return a VM, or None for a confirmed 404."""
-        return await self._cloud.get_vm(target, name)
+        return await self._cloud.get_vm(target, name, instance_view=instance_view)
 
     async def list_vms(self, target: Target) -> list[Vm]:
         """Return every VM of the target's resource group."""
