@@ -105,7 +105,7 @@ class Link:
         options: dict[str, Any] = {CALL: call}
         async with self.translated(call.what):
             response = await self.client(target.subscription).send_request(request, **options)
-            return response.status_code, await response.read(), response.headers
+            return response.status_code, response.content, response.headers
 
     async def get(self, target: Target, call: Call, path: str) -> bytes:
         """Return what is there. Raises RemoteError for every other answer than 200."""
