@@ -93,7 +93,7 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     clock_skew_ms: int = 0
     #: token buckets per VM and subscription, of Azure Compute
     throttled: bool = True
-    #: token buckets of ARM itself for all of a subscription's reads, writes and deletions; their headers are always told
+    #: token buckets of ARM itself for all reads, writes and deletions of a subscription (in truth: of each identity in it)
     throttled_by_arm: bool = False
     #: a VM's disk gets the VM's tags
     disks_inherit_tags: bool = False

@@ -177,7 +177,7 @@ class ArmServer:
                 raise ArmError(404, "InvalidResourceType", f"The resource type of '{request.path}' could not be found.")  # noqa: TRY301
             self._admit(call, request)
             region = await self._region_of(call, request)
-            limits = self._spend(call, region)
+            limits = self._spend(call, request.method, region)
             if call.operation != "PutVm":
                 taken = self.faults.take(call.operation, name=call.name, region=region, size=self._size_of(call))
                 fault = strike(taken)
@@ -225,12 +225,14 @@ class ArmServer:
             request.transport.abort()
         return web.Response(status=500)
 
-    def _spend(self, call: Call, region: str) -> dict[str, str]:
-        if not self._config.throttled:
+    def _spend(self, call: Call, method: str, region: str) -> dict[str, str]:
+        if not self._config.throttled or not call.scope.subscription:
             return {}
+        now_ms, by_arm = self._clock.now_ms(), self._config.throttled_by_arm
+        left = self._throttle.spend_at_arm(method, call.scope.subscription, now_ms, enforced=by_arm)
         scope = f"{call.scope.subscription}/{region}".casefold()
         resource = f"{call.scope.subscription}/{call.scope.group}/{call.name}".casefold()
-        return self._throttle.spend(call.operation, scope=scope, resource=resource, now_ms=self._clock.now_ms())
+        return left | self._throttle.spend(call.operation, scope=scope, resource=resource, now_ms=now_ms)
 
     def _vm_of(self, call: Call) -> VmRecord | None:
         return self._cloud.find_vm(call.scope, call.name) if call.name else None

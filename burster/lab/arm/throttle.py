@@ -1,4 +1,4 @@
-"""Token buckets as Azure Compute keeps them, per VM and per subscription and region.
+"""Token buckets as Azure Compute keeps them, per VM and per subscription and region, and those of ARM itself.
 
 The server asks before every request; time is an argument.
 """
@@ -26,6 +26,10 @@ LIMITS: Final[dict[str, tuple[Limit | None, Limit]]] = {
     "ListVms": (None, Limit(300, 900)),
     "GetOperation": (Limit(15, 45), Limit(5_000, 15_000)),
 }
+
+#: what ARM itself lets one subscription do, whatever it is: by the last word of its header
+ARM_LIMITS: Final = {"reads": Limit(1_500, 250), "writes": Limit(600, 200), "deletes": Limit(600, 200)}
+_ARM_WORDS: Final = {"GET": "reads", "DELETE": "deletes"}
 
 #: how Azure calls them in its headers
 _POLICY_NAMES: Final = {
@@ -73,6 +77,27 @@ class Throttle:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[tuple[str, ...], _Bucket] = OrderedDict()
+
+    def spend_at_arm(self, method: str, subscription: str, now_ms: int, *, enforced: bool) -> dict[str, str]:
+        """Take a token from ARM's own bucket and return the header that says what is left; ArmError 429 where it is empty.
+
+        Where it isn't enforced nothing is taken, and the header says that nothing was.
+        """
+        word = _ARM_WORDS.get(method, "writes")
+        bucket = self._bucket(("arm", word, subscription.casefold()), ARM_LIMITS[word], now_ms)
+        if enforced:
+            if bucket.tokens < 1:
+                wait_s = max(1, -(-bucket.wait_ms() // 1000))
+                raise ArmError(
+                    429,
+                    "SubscriptionRequestsThrottled",
+                    f"Number of '{word.removesuffix('s')}' requests for subscription '{subscription}' exceeded. Please try again after "
+                    f"'{wait_s}' seconds after additional tokens are available. Refer to https://aka.ms/arm-throttling for additional "
+                    "information.",
+                    retry_after_s=wait_s,
+                )
+            bucket.spend()
+        return {f"x-ms-ratelimit-remaining-subscription-{word}": str(bucket.tokens)}
 
     def spend(self, operation: str, *, scope: str, resource: str, now_ms: int) -> dict[str, str]:
         """Take one token from each bucket and return the headers that say what is left; ArmError 429 where one is empty.
