@@ -19,11 +19,15 @@ from burster.lab.caa.peerpod_ctrl import PeerPodController
 from burster.lab.caa.presence import Presence
 from burster.lab.caa.webhook import PeerPodsWebhook
 from burster.lab.cluster.kubelet import KubeletConfig, Kubelets
+from burster.lab.cluster.node_vms import NodeVms
 from burster.lab.cluster.nodes import make_runtime_class
 from burster.lab.cluster.runs import Run, RunLog
+from burster.lab.cluster.runtimes import Runtimes
 from burster.lab.cluster.scheduler import Scheduler, SchedulerConfig
 from burster.lab.cluster.work import Ground, Works
 from burster.lab.cluster.workloads import Workloads
+from burster.lab.elsewhere.adaptor import ElsewhereOptions
+from burster.lab.elsewhere.place import Elsewhere
 
 
 _ALREADY_THERE: Final = 409
@@ -74,7 +78,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
 class LabCluster:
     """An async context manager. ``adaptor`` is None without ``caa``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, each by name
         self,
         store: Store,
         clock: NowMs,
@@ -83,7 +87,10 @@ class LabCluster:
         seed: int = 0,
         scheduler: SchedulerConfig | None = None,
         kubelet: KubeletConfig | None = None,
+        elsewhere: ElsewhereOptions | None = None,
+        node_vms: NodeVms | None = None,
     ) -> None:
+        """``elsewhere``: a second provider; ``node_vms``: what starts pods in VMs of their own nodes."""
         self.store = store
         self._caa = caa
         self.works = Works()
@@ -103,7 +110,13 @@ class LabCluster:
                 presence=Presence(store, clock.now_ms, seed=seed, pods=caa.shows_pods),
             )
             self._controller = PeerPodController(store, self.works, self._azure, lambda: self._adaptor().config)
-        self.kubelets = Kubelets(store, clock.now_ms, self.works, seed=seed, config=kubelet, remote=self.adaptor)
+        self.elsewhere: Elsewhere | None = None
+        if elsewhere is not None:
+            ground = Ground(store, clock.now_ms, self.works, seed)
+            self.elsewhere = Elsewhere(store, ground, elsewhere, lambda: self._adaptor().config)
+        second = None if self.elsewhere is None else self.elsewhere.adaptor
+        remote = Runtimes([each for each in (self.adaptor, second, node_vms) if each is not None])
+        self.kubelets = Kubelets(store, clock.now_ms, self.works, seed=seed, config=kubelet, remote=remote)
         self.workloads = Workloads(store, clock.now_ms, self.works)
         self.scheduler = Scheduler(store, clock.now_ms, self.works, scheduler)
 
@@ -114,6 +127,8 @@ class LabCluster:
             self.store.admission.append(self._webhook)
             await self._azure.__aenter__()
             self._controller.start()
+        if self.elsewhere is not None:
+            self.elsewhere.start()
         self.kubelets.start()
         self.workloads.start()
         self.scheduler.start()
@@ -128,6 +143,8 @@ class LabCluster:
         self.workloads.stop()
         self.kubelets.stop()
         try:
+            if self.elsewhere is not None:
+                self.elsewhere.stop()
             if self._controller is not None and self._azure is not None:
                 self._controller.stop()
                 self._adaptor().stop()

@@ -1,19 +1,19 @@
 """The stand-in for peerpod-ctrl: deletes the VMs that CAA itself forgot.
 
 A PeerPod record that is being deleted with its finalizer still on has a VM nobody has deleted; a record older than another one of the
-same pod has a VM from an earlier sandbox. It knows nothing of VMs without a record: those leak.
+same pod has a VM from an earlier sandbox. It knows nothing of VMs without a record: those leak. Each is for one provider's records.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import items
 from burster.lab.apiserver.shelves import StoreEvent
-from burster.lab.caa.azure import Azure, AzureError
+from burster.lab.caa.azure import AzureError
 from burster.lab.caa.config import CaaConfig
-from burster.lab.caa.peerpods import FINALIZER, RESOURCE, release_record
+from burster.lab.caa.peerpods import AZURE, FINALIZER, RESOURCE, release_record
 from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, controller_of, is_terminating, key_of, split_key
 from burster.lab.cluster.work import DirtyKeys, Works
@@ -23,10 +23,21 @@ RETRY_S: Final = 5.0
 RETRY_MAX_S: Final = 300.0
 
 
+class Vms(Protocol):
+    """Where a provider's VMs are deleted; ``azure.Azure`` is one."""
+
+    async def delete(self, config: CaaConfig, instance_id: str) -> None:
+        """Return when a VM is gone. Raises AzureError."""
+        ...
+
+
 class PeerPodController:
     """See the module."""
 
-    def __init__(self, store: ObjectApi, works: Works, azure: Azure, config: Callable[[], CaaConfig]) -> None:
+    def __init__(
+        self, store: ObjectApi, works: Works, azure: Vms, config: Callable[[], CaaConfig], *, provider: str = AZURE
+    ) -> None:
+        self._provider = provider
         self._store = store
         self._works = works
         self._azure = azure
@@ -77,6 +88,8 @@ class PeerPodController:
 
     def _sync(self, key: str) -> None:
         record = self._store.get(RESOURCE, *split_key(key))
+        if record["spec"].get("cloudProvider") != self._provider:
+            return
         held = FINALIZER in items(record["metadata"], "finalizers")
         if is_terminating(record) and held and key not in self._deleting:
             self._deleting.add(key)

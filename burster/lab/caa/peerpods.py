@@ -13,6 +13,7 @@ from burster.lab.cluster.objects import Json, stable_suffix
 GROUP: Final = "confidentialcontainers.org"
 RESOURCE: Final = f"peerpods.{GROUP}"
 FINALIZER: Final = "peer.pod/finalizer"
+AZURE: Final = "azure"
 _TEXT: Final = {"type": "string"}
 
 DEFINITION: Final[dict[str, Any]] = {
@@ -50,7 +51,7 @@ DEFINITION: Final[dict[str, Any]] = {
 }
 
 
-def record_vm(store: ObjectApi, pod: Json, sandbox_id: str, instance_id: str) -> str:
+def record_vm(store: ObjectApi, pod: Json, sandbox_id: str, instance_id: str, *, provider: str = AZURE) -> str:
     """Write the record and return its name. Raises ApiError."""
     meta = pod["metadata"]
     name = f"{meta['name']}-resource-{stable_suffix(5, 'peerpod', sandbox_id)}"
@@ -71,7 +72,7 @@ def record_vm(store: ObjectApi, pod: Json, sandbox_id: str, instance_id: str) ->
             "finalizers": [FINALIZER],
             "ownerReferences": [owner],
         },
-        "spec": {"cloudProvider": "azure", "instanceID": instance_id},
+        "spec": {"cloudProvider": provider, "instanceID": instance_id},
     }
     store.create(RESOURCE, meta["namespace"], peer_pod)
     return name

@@ -14,7 +14,7 @@ import msgspec
 from burster.lab.apiserver.errors import ApiError
 from burster.lab.apiserver.objects import section
 from burster.lab.apiserver.shelves import StoreEvent
-from burster.lab.cluster import podstatus
+from burster.lab.cluster import node_vms, podstatus
 from burster.lab.cluster.events import EventRecorder
 from burster.lab.cluster.objectapi import ObjectApi
 from burster.lab.cluster.objects import Json, is_finished, is_terminating, key_of, rfc3339, stable_digest, write_status
@@ -192,7 +192,7 @@ class Kubelets:
             name=meta["name"],
             uid=worker.uid,
             node=worker.node,
-            where="on-prem" if worker.loop is None else "cloud",
+            where="on-prem" if worker.loop is None or self._is_here(worker) else "cloud",
             sandbox=worker.loop.sandbox_id if worker.loop else stable_digest(self._seed, worker.uid, worker.restarts),
             started_at_ms=now,
         )
@@ -202,6 +202,11 @@ class Kubelets:
         if RUN_SECONDS in annotations and worker.pod["spec"].get("restartPolicy", "Always") != "Always":
             duration_ms = round(float(annotations[RUN_SECONDS]) * 1000)
             worker.timer = worker.work_timer = self._works.later(duration_ms, lambda: self._complete(worker))
+
+    @staticmethod
+    def _is_here(worker: _Worker) -> bool:
+        """Say whether a pod's VM is one of its own node."""
+        return worker.pod["spec"].get("runtimeClassName") == node_vms.RUNTIME_CLASS
 
     def _complete(self, worker: _Worker) -> None:
         if worker.state != "running":
