@@ -22,6 +22,7 @@ _NETWORK_API_VERSION: Final = "2024-05-01"
 _ADMIN: Final = "burster"
 _MICRO: Final = 1_000_000
 _COMMUNITY: Final = "/communitygalleries/"
+_SHARED: Final = "/sharedgalleries/"
 _GALLERY = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute/galleries/[^/]+/images/[^/]+(/versions/[^/]+)?",
     re.IGNORECASE,
@@ -124,6 +125,8 @@ def image_reference(image: str) -> Json:
     """Return ARM's reference to an image. Raises RemoteError Invalid, code ImageNotUsable."""
     if image.casefold().startswith(_COMMUNITY):
         return {"communityGalleryImageId": image}
+    if image.casefold().startswith(_SHARED):
+        return {"sharedGalleryImageId": image}
     if _GALLERY.fullmatch(image) or _MANAGED_IMAGE.fullmatch(image):
         return {"id": image}
     if _MARKETPLACE.fullmatch(image):
@@ -138,7 +141,7 @@ def image_reference(image: str) -> Json:
         return {"publisher": publisher, "offer": offer, "sku": sku, "version": version}
     raise RemoteError(
         "Invalid",
-        f"image {image!r} is no id of a gallery's image, no /CommunityGalleries/… and no publisher:offer:sku:version",
+        f"image {image!r} is no id of a gallery's image, no /CommunityGalleries/… or /SharedGalleries/… and no publisher:offer:sku:version",
         code="ImageNotUsable",
     )
 

@@ -95,6 +95,10 @@ def test_its_tags_say_whose_it_is_and_azure_takes_their_names() -> None:
             {"communityGalleryImageId": "/CommunityGalleries/cvm-1/Images/rhel/Versions/9.6.1"},
         ),
         (
+            "/SharedGalleries/cvm-1/Images/rhel/Versions/9.6.1",
+            {"sharedGalleryImageId": "/SharedGalleries/cvm-1/Images/rhel/Versions/9.6.1"},
+        ),
+        (
             "redhat:rhel-cvm:9_6_cvm:9.6.2025090101",
             {"publisher": "redhat", "offer": "rhel-cvm", "sku": "9_6_cvm", "version": "9.6.2025090101"},
         ),
