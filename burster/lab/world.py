@@ -170,6 +170,8 @@ def make_controller(  # noqa: PLR0913 - what a controller is made of
         options=ControllerOptions(seed=seed, title=title or site.api.url, metric_networks=LOOPBACK),
         listeners=listeners,
         around=around,
+        preflight=connections.checks,
+        reach=site.guests.reach,
     )
 
 

@@ -43,8 +43,8 @@ _NEVER: Final = (
 )
 
 
-async def check_roles(target: Target, cloud: Cloud, known: Known, found: Findings) -> None:
-    """Compare what is allowed with what target and policies need."""
+async def check_roles(target: Target, cloud: Cloud, known: Known, found: Findings, *, stand_in: bool) -> None:
+    """Compare what is allowed with what target and policies need; a stand-in's callers share one identity that may make VMs."""
     with found.asking(c.ROLES, c.BROAD):
         allowed = await cloud.permissions(
             target, f"/subscriptions/{target.subscription}/resourceGroups/{target.resource_group}"
@@ -62,7 +62,7 @@ async def check_roles(target: Target, cloud: Cloud, known: Known, found: Finding
         else:
             found.ok(c.ROLES, f"All {len(needs)} actions that this target needs.")
         excess = [words for action, words in _NEVER if allowed.allows(action)]
-        if target.sweep != "Delete" and not known.machines_by and allowed.allows(MACHINES[0]):
+        if not stand_in and target.sweep != "Delete" and not known.machines_by and allowed.allows(MACHINES[0]):
             excess.append("make VMs, which cloud-api-adaptor does here with an identity of its own")
         if excess:
             found.warning(c.BROAD, f"It may {listed(excess)}.")

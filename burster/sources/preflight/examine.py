@@ -83,7 +83,7 @@ async def _examine_cloud(  # noqa: PLR0913 - what is known of a target, each by 
                 found.skipped(check, world.offline)
         return
     if await check_place(target, cloud, found):
-        await check_roles(target, cloud, known, found)
+        await check_roles(target, cloud, known, found, stand_in=world.local_only)
         await cloud_parts.check_subnet(target, target.subnet or config.get("AZURE_SUBNET_ID", ""), cloud, found)
         await cloud_parts.check_image(target, target.image or config.get("AZURE_IMAGE_ID", ""), cloud, found)
         if not standing:

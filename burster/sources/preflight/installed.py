@@ -4,6 +4,7 @@ Called by ``examine``. A kind is outdated where it lacks a field of this version
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final, cast
 
 import msgspec
@@ -30,7 +31,7 @@ async def check_own_kinds(world: World, found: Findings) -> None:
         missing: list[str] = []
         lacking: list[str] = []
         newer: list[str] = []
-        for _, wanted in sorted(crds().items()):
+        for _, wanted in sorted(_own_kinds().items()):
             full = f"{wanted['spec']['names']['plural']}.{wanted['spec']['group']}"
             there = await _definition(world, full)
             if there is None:
@@ -74,6 +75,11 @@ async def check_webhook(world: World, found: Findings) -> None:
                 found.ok(c.WEBHOOK, f"{_WEBHOOK}, in {one.metadata.name}.")
                 return
         found.problem(c.WEBHOOK, f"No MutatingWebhookConfiguration has a webhook {_WEBHOOK}.")
+
+
+@cache
+def _own_kinds() -> dict[str, dict[str, Any]]:
+    return crds()
 
 
 async def _definition(world: World, name: str) -> dict[str, Any] | None:
