@@ -137,6 +137,8 @@ def object_key(stimulus: Stimulus) -> tuple[str, ...]:  # noqa: C901, PLR0911, P
             return ("resource", stimulus.target, stimulus.resource_id)
         case s.BurstRecorded() | s.PodPlaced() | s.PodDeleted() | s.PodReturned() | s.RecordDeleted() | s.VmsObserved():
             return (type(stimulus).__name__, stimulus.key)
+        case s.MachineLaunched() | s.EndpointPublished() | s.MachineDeleted():
+            return (type(stimulus).__name__, stimulus.key)
         case s.StatusWritten():
             return ("status", stimulus.key, stimulus.phase)
         case _:

@@ -102,3 +102,24 @@ def test_every_stimulus_has_a_key_and_a_place() -> None:
 
     assert set(_ORDER) == set(get_args(s.Stimulus))
     assert len({object_key(s.LedgerHealth(writable=True)), object_key(s.DrainCancelled())}) == 2
+
+
+def test_what_is_told_of_one_burst_never_takes_the_place_of_what_is_told_of_another() -> None:
+    for one, another in zip(outcomes("bank/a"), outcomes("bank/b"), strict=True):
+        assert object_key(one) != object_key(another), type(one).__name__
+
+
+def outcomes(key: str) -> list[s.Stimulus]:
+    """Each kind of outcome that is told by the key of its burst, once."""
+    return [
+        s.BurstRecorded(key=key, uid="u"),
+        s.PodPlaced(key=key, pod_uid="p"),
+        s.MachineLaunched(key=key),
+        s.VmsObserved(key=key, vms=()),
+        s.EndpointPublished(key=key, ready=True),
+        s.PodDeleted(key=key, gone=True),
+        s.MachineDeleted(key=key),
+        s.PodReturned(key=key),
+        s.StatusWritten(key=key, phase="Serving"),
+        s.RecordDeleted(key=key),
+    ]
