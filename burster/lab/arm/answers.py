@@ -107,7 +107,7 @@ class Answers:
         return web.Response(status=202, headers=self._operation_headers(operation))
 
     def _operation_headers(self, operation: Operation) -> dict[str, str]:
-        path = f"/subscriptions/{operation.subscription}/providers/Microsoft.Compute/locations/{operation.region}/operations"
+        path = f"/subscriptions/{operation.subscription}/providers/{operation.provider}/locations/{operation.region}/operations"
         link = f"{self._url()}{path}/{operation.id}?api-version={_OPERATION_VERSION}"
         return {
             "Azure-AsyncOperation": link,
@@ -145,8 +145,12 @@ class Answers:
         return self._page(request, rows, size, attachment_view, lambda found: found.key)
 
     def _delete_attachment(self, call: Call, _request: web.Request) -> web.Response:
-        done = self._cloud.attachments.delete(call.kind, call.scope, call.name)
-        return web.Response(status=200 if done else 204)
+        operation = self._cloud.delete_part(call.kind, call.scope, call.name)
+        if operation is None:
+            return web.Response(status=204)
+        if operation.ended_at_ms is not None:
+            return web.Response(status=200)
+        return web.Response(status=202, headers=self._operation_headers(operation))
 
     def _page(
         self,

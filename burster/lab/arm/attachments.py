@@ -117,18 +117,22 @@ class Attachments:
                 found.reserved_until_ms = self._now_ms() + self._config().nic_reserved_ms
                 found.reserved_for = vm.id
 
-    def delete(self, kind: str, scope: Scope, name: str) -> bool:
-        """Delete one that nothing uses; False where there is none, ArmError 400 or 409 where something has it."""
+    def deletable(self, kind: str, scope: Scope, name: str) -> Attachment | None:
+        """Return one that nothing uses; None where there is none, ArmError 400 or 409 where something has it."""
         found = self._all.get(scope.resource_id(kind, name).casefold())
         if found is None:
-            return False
+            return None
         if found.vm_id and kind == DISK_KIND:
             raise ArmError(409, "OperationNotAllowed", f"Disk {found.name} is attached to VM {found.vm_id}.")
         if kind == PUBLIC_IP_KIND:
             self._check_unused(found)
         self._check_free(found)
-        self._remove(found)
-        return True
+        return found
+
+    def remove(self, found: Attachment) -> None:
+        """Delete one, if it is still there."""
+        if self._all.get(found.key) is found:
+            self._remove(found)
 
     def _parts_of(self, vm: VmRecord) -> Iterable[Attachment]:
         public = [self._all.get(nic.public_ip_id.casefold()) for nic in vm.nics if nic.public_ip_id]

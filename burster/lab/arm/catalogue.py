@@ -5,6 +5,7 @@ nothing writes it. A size or price that the sources did not state is absent here
 must survive, so it must exist in the lab.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -248,9 +249,10 @@ def sizes_in(region: str) -> list[Size]:
     return [size for size in _SIZES.values() if region in size.series.regions]
 
 
-def families_in(region: str) -> list[str]:
+@lru_cache(maxsize=64)
+def families_in(region: str) -> tuple[str, ...]:
     """Return the quota families of the region, in the catalogue's order."""
-    return list(dict.fromkeys(size.family for size in sizes_in(region)))
+    return tuple(dict.fromkeys(size.family for size in sizes_in(region)))
 
 
 def price_micro_usd_per_hour(region: str, size: Size) -> int | None:

@@ -22,7 +22,7 @@ from burster.lab.arm.latencies import create_ms, delete_ms
 from burster.lab.arm.operations import Operations
 from burster.lab.arm.quotas import Quotas
 from burster.lab.arm.request import VmRequest, read_vm_request
-from burster.lab.arm.resources import VM_KIND, Operation, Scope, VmRecord
+from burster.lab.arm.resources import VM_KIND, Attachment, Operation, Scope, VmRecord
 from burster.lab.arm.shelf import Shelf
 from burster.lab.arm.spot import scheduled_event
 from burster.lab.arm.updates import check_stays, check_update
@@ -52,6 +52,7 @@ class Cloud:
         self.vms: Shelf[VmRecord] = Shelf()
         self.operations = Operations(now_ms=now_ms, config=config, seed=seed)
         self._incarnations: Counter[str] = Counter()
+        self.started: Callable[[VmRecord], None] = _nobody  #: is told of each VM that begins to run
         #: gone VMs with the moment they went, kept as long as lists lag behind
         self._gone: list[tuple[int, VmRecord]] = []
 
@@ -139,6 +140,20 @@ class Cloud:
         self._later(vm, now_ms + delete_ms(vm, self._config, self._seed, force=force), self._deleted)
         return vm.operation
 
+    def delete_part(self, kind: str, scope: Scope, name: str) -> Operation | None:
+        """Start the deletion of a disk, interface or address; None where there is none, ArmError where something has it."""
+        part = self.attachments.deletable(kind, scope, name)
+        if part is None:
+            return None
+        if part.deletion is None:
+            part.deletion, part.state = self.operations.begin(part), "Deleting"
+            takes_ms = self._config.part_delete_ms
+            if takes_ms:
+                part.timer = self._at(self._now_ms() + takes_ms, lambda: self._part_gone(part))
+            else:
+                self._part_gone(part)
+        return part.deletion
+
     def evict(self, name: str, notice_s: int) -> dict[str, Any]:
         """Announce that a spot machine is taken back; return the notice as the guest reads it. LookupError where none runs."""
         vm = next((vm for vm in self.vms.values() if vm.name.casefold() == name.casefold()), None)
@@ -158,6 +173,14 @@ class Cloud:
         """Cancel every timer."""
         for vm in self.vms.values():
             vm.cancel_timers()
+        for part in self.attachments.all:
+            if part.timer is not None:
+                part.timer.cancel()
+
+    def _part_gone(self, part: Attachment) -> None:
+        self.attachments.remove(part)
+        if part.deletion is not None:
+            part.deletion.finish(self._now_ms())
 
     def _check_allowed(self, wanted: Wanted, scope: Scope, vm_id: str, *, spot: bool) -> Fault | None:
         """Raise where the subscription may not: restriction, then quota."""
@@ -221,8 +244,11 @@ class Cloud:
 
     def _allocated(self, vm: VmRecord, _at_ms: int) -> None:
         if vm.state == "Creating" and vm.doom[0] not in UNALLOCATED:
+            begins = not vm.allocated
             vm.allocated, vm.power = True, "running"
             self.attachments.allocate(vm)
+            if begins:
+                self.started(vm)
 
     def _created(self, vm: VmRecord, at_ms: int) -> None:
         vm.timers.clear()
@@ -279,3 +305,7 @@ class Cloud:
         self.billing.ended(vm, at_ms)
         if self._config.list_lag_ms:
             self._gone.append((at_ms, vm))
+
+
+def _nobody(_vm: VmRecord) -> None:
+    """Nobody plays what is inside."""

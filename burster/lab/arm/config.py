@@ -30,6 +30,8 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     #: VM deletion is drawn evenly
     delete_min_ms: int = 30_000
     delete_max_ms: int = 90_000
+    #: deletion of a disk, network interface or public address by itself; 0: done with the answer
+    part_delete_ms: int = 0
     #: a change of an existing VM's tags
     update_ms: int = 3_000
     #: part of the creation after which the network interface has its address

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from burster.lab.arm.config import ArmConfig
-from burster.lab.arm.resources import Operation, VmRecord
+from burster.lab.arm.resources import Attachment, Operation, VmRecord
 
 
 _NAMESPACE: Final = uuid.UUID("6f0b1d2e-8a35-4c53-9a5e-2f6d6f1a7c11")
@@ -23,14 +23,15 @@ class Operations:
         self._known: OrderedDict[str, Operation] = OrderedDict()
         self._begun: Counter[str] = Counter()
 
-    def begin(self, vm: VmRecord) -> Operation:
-        """Return a new operation on a VM."""
-        nth = self._begun[vm.key]
-        self._begun[vm.key] += 1
+    def begin(self, of: VmRecord | Attachment) -> Operation:
+        """Return a new operation on a VM or one of its parts."""
+        nth = self._begun[of.key]
+        self._begun[of.key] += 1
         operation = Operation(
-            id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/op/{vm.key}/{nth}")),
-            region=vm.region,
-            subscription=vm.scope.subscription,
+            id=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/op/{of.key}/{nth}")),
+            region=of.region,
+            subscription=of.id.split("/")[2],
+            provider=of.id.split("/")[6],
             started_at_ms=self._now_ms(),
         )
         self._known[operation.id] = operation

@@ -51,11 +51,13 @@ class Attachment:
     created_at_ms: int = 0
     reserved_until_ms: int = 0  #: so long it is kept for the VM that it had
     reserved_for: str = ""
+    state: str = "Succeeded"
+    deletion: "Operation | None" = None
+    timer: TimerHandle | None = None
+    key: str = field(init=False)  #: ids are compared in any case
 
-    @property
-    def key(self) -> str:
-        """Ids are compared in any case."""
-        return self.id.casefold()
+    def __post_init__(self) -> None:
+        self.key = self.id.casefold()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Operation:
     region: str
     subscription: str
     started_at_ms: int
+    provider: str = "Microsoft.Compute"
     status: str = "InProgress"
     ended_at_ms: int | None = None
     code: str = ""
@@ -108,11 +111,10 @@ class VmRecord:
     nics: list[Attachment] = field(default_factory=list[Attachment])
     disk: Attachment | None = None
     timers: list[TimerHandle] = field(default_factory=list[TimerHandle])
+    key: str = field(init=False)  #: ids are compared in any case
 
-    @property
-    def key(self) -> str:
-        """Ids are compared in any case."""
-        return self.id.casefold()
+    def __post_init__(self) -> None:
+        self.key = self.id.casefold()
 
     def cancel_timers(self) -> None:
         """Forget what was going to happen to it."""

@@ -57,6 +57,13 @@ _PATTERNS: Final[tuple[tuple[str, str, str, Operation, str], ...]] = (
         "GetOperation",
         "Microsoft.Compute/locations/operations/read",
     ),
+    (
+        "GET",
+        "providers/microsoft.network/locations/*/operations/*",
+        "get-operation",
+        "GetOperation",
+        "Microsoft.Network/locations/operations/read",
+    ),
     ("GET", f"{_COMPUTE}/skus", "list-skus", "ListSkus", "Microsoft.Compute/skus/read"),
     ("GET", f"{_NIC}/*", "get-attachment", "GetNic", f"{NIC_KIND}/read"),
     ("GET", f"{_DISK}/*", "get-attachment", "GetDisk", f"{DISK_KIND}/read"),

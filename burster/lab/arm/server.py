@@ -10,6 +10,7 @@ import math
 import re
 import uuid
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final, Protocol, Self
@@ -116,6 +117,10 @@ class ArmServer:
     def leaks(self) -> tuple[str, ...]:
         """Return the ids of VMs, network interfaces, disks and public addresses that are still there."""
         return self._cloud.leaks()
+
+    def inside(self, play: Callable[[VmRecord], None]) -> None:
+        """Have somebody play what is inside VMs: told of each that begins to run."""
+        self._cloud.started = play
 
     @property
     def guests(self) -> tuple[VmRecord, ...]:

@@ -138,7 +138,7 @@ def operation_view(operation: Operation) -> Json:
 
 def attachment_view(found: Attachment) -> Json:
     """Return a disk, network interface or public address."""
-    properties: Json = {"provisioningState": "Succeeded"}
+    properties: Json = {"provisioningState": found.state}
     view: Json = {"id": found.id, "name": found.name, "type": found.kind, "location": found.region}
     if found.tags:
         view["tags"] = found.tags
