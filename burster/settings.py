@@ -17,6 +17,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from burster.clients.arm_settings import ArmSettings as ClientArmSettings
 from burster.clients.arm_settings import Auth, CloudName, check_way
+from burster.clients.price_settings import DAY_MS, HOUR_MS
+from burster.clients.price_settings import PriceSettings as ClientPriceSettings
 from burster.ledger import LedgerPlace, PostgresAddress, Rotation
 from burster.model.addresses import networks_of
 from burster.model.errors import InputError
@@ -122,15 +124,30 @@ class ArmSettings(_Section):
 
 
 class PriceSettings(_Section):
-    """Where retail prices come from; empty: prices are unknown unless a target assumes one."""
+    """Where retail prices come from; empty: the dated copy that comes with burster, by choice and however old.
+
+    Lists are kept under ``cache_dir`` (empty: burster's folder in the XDG cache directory, ``-``: nowhere). One that is older than
+    ``max_age_days`` is not launched by; 0: any age will do.
+    """
 
     url: str = ""
+    max_age_days: Annotated[int, Field(ge=0, le=3_650)] = 7
+    cache_dir: str = ""
 
     @model_validator(mode="after")
     def _is_a_url(self) -> Self:
         if self.url:
             check_url(self.url)
+        if self.cache_dir not in {"", "-"} and not Path(self.cache_dir).is_absolute():
+            raise ValueError("cache_dir is no absolute path: write one, or - for none")
         return self
+
+    def for_client(self) -> ClientPriceSettings:
+        """Return what the client is made of."""
+        folder = "" if self.cache_dir == "-" else self.cache_dir or str(cache_dir() / "prices")
+        return ClientPriceSettings(
+            base_url=self.url, max_age_ms=self.max_age_days * DAY_MS, fresh_ms=6 * HOUR_MS, cache_folder=folder
+        )
 
 
 class MetricSettings(_Section):
@@ -255,6 +272,13 @@ class LogSettings(_Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
+
+
+def cache_dir() -> Path:
+    """Return burster's folder under the XDG cache directory: what can be had again lives there."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # the XDG specification has relative paths ignored
+    return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "burster"
 
 
 def state_dir() -> Path:

@@ -33,6 +33,8 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zones: tuple[str, ...] = ()
     restricted: str = ""
     restricted_zones: tuple[str, ...] = ()
+    generation: str = ""  #: of the virtual hardware, as stated: "V1", "V2" or "V1,V2"
+    spot_capable: bool = False  #: may be had as spot
 
 
 class VmOperation(msgspec.Struct, frozen=True, kw_only=True):

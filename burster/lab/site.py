@@ -104,7 +104,7 @@ class Site:
             kube = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=self.kubeconfig)))
             now_ms = self._clock.now_ms
             arm = await stack.enter_async_context(Arm(ArmSettings(base_url=self.arm.url, auth="none"), now_ms=now_ms))
-            prices = await stack.enter_async_context(Prices(PriceSettings(base_url=self.arm.url)))
+            prices = await stack.enter_async_context(Prices(PriceSettings(base_url=self.arm.url), now_ms=now_ms))
             trustee = await stack.enter_async_context(TrusteeClient())
             world = World(api=kube, cloud=arm, trustee=trustee, now_ms=now_ms, local_only=True)
             yield Connections(kube, arm, prices, StandingChecks(world))

@@ -13,7 +13,6 @@ from burster.model.errors import RemoteError, RemoteKind
 from burster.model.stimuli import OfferingsSeen, QuotaSeen, Stimulus, TargetFact, TargetUnread
 from burster.model.targets import Target
 from burster.runtime.clock import Clock
-from burster.sources.offerings import PricesUnreadError
 
 
 _log = structlog.get_logger("burster.runtime.cloud_facts")
@@ -26,6 +25,8 @@ _IN: Final[dict[Fact, frozenset[TargetFact]]] = {
 }
 _MESSAGE_MAX: Final = 500
 _RETRY_S: Final = 30.0
+#: Sizes without today's prices are looked at again this soon: the whole list of sizes comes with them.
+_PRICES_RETRY_S: Final = 300.0
 _DEADLINE_S: Final = 120.0
 
 
@@ -64,8 +65,9 @@ class FactsPoller:
         """Note a target as it is now, and read everything about it if it is new or changed."""
         if self._targets.get(target.name) != target:
             self._targets[target.name] = target
-            self.wish("offerings", target.name)
+            # the quota first: what may be had is not to be known before it is known how much of it
             self.wish("quota", target.name)
+            self.wish("offerings", target.name)
 
     def forget(self, name: str) -> None:
         """Stop polling a target that is gone."""
@@ -96,7 +98,7 @@ class FactsPoller:
                     pass
                 self._wake.clear()
                 continue
-            fact, name = min(self._wishes, key=lambda wish: (self._wishes[wish], wish))
+            fact, name = min(self._wishes, key=lambda wish: (self._wishes[wish], wish[1], wish[0] != "quota"))
             del self._wishes[fact, name]
             self._granting = True
             try:
@@ -111,15 +113,19 @@ class FactsPoller:
         read = self._facts.offerings if fact == "offerings" else self._facts.quota
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                self._post(await read(target))
+                seen = await read(target)
+                self._post(seen)
                 self._unread = {
                     key: told for key, told in self._unread.items() if key[0] != name or key[1] not in _IN[fact]
                 }
+                if isinstance(seen, OfferingsSeen) and seen.prices_problem:
+                    _log.warning("cloud_facts.prices", target=name, message=seen.prices_problem)
+                    self.wish(fact, name, after_s=_PRICES_RETRY_S)
         except (RemoteError, TimeoutError) as error:
             message = str(error) or "no answer in time"
             _log.warning("cloud_facts.failed", fact=fact, target=name, message=message)
             kind: RemoteKind = error.kind if isinstance(error, RemoteError) else "Timeout"
-            self._tell(TargetUnread(target=name, fact=_of_what(fact, error), message=message[:_MESSAGE_MAX], kind=kind))
+            self._tell(TargetUnread(target=name, fact=fact, message=message[:_MESSAGE_MAX], kind=kind))
             self.wish(fact, name, after_s=_RETRY_S)
 
     def _tell(self, unread: TargetUnread) -> None:
@@ -127,7 +133,3 @@ class FactsPoller:
         if self._unread.get((unread.target, unread.fact)) != unread:
             self._unread[unread.target, unread.fact] = unread
             self._post(unread)
-
-
-def _of_what(fact: Fact, error: Exception) -> TargetFact:
-    return "prices" if fact == "offerings" and isinstance(error, PricesUnreadError) else fact

@@ -14,7 +14,7 @@ from burster.clients.arm import Arm
 from burster.clients.arm_facts import Sku
 from burster.clients.arm_settings import check_way
 from burster.clients.kube import Kube, KubeSettings
-from burster.clients.prices import Prices, PriceSettings
+from burster.clients.prices import Prices
 from burster.clients.trustee import TrusteeClient
 from burster.model.errors import InputError, RemoteError
 from burster.model.policies import Policy
@@ -110,7 +110,7 @@ async def examine_all(settings: Settings, options: DoctorOptions, tell: Callable
         cloud = prices = trustee = None
         if not options.offline:
             cloud = await stack.enter_async_context(Arm(settings.arm.for_client(), now_ms=clock.now_ms))
-            prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
+            prices = await stack.enter_async_context(Prices(settings.prices.for_client(), now_ms=clock.now_ms))
             trustee = await stack.enter_async_context(TrusteeClient(settings.preflight.ca_file))
         world = World(
             api=kube,

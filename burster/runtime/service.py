@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from burster.clients.arm import Arm
 from burster.clients.arm_settings import check_way
 from burster.clients.kube import Kube, KubeSettings
-from burster.clients.prices import Prices, PriceSettings
+from burster.clients.prices import Prices
 from burster.clients.trustee import TrusteeClient
 from burster.ledger import Ledger
 from burster.model.addresses import networks_of
@@ -75,7 +75,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
         if once:
             await _ask_once(kube)
         arm = await stack.enter_async_context(Arm(settings.arm.for_client(), now_ms=clock.now_ms))
-        prices = await stack.enter_async_context(Prices(PriceSettings(base_url=settings.prices.url)))
+        prices = await stack.enter_async_context(Prices(settings.prices.for_client(), now_ms=clock.now_ms))
         trustee = await stack.enter_async_context(TrusteeClient(settings.preflight.ca_file))
         checks = StandingChecks(
             World(

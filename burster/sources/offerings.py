@@ -1,10 +1,12 @@
-"""What a target offers: VM sizes that exist and are ours to use, with TEE, vCPUs, memory, GPUs and price.
+"""What a target offers: VM sizes that exist and are ours to use, with TEE, vCPUs, memory, GPUs, zones and price.
 
-Called by the runtime at start and by the offerings tick. It lists every size the target names, also those that can't
-be used, with the reason: the engine refuses them and says why. It must never fill in a fact that ARM or the price
-list did not state. On failure it raises RemoteError, and the caller keeps what it knew.
+Called by the runtime at start and by the offerings tick. It lists every size the target names, also those that can't be used, with the
+reason: the engine refuses them and says why. A size that may be spot is two offerings. It must never fill in a fact that ARM or the price
+list did not state. Where the sizes can't be read it raises RemoteError, and the caller keeps what it knew; where only the prices can't,
+sizes come without, and with the reason.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from burster.clients.arm_facts import Sku
@@ -14,10 +16,6 @@ from burster.model.offerings import Offering
 from burster.model.pods import Resources
 from burster.model.stimuli import OfferingsSeen
 from burster.model.targets import Target
-
-
-class PricesUnreadError(RemoteError):
-    """The sizes are known, and nobody says what they cost."""
 
 
 class SkuReader(Protocol):
@@ -37,28 +35,49 @@ class PriceReader(Protocol):
 
 
 async def observe_offerings(target: Target, arm: SkuReader, prices: PriceReader) -> OfferingsSeen:
-    """Return what the target offers now. Raises RemoteError, PricesUnreadError where only the prices are wanting."""
+    """Return what the target offers now. Raises RemoteError where nobody says which sizes there are."""
     skus = await arm.skus(target)
+    if not skus:
+        raise RemoteError(
+            "Protocol",
+            f"the SKU list of {target.region} is empty: check that the region exists and that the subscription may use it",
+            code="NoSkus",
+        )
     try:
         known = await prices.region_prices(target.region)
     except RemoteError as error:
-        raise PricesUnreadError(error.kind, str(error), code=error.code, retry_after_ms=error.retry_after_ms) from error
-    return OfferingsSeen(target=target.name, offerings=build_offerings(target, skus, known))
+        known = RegionPrices(region=target.region, micro_usd_per_hour={}, origin="retail", problem=str(error))
+    return OfferingsSeen(
+        target=target.name,
+        offerings=build_offerings(target, skus, known),
+        prices_as_of=known.as_of,
+        prices_usable_ms=known.usable_ms,
+        prices_problem=known.problem,
+    )
 
 
 def build_offerings(target: Target, skus: list[Sku], prices: RegionPrices) -> tuple[Offering, ...]:
-    """Join sizes and prices, in the order of the target's own list; each size once, spelled as ARM spells it."""
+    """Join sizes and prices, in the order of the target's own list; each size once, spelled as ARM spells it, then as spot."""
     by_name = {sku.name.casefold(): sku for sku in skus}
     wanted = dict.fromkeys(name.casefold() for name in target.sizes)
     spelled = {name.casefold(): name for name in reversed(target.sizes)}
     return tuple(
-        _offering(target, by_name[name], prices) if name in by_name else _absent(target, spelled[name])
+        offering
         for name in wanted
+        for offering in (
+            _offerings(target, by_name[name], prices) if name in by_name else (_absent(target, spelled[name]),)
+        )
     )
 
 
-def _offering(target: Target, sku: Sku, prices: RegionPrices) -> Offering:
-    price = prices.of(sku.name)
+def _offerings(target: Target, sku: Sku, prices: RegionPrices) -> Iterator[Offering]:
+    yield _offering(target, sku, prices, spot=False)
+    if sku.spot_capable:
+        yield _offering(target, sku, prices, spot=True)
+
+
+def _offering(target: Target, sku: Sku, prices: RegionPrices, *, spot: bool) -> Offering:
+    price = prices.of(sku.name, spot=spot)
     return Offering(
         target=target.name,
         provider=target.provider,
@@ -70,6 +89,12 @@ def _offering(target: Target, sku: Sku, prices: RegionPrices) -> Offering:
         price_micro_usd_per_hour=price,
         restricted=sku.restricted,
         zones=sku.zones,
+        blocked_zones=sku.restricted_zones,
+        spot=spot,
+        generation=sku.generation,
+        currency=prices.currency,
+        price_as_of=prices.as_of if price is not None else "",
+        price_problem=prices.doubt_of(sku.name, spot=spot),
     )
 
 

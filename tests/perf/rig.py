@@ -186,7 +186,7 @@ async def run_controller(lab: Lab, clock: Clock, folder: Path) -> AsyncGenerator
         ledger = stack.enter_context(Ledger.open(folder / "ledger.sqlite"))
         kube = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=str(lab.kubeconfig))))
         arm = await stack.enter_async_context(Arm(ArmSettings(base_url=lab.arm.url, auth="none")))
-        prices = await stack.enter_async_context(Prices(PriceSettings(base_url=lab.arm.url)))
+        prices = await stack.enter_async_context(Prices(PriceSettings(base_url=lab.arm.url), now_ms=clock.now_ms))
         controller = Controller(
             kube=kube,
             cloud=arm,

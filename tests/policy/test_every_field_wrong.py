@@ -169,6 +169,7 @@ spec:
   prices: {discountPercent: "12.5", perHour: {Standard_DC4es_v6: "0.19"}}
   limits: {maxBursts: 4}
   assumedPricePerHour: "1.5"
+  whenQuotaUnknown: Refuse
   launchDeadline: 5m
   readyDeadline: 15m
   sweep: {mode: Report, grace: 5m}

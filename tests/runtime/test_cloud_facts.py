@@ -8,7 +8,6 @@ from burster.model import stimuli as s
 from burster.model.errors import RemoteError
 from burster.model.targets import Target
 from burster.runtime.cloud_facts import FactsPoller
-from burster.sources.offerings import PricesUnreadError
 from tests.support.builders import a_target
 
 
@@ -18,9 +17,12 @@ class FakeCloud:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.down: dict[str, Exception] = {}
+        self.prices_problem = ""
 
     async def offerings(self, target: Target) -> s.Stimulus:
-        return self._answer("offerings", s.OfferingsSeen(target=target.name, offerings=()))
+        return self._answer(
+            "offerings", s.OfferingsSeen(target=target.name, offerings=(), prices_problem=self.prices_problem)
+        )
 
     async def quota(self, target: Target) -> s.Stimulus:
         return self._answer("quota", s.QuotaSeen(target=target.name, rows=()))
@@ -92,16 +94,23 @@ async def test_what_fails_anew_after_an_answer_is_told_anew() -> None:
             del cloud.down["quota"]
             await later(poller, clock, 31)
     kinds = [type(one).__name__ for one in posted]
-    assert kinds == ["OfferingsSeen", "QuotaSeen", *["TargetUnread", "QuotaSeen"] * 2]
+    assert kinds == ["QuotaSeen", "OfferingsSeen", *["TargetUnread", "QuotaSeen"] * 2]
 
 
-async def test_prices_that_are_wanting_are_told_from_sizes_that_are() -> None:
+async def test_prices_that_are_wanting_are_looked_for_again_soon() -> None:
     cloud, posted = FakeCloud(), []
-    cloud.down["offerings"] = PricesUnreadError("Unreachable", "no price list.")
-    async with polling(cloud, posted) as (poller, _):
+    cloud.prices_problem = "no price list."
+    async with polling(cloud, posted) as (poller, clock):
         poller.target(a_target())
         await settled(poller)
-    assert posted[0] == s.TargetUnread(target="azure", fact="prices", message="no price list.", kind="Unreachable")
+        assert cloud.asked == ["quota", "offerings"], "the quota first"
+        await later(poller, clock, 299)
+        assert cloud.asked.count("offerings") == 1
+        cloud.prices_problem = ""
+        await later(poller, clock, 1)
+        assert cloud.asked.count("offerings") == 2
+        await later(poller, clock, 3_600)
+        assert cloud.asked.count("offerings") == 2
 
 
 async def test_an_endless_message_is_cut() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from burster.model.errors import InputError
 from burster.model.limits import Budget, Limits
-from burster.settings import debug_wanted, load_settings, state_dir
+from burster.settings import PriceSettings, debug_wanted, load_settings, state_dir
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,18 @@ def test_a_relative_state_directory_is_ignored(monkeypatch, tmp_path):
     assert state_dir() == tmp_path / ".local/state/burster"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "x"))
     assert state_dir() == tmp_path / "x/burster"
+
+
+def test_where_price_lists_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert PriceSettings().for_client().cache_folder == str(tmp_path / ".cache/burster/prices")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert PriceSettings().for_client().cache_folder == str(tmp_path / "x/burster/prices")
+    assert PriceSettings(cache_dir="-").for_client().cache_folder == ""
+    assert PriceSettings(cache_dir="/lists", max_age_days=2).for_client().cache_folder == "/lists"
+    assert PriceSettings(max_age_days=2).for_client().max_age_ms == 2 * 86_400_000
+    with pytest.raises(ValueError, match="absolute path"):
+        PriceSettings(cache_dir="lists")
 
 
 def test_the_variables_of_a_service_named_burster_are_the_kubelet_s_own(monkeypatch):

@@ -106,8 +106,57 @@ async def test_a_failure_is_raised_and_never_turned_into_an_empty_list():
     broken = Fake(error=RemoteError("Unavailable", "no"))
     for what in (
         observe_offerings(a_target("Standard_A"), broken, Fake(PRICES)),
-        observe_offerings(a_target("Standard_A"), Fake([a_sku("Standard_A")]), broken),
+        observe_offerings(a_target("Standard_A"), Fake([]), Fake(PRICES)),
         observe_quota(a_target("Standard_A"), broken),
     ):
         with pytest.raises(RemoteError):
             await what
+
+
+async def test_without_prices_the_sizes_are_told_and_why_nobody_knows_what_they_cost():
+    broken = Fake(error=RemoteError("Protocol", "the answer is an HTML page"))
+    seen = await observe_offerings(a_target("Standard_A"), Fake([a_sku("Standard_A")]), broken)
+    assert seen.prices_problem == "the answer is an HTML page"
+    assert [(one.size, one.price_micro_usd_per_hour) for one in seen.offerings] == [("Standard_A", None)]
+
+
+async def test_the_age_of_the_prices_goes_along():
+    old = RegionPrices(
+        region="eastus",
+        micro_usd_per_hour={"standard_a": 100},
+        origin="snapshot",
+        as_of="2026-06-18",
+        usable_ms=-5,
+        problem="nobody there",
+    )
+    seen = await observe_offerings(
+        a_target("Standard_A", "Standard_B"), Fake([a_sku("Standard_A"), a_sku("Standard_B")]), Fake(old)
+    )
+    assert (seen.prices_as_of, seen.prices_usable_ms, seen.prices_problem) == ("2026-06-18", -5, "nobody there")
+    assert [one.price_as_of for one in seen.offerings] == ["2026-06-18", ""]
+
+
+def test_a_size_that_may_be_spot_is_two_offerings():
+    prices = RegionPrices(
+        region="eastus",
+        micro_usd_per_hour={"standard_a": 100},
+        spot_micro_usd_per_hour={"standard_a": 20},
+        origin="retail",
+    )
+    plain, spot = build_offerings(a_target("Standard_A"), [a_sku("Standard_A", spot_capable=True)], prices)
+    assert (plain.key, plain.spot, plain.price_micro_usd_per_hour) == ("t/eastus/Standard_A", False, 100)
+    assert (spot.key, spot.spot, spot.price_micro_usd_per_hour) == ("t/eastus/Standard_A/spot", True, 20)
+
+
+def test_closed_zones_and_the_generation_are_told():
+    sku = a_sku("Standard_A", zones=("1",), restricted_zones=("2", "3"), generation="V2")
+    (offering,) = build_offerings(a_target("Standard_A"), [sku], PRICES)
+    assert (offering.zones, offering.blocked_zones, offering.generation) == (("1",), ("2", "3"), "V2")
+
+
+def test_what_the_list_says_in_place_of_a_price_is_told():
+    prices = RegionPrices(
+        region="eastus", micro_usd_per_hour={}, origin="retail", doubts={"standard_a": "-1 USD an hour"}
+    )
+    (offering,) = build_offerings(a_target("Standard_A"), [a_sku("Standard_A")], prices)
+    assert (offering.price_micro_usd_per_hour, offering.price_problem) == (None, "-1 USD an hour")

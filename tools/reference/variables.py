@@ -23,7 +23,10 @@ before the default; an empty variable counts as not set. A variable that begins 
 typing error in a limit is never silent. What platform teams decide (workloads, limits, places) is not here but in
 [policies and targets](policy.md).
 """
-_DEFAULTS: Final = {"ledger_path": "`ledger.sqlite` in `$XDG_STATE_HOME/burster`, or `~/.local/state/burster`"}
+_DEFAULTS: Final = {
+    "ledger_path": "`ledger.sqlite` in `$XDG_STATE_HOME/burster`, or `~/.local/state/burster`",
+    "prices.cache_dir": "`prices` in `$XDG_CACHE_HOME/burster`, or `~/.cache/burster`",
+}
 _MEANINGS: Final = {
     "cluster_id": "The cluster's name, a DNS label. Kept for what tells several clusters apart; nothing reads it yet.",
     "namespace": "burster's own namespace: the Lease of the acting replica is here, and targets' initdata.",
@@ -53,7 +56,10 @@ _MEANINGS: Final = {
     "kube.in_cluster": "Use the pod's own service account.",
     "arm.base_url": "Azure Resource Manager. Plain http is refused, except for a stand-in on this machine's loopback.",
     "arm.auth": "How to log in. `none` is for a stand-in on loopback only.",
-    "prices.url": "Azure's retail price list (`https://prices.azure.com`); empty: the dated copy that comes with burster.",
+    "prices.url": "Azure's retail price list (`https://prices.azure.com`); empty: the dated copy that comes with burster, however old.",
+    "prices.max_age_days": "How old a price list may be that anything is launched by (`PricesTooOld`), where one has to be had from "
+    "`BURSTER_PRICES__URL`; 0: any age.",
+    "prices.cache_dir": "Where the last good lists are kept; `-`: nowhere.",
     "metrics.networks": "Networks in which triggers may be read, with commas between (`10.20.0.0/16,fd12::/32`), besides what targets' "
     "`allowedMetricEndpoints` say; empty: any but this machine's own, which has to be named (`127.0.0.0/8`). Never read are addresses at "
     "which machines get credentials, and the API server's.",

@@ -45,6 +45,7 @@ def target_of(model: BurstTarget) -> Target:
         negotiated_micro_usd_per_hour={size: parse_micro_usd(text) for size, text in spec.prices.per_hour.items()},
         catalogue=tuple(_offering(entry, metadata.name, spec, region) for entry in spec.catalogue),
         assumed_price_micro_usd_per_hour=money(spec.assumed_price_per_hour),
+        when_quota_unknown=spec.when_quota_unknown,
         launch_deadline_ms=parse_duration_ms(spec.launch_deadline),
         ready_deadline_ms=parse_duration_ms(spec.ready_deadline),
         sweep=spec.sweep.mode,

@@ -250,6 +250,7 @@ _WHERE: Final = {
     "sweep_exclusive": "spec.sweep.scope.exclusive",
     "discount_milli_percent": "spec.prices.discountPercent",
     "assumed_price_micro_usd_per_hour": "spec.assumedPricePerHour",
+    "when_quota_unknown": "spec.whenQuotaUnknown",
 }
 _YAML: Final = {
     "timezone": "timeZone",

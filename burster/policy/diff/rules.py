@@ -131,6 +131,7 @@ TARGET_RULES: Final = (
     FieldRule("discount_milli_percent", "money", "", "the discount"),
     FieldRule("negotiated_micro_usd_per_hour.*", "money", "", "a negotiated price"),
     FieldRule("assumed_price_micro_usd_per_hour", "money", "taken", "the price taken for unknown ones"),
+    FieldRule("when_quota_unknown", "demand", "", "whether anything starts before the quota is known"),
     FieldRule("catalogue.*", "money", "either", "what is on offer"),
     FieldRule("launch_deadline_ms", "money", "up", "how long a VM may take"),
     FieldRule("ready_deadline_ms", "money", "up", "how long a pod may take"),

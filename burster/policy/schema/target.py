@@ -213,6 +213,10 @@ class BurstTargetSpec(Strict):
         default=None,
         description="USD per hour reserved for a size of unknown price; such a size is refused where it is left out.",
     )
+    when_quota_unknown: Literal["Refuse", "Allow"] = Field(
+        default="Refuse",
+        description="Whether anything starts here before the subscription's vCPU quota could be read once; later the last one counts.",
+    )
     launch_deadline: Annotated[str, DurationBetween("10s", "1h")] = Field(
         default="5m", description="How long a VM may take to be there, from the placing of its pod."
     )

@@ -220,7 +220,7 @@ def test_offerings_and_quota_come_out_of_the_lab(lab):
     async def story(world):
         names = ("Standard_DC2es_v6", "standard_dc4ES_v6", "Standard_DC2as_v5", "Standard_DC2es_v5")
         target = msgspec.structs.replace(world.target, sizes=names)
-        async with Prices(PriceSettings(base_url=world.server.url)) as prices:
+        async with Prices(PriceSettings(base_url=world.server.url), now_ms=world.clock.now_ms) as prices:
             seen = await observe_offerings(target, world.arm, prices)
         told = {o.size: (o.tee, o.price_micro_usd_per_hour, o.restricted) for o in seen.offerings if not o.spot}
         assert told == {
@@ -245,7 +245,9 @@ def test_a_source_that_can_not_ask_raises(lab):
         for operation in ("ListSkus", "ListUsages"):
             world.server.faults.add(Fault(operation=operation, status=500, times=None))
         with pytest.raises(RemoteError, match="list the SKUs of eastus"):
-            await observe_offerings(world.target, world.arm, Prices(PriceSettings(base_url="")))
+            await observe_offerings(
+                world.target, world.arm, Prices(PriceSettings(base_url=""), now_ms=world.clock.now_ms)
+            )
         with pytest.raises(RemoteError, match="list the usages of eastus"):
             await observe_quota(world.target, world.arm)
 
@@ -264,7 +266,7 @@ def test_sizes_are_listed(lab):
 
 def test_the_shipped_prices_are_the_labs_prices(lab):
     async def story(world):
-        async with Prices(PriceSettings(base_url=world.server.url)) as prices:
+        async with Prices(PriceSettings(base_url=world.server.url), now_ms=world.clock.now_ms) as prices:
             for region in ("eastus", "eastus2", "westeurope", "westus3", "westus"):
                 live, shipped = await prices.region_prices(region), snapshot_prices(region)
                 assert live.micro_usd_per_hour == shipped.micro_usd_per_hour
@@ -275,7 +277,7 @@ def test_the_shipped_prices_are_the_labs_prices(lab):
 
 def test_prices_that_can_not_be_had_are_the_last_ones_seen_or_the_shipped_ones(lab):
     async def story(world):
-        async with Prices(PriceSettings(base_url=world.server.url)) as prices:
+        async with Prices(PriceSettings(base_url=world.server.url), now_ms=world.clock.now_ms) as prices:
             world.server.faults.add(Fault(operation="ListPrices", status=503))
             assert (await prices.region_prices("eastus")).origin == "snapshot"
             assert (await prices.region_prices("eastus")).origin == "retail"
