@@ -33,7 +33,9 @@ _CODES: Final[dict[str, tuple[RemoteKind, Matter]]] = {
     "skunotavailable": ("Capacity", "sku-restricted"),
     "notavailableforsubscription": ("Capacity", "sku-restricted"),
     "subnetisfull": ("Capacity", "address-space"),
+    "privateipaddressnotavailable": ("Capacity", "address-space"),
     "publicipcountlimitreached": ("Quota", "address-space"),
+    "networkinterfacecountlimitreached": ("Quota", "address-space"),
     "toomanyrequests": ("Throttled", "throttled"),
     "subscriptionrequeststhrottled": ("Throttled", "throttled"),
     "authorizationfailed": ("Unauthorized", "auth"),
@@ -42,14 +44,29 @@ _CODES: Final[dict[str, tuple[RemoteKind, Matter]]] = {
     "invalidauthenticationtoken": ("Unauthorized", "auth"),
     "expiredauthenticationtoken": ("Unauthorized", "auth"),
     "invalidauthenticationtokentenant": ("Unauthorized", "auth"),
+    "authenticationfailedmissingtoken": ("Unauthorized", "auth"),
+    "authenticationfailedinvalidheader": ("Unauthorized", "auth"),
+    "keyvaultaccessforbidden": ("Unauthorized", "auth"),
     "requestdisallowedbypolicy": ("Unauthorized", "policy"),
     "requestdisallowedbyazure": ("Unauthorized", "policy"),
     "scopelocked": ("Unauthorized", "policy"),
     "readonlydisabledsubscription": ("Unauthorized", "policy"),
+    "disabledsubscription": ("Unauthorized", "policy"),
+    "denyassignmentauthorizationfailed": ("Unauthorized", "policy"),
     "resourcenotfound": ("NotFound", "absent"),
     "notfound": ("NotFound", "absent"),
     "resourcegroupnotfound": ("Invalid", "configuration"),
+    "resourcegroupbeingdeleted": ("Invalid", "configuration"),
     "subscriptionnotfound": ("Invalid", "configuration"),
+    "invalidsubscriptionid": ("Invalid", "configuration"),
+    "subscriptionnotregistered": ("Invalid", "configuration"),
+    "diskencryptionsetnotfound": ("Invalid", "configuration"),
+    "vmmarketplaceinvalidinput": ("Invalid", "configuration"),
+    "marketplacepurchaseeligibilityfailed": ("Invalid", "configuration"),
+    "resourcepurchasevalidationfailed": ("Invalid", "configuration"),
+    "parentresourcenotfound": ("Invalid", "configuration"),
+    "invalidresourcetype": ("Invalid", "configuration"),
+    "invalidlocation": ("Invalid", "configuration"),
     "galleryimagenotfound": ("Invalid", "configuration"),
     "platformimagenotfound": ("Invalid", "configuration"),
     "imagenotfound": ("Invalid", "configuration"),
@@ -67,6 +84,11 @@ _CODES: Final[dict[str, tuple[RemoteKind, Matter]]] = {
     "badrequest": ("Invalid", "configuration"),
     "preconditionfailed": ("AlreadyExists", "exists"),
     "nicinuse": ("Conflict", "conflict"),
+    "nicreservedforanothervm": ("Conflict", "conflict"),
+    "inusenetworkinterfacecannotbedeleted": ("Conflict", "conflict"),
+    "inusesubnetcannotbedeleted": ("Conflict", "conflict"),
+    "publicipaddresscannotbedeleted": ("Conflict", "conflict"),
+    "attachdiskwhilebeingdetached": ("Conflict", "conflict"),
     "conflict": ("Conflict", "conflict"),
     "anotheroperationinprogress": ("Conflict", "conflict"),
     "operationpreempted": ("Conflict", "conflict"),
@@ -75,10 +97,14 @@ _CODES: Final[dict[str, tuple[RemoteKind, Matter]]] = {
     "osprovisioningclienterror": ("Unavailable", "guest"),
     "osprovisioninginternalerror": ("Unavailable", "guest"),
     "vmstarttimedout": ("Unavailable", "guest"),
+    "vmagentstatuscommunicationerror": ("Unavailable", "guest"),
+    "vmextensionprovisioningerror": ("Unavailable", "guest"),
+    "vmextensionprovisioningtimeout": ("Unavailable", "guest"),
     "internalservererror": ("Unavailable", "service"),
     "internalexecutionerror": ("Unavailable", "service"),
     "internaloperationerror": ("Unavailable", "service"),
     "networkinginternaloperationerror": ("Unavailable", "service"),
+    "diskserviceinternalerror": ("Unavailable", "service"),
     "serverbusy": ("Unavailable", "service"),
     "serviceunavailable": ("Unavailable", "service"),
     "gatewaytimeout": ("Timeout", "deadline"),
@@ -105,7 +131,9 @@ _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 
 _QUOTA = re.compile(r"exceeding (?:approved|quota)|approved .{0,80}quota|quota .{0,40}exceeded", re.IGNORECASE)
-_LIMIT = re.compile(r"(?:Current Limit|Maximum allowed):\s*(\d+)", re.IGNORECASE)
+_LIMIT = re.compile(r"(?:Current Limit|Maximum allowed):\s*(\d{1,9})(?!\d)", re.IGNORECASE)
+#: "… is currently not available in location 'eastus' zones '1'"; advice such as "or a different zone" does not count
+_IN_ZONE = re.compile(r"not available in (?:location '[^']{0,60}',? ?(?:in )?)?zones? '\d", re.IGNORECASE)
 _FAMILY = re.compile(r"\bstandard\w*Family\b", re.IGNORECASE)
 
 #: sentences without a code, in a text: cloud-api-adaptor's own and the network's, tried in order
@@ -148,6 +176,8 @@ def classify(status: int, code: str, message: str) -> Classified:
         if lowered in _AMBIGUOUS:
             kind: RemoteKind = "Conflict" if lowered == "operationnotallowed" else "Quota"
             return Classified(kind=kind, code=code, matter="conflict" if kind == "Conflict" else "regional-quota")
+    if lowered == "skunotavailable" and _IN_ZONE.search(message):
+        return Classified(kind="Capacity", code=code, matter="zonal-capacity")
     known = _CODES.get(lowered) or _STATUSES.get(status)
     if known is None:
         known = ("Unavailable", "service") if status >= _SERVER_ERROR else ("Unavailable", "unknown")

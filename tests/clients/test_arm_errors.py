@@ -1,8 +1,14 @@
 """What Azure's refusals mean, as answers and as prose in a kubelet's event."""
 
-import pytest
+from typing import get_args
 
-from burster.clients.arm_errors import classify, classify_event, classify_text
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from burster.clients.arm_errors import _AMBIGUOUS, _CODES, _VAGUE, classify, classify_event, classify_text
+from burster.model.errors import RemoteKind
+from burster.model.offerings import Matter
 
 
 _QUOTA = (
@@ -122,3 +128,57 @@ def test_an_event_cut_off_in_the_middle_still_says_what_it_can():
 def test_a_huge_event_is_read_in_no_time_and_only_as_far_as_is_sensible():
     assert classify_text("approved " * 200_000) == ("Unavailable", "")
     assert classify_event("x" * 30_000 + "AllocationFailed").kind == "Unavailable"
+
+
+@pytest.mark.parametrize(
+    ("message", "want_matter"),
+    [
+        (
+            "The requested size for resource 'x' is currently not available in location 'eastus' zones '1' for subscription.",
+            "zonal-capacity",
+        ),
+        (
+            (
+                "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: X' is currently not "
+                "available in location 'eastus'. Please try another size or deploy to a different location or different zone."
+            ),
+            "sku-restricted",
+        ),
+    ],
+)
+def test_a_size_that_one_zone_lacks_is_not_closed_everywhere(message, want_matter):
+    assert classify(409, "SkuNotAvailable", message).matter == want_matter
+    assert classify_event(_go(409, "SkuNotAvailable", message)).matter == want_matter
+
+
+_HUGE = "exceeding quota, Current Limit: " + "9" * 5_000
+_ANYTHING = st.one_of(
+    st.text(max_size=300),
+    st.sampled_from([*_CODES, *_AMBIGUOUS]),
+    st.sampled_from([_QUOTA, _HUGE]),
+)
+
+
+@given(st.integers(-1, 1_000), _ANYTHING, _ANYTHING)
+def test_every_answer_is_classified_and_keeps_its_code(status, code, message):
+    found = classify(status, code, message)
+    assert found.matter in get_args(Matter)
+    assert found.kind in get_args(RemoteKind)
+    if code and status != 429 and found.matter != "throttled":
+        assert found.code == code
+    assert found.limit_vcpus is None or found.matter in {"family-quota", "regional-quota", "spot-quota"}
+
+
+@given(st.lists(_ANYTHING, max_size=6).map(" ".join))
+def test_every_text_is_classified(text):
+    found = classify_event(text)
+    assert found.matter in get_args(Matter)
+    assert found.kind in get_args(RemoteKind)
+
+
+@given(st.sampled_from(sorted(_CODES)), st.text(max_size=40), st.text(max_size=40))
+def test_a_known_code_is_found_in_any_text_that_states_it(code, before, after):
+    alone = classify(0, code, "")
+    found = classify_event(f'{before} ERROR CODE: {code}\n"message": {after}')
+    if not any(other in f"{before} {after}".casefold() for other in (*_CODES, *_AMBIGUOUS)) and code not in _VAGUE:
+        assert (found.kind, found.matter) == (alone.kind, alone.matter)

@@ -152,14 +152,14 @@ def read_place(answer: Answer) -> str:
 
 
 class _RoleWire(_Wire):
-    actions: list[str] | None = None
+    actions: list[str]
     not_actions: list[str] | None = None
 
 
 def read_role(answer: Answer) -> Permissions:
     """Return what one role allows."""
     wire = msgspec.json.decode(answer, type=_RoleWire)
-    return Permissions(actions=tuple(wire.actions or ()), not_actions=tuple(wire.not_actions or ()))
+    return Permissions(actions=tuple(wire.actions), not_actions=tuple(wire.not_actions or ()))
 
 
 class _SubscriptionWire(_Wire):
