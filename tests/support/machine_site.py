@@ -1,0 +1,200 @@
+"""A lab in which a number of machines is asked for by a metric: scores waiting, one machine for each, an endpoint of Service scorer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from burster.lab.arm import ArmConfig
+from burster.lab.lockstep import LabClock
+from burster.lab.machines import GuestOptions
+from burster.lab.site import Connections, Site, open_site
+from burster.ledger import Ledger
+from burster.model.addresses import LOOPBACK
+from burster.policy.load import load_text
+from burster.runtime.executor import Adaptor
+from burster.runtime.wiring import Controller, ControllerOptions
+from tests.support.classic import Page, a_prometheus
+from tests.support.classic import a_target as a_shipped_target
+from tests.support.metrics import CLASSIC
+from tests.support.small_site import one_node
+
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/burst-westeurope"
+IMAGE = "redhat:rhel-cvm:9_6_cvm:9.6.2026011512"
+SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/hub/subnets/machines"
+PORT = 8443
+USER_DATA = """\
+#cloud-config
+write_files:
+- path: /etc/systemd/system/scorer.service
+  content: |
+    [Unit]
+    PartOf=burster-workload.target
+    After=burster-attested.target
+    [Service]
+    ExecStart=/opt/scorer --listen 8443
+    [Install]
+    WantedBy=burster-workload.target
+runcmd:
+- [systemctl, enable, scorer.service]
+"""
+
+
+def a_target(url: str, **machines: Any) -> str:
+    """The shipped target, which takes machines."""
+    return a_shipped_target(url, machines={"images": [IMAGE], "subnet": SUBNET, **machines})
+
+
+def a_policy(url: str, **placement: Any) -> str:
+    """One machine for each score that waits."""
+    metadata = {"serverAddress": url, "query": CLASSIC, "threshold": "1"}
+    spec: dict[str, Any] = {
+        "workload": {"kind": "Deployment", "namePattern": "on-prem-deployment"},
+        "triggers": [{"type": "prometheus", "name": "waiting", "metadata": metadata}],
+        "minReplicaCount": 0,
+        "maxReplicaCount": 10,
+        "cooldownPeriod": 60,
+        "machine": {
+            "requests": {"cpu": "2", "memory": "4Gi"},
+            "image": IMAGE,
+            "userData": {"configMap": "scorer", "key": "user-data"},
+            "service": {"name": "scorer", "port": PORT},
+        },
+        "placement": {
+            "strategy": "Machine",
+            "targets": ["azure-westeurope-tdx"],
+            "lease": "20m",
+            "drain": "1m",
+            **placement,
+        },
+    }
+    metadata_of = {"name": "scoring", "namespace": "default"}
+    return yaml.safe_dump(
+        {"apiVersion": "burster.dev/v1alpha1", "kind": "BurstPolicy", "metadata": metadata_of, "spec": spec}
+    )
+
+
+class MachineSite:
+    """A site, a metric, and controllers one after another on one ledger."""
+
+    def __init__(self, clock: LabClock, site: Site, connections: Connections, ledger: Ledger, page: Page) -> None:
+        self.clock = clock
+        self.site = site
+        self.ledger = ledger
+        self._connections = connections
+        self._page = page
+        self.controller: Controller | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    # -- what a test does
+
+    async def want(self, number: int) -> None:
+        """Have so many scores wait from now on."""
+        self._page.pending = number
+
+    async def begin(
+        self, ledger: Ledger | None = None, around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor
+    ) -> None:
+        """Start a controller."""
+        self.controller = Controller(
+            kube=self._connections.kube,
+            cloud=self._connections.arm,
+            facts=self._connections,
+            ledger=ledger or self.ledger,
+            clock=self.clock,
+            options=ControllerOptions(metric_networks=LOOPBACK, cluster="lab"),
+            around=around,
+            reach=self.site.guests.reach,
+        )
+        self._running = asyncio.create_task(self.controller.run(), name="controller")
+
+    async def kill(self) -> None:
+        """End the controller at once, whatever it is doing."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    async def until(self, what: Callable[[], bool], *, within_s: int = 1_800, why: str = "") -> None:
+        """Let time go by until something is so."""
+        for _ in range(within_s):
+            if self._running is not None and self._running.done():
+                await self._running
+            if what():
+                return
+            await self.clock.sleep(1)
+        raise AssertionError(f"not so after {within_s} s: {why}\n{self.told()}")
+
+    def told(self) -> str:
+        """What is going on, for a failed assertion."""
+        bursts = [(b["metadata"]["name"], b.get("status", {})) for b in self.bursts]
+        guests = [(g.vm.name, g.vm.state, g.vm.power, g.failure, g.port) for g in self.site.guests.all]
+        codes = [r.code for d in self.ledger.decisions() for r in d.reasons][-30:]
+        return f"bursts {bursts}\nguests {guests}\ndecisions {codes}"
+
+    # -- what there is
+
+    @property
+    def bursts(self) -> list[dict[str, Any]]:
+        return self.site.store.list("bursts.burster.dev", "default")
+
+    def phases(self) -> list[str]:
+        return sorted(burst.get("status", {}).get("phase", "") for burst in self.bursts)
+
+    def active(self) -> int:
+        return sum(phase not in {"Released", ""} for phase in self.phases())
+
+    def slices(self) -> list[dict[str, Any]]:
+        return self.site.store.list("endpointslices.discovery.k8s.io", "default")
+
+    def endpoints(self) -> set[str]:
+        return {address for one in self.slices() for each in one["endpoints"] for address in each["addresses"]}
+
+    def machines(self) -> list[str]:
+        return sorted(name for name in self.site.arm.vms if name.startswith("burstvm-"))
+
+    def settled(self) -> int:
+        return sum(spend.micro_usd for spend in self.ledger.spend())
+
+    def bill(self) -> int:
+        return self.site.arm.billing.cost_micro_usd(self.clock.now_ms())
+
+    def codes(self) -> set[str]:
+        return {reason.code for decision in self.ledger.decisions() for reason in decision.reasons}
+
+
+@asynccontextmanager
+async def a_machine_site(
+    clock: LabClock,
+    folder: Path,
+    *,
+    arm: ArmConfig | None = None,
+    guests: GuestOptions | None = None,
+    machines: dict[str, Any] | None = None,
+    **placement: Any,
+) -> AsyncIterator[MachineSite]:
+    """Have a site, without a controller yet."""
+    page = Page()
+    async with a_prometheus(clock, page) as prometheus:
+        rules = f"{a_target(prometheus.url, **(machines or {}))}---\n{a_policy(prometheus.url, **placement)}"
+        options = one_node(folder, load_text(rules.encode()), ("default", "burster-system"))
+        options = msgspec.structs.replace(
+            options, arm=arm or ArmConfig(subnets=(SUBNET,)), guests=guests or GuestOptions()
+        )
+        async with open_site(clock, options) as site, site.connections() as connections:
+            ports = [{"name": "https", "port": 443, "targetPort": PORT}]
+            data = {"user-data": USER_DATA}
+            site.store.create("services", "default", {"metadata": {"name": "scorer"}, "spec": {"ports": ports}})
+            site.store.create("configmaps", "default", {"metadata": {"name": "scorer"}, "data": data})
+            with Ledger.open(folder / "ledger.sqlite") as ledger:
+                one = MachineSite(clock, site, connections, ledger, page)
+                try:
+                    yield one
+                finally:
+                    await one.kill()
