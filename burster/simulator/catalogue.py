@@ -29,6 +29,8 @@ _PRICES: Final[dict[tuple[str, str, bool], dict[str, int]]] = {
     ("EC", "5", True): {"eastus2": 72_000},
 }
 
+#: Where machines may say in which zones they are to be; of a peer pod's VM nobody does.
+ZONES: Final = ("1", "2", "3")
 _GPU_SIZE: Final = "Standard_NCC40ads_H100_v5"
 _GPU_PRICES: Final = {"eastus2": 8_820_000}
 
@@ -60,4 +62,5 @@ def offering_of(target: Target, size: str) -> Offering | None:
         resources=Resources(cpu_millicores=vcpus * 1000, memory_bytes=vcpus * _GIB_PER_VCPU[series] * _GIB),
         tee="TDX",
         price_micro_usd_per_hour=None if price is None else price * vcpus,
+        zones=ZONES if target.machines is not None else (),
     )

@@ -93,8 +93,10 @@ class Cloud:
     _accrued: int = 0  #: micro-USD x ms / hour, exact
     _accrued_at_ms: int = 0
 
-    def request(self, burst: str, pod_name: str, target: Target, offering: Offering, now_ms: int) -> SimVm | Fault:
-        """Ask for a VM: it is being created (and may fail late), or it is refused at once."""
+    def request(
+        self, burst: str, pod_name: str, target: Target, offering: Offering, now_ms: int, *, whole_name: bool = False
+    ) -> SimVm | Fault:
+        """Ask for a VM: it is being created (and may fail late), or it is refused at once. ``whole_name``: it has this very name."""
         self.launches += 1
         self._attempts[burst] = self._attempts.get(burst, 0) + 1
         launch = f"{burst}/{self._attempts[burst]}"
@@ -105,7 +107,7 @@ class Cloud:
                 return fault
         sandbox = random.Random(f"{self.seed}/sandbox/{launch}").getrandbits(32)
         vm = SimVm(
-            name=f"{vm_stem(pod_name)}-{sandbox:08x}",
+            name=pod_name if whole_name else f"{vm_stem(pod_name)}-{sandbox:08x}",
             burst=burst,
             launch=launch,
             target=target,

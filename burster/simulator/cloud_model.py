@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from burster.model.errors import RemoteKind
+from burster.model.quantities import MILLIS_PER_HOUR
 
 
 _P95_DEVIATIONS: Final = 1.6448536269514722
@@ -85,8 +86,16 @@ class CloudModel(msgspec.Struct, frozen=True, kw_only=True):
     failure_probability: float = 0.0
     failure_mix: dict[str, int] = msgspec.field(default_factory=lambda: dict(FAILURE_MIX))
     quota_vcpus: dict[str, int] = {}  #: by family, or ``cores`` for all of them; lower case
+    evictions_per_hour: float = 0.0  #: how often the cloud takes a running spot machine back
     egress_bytes_per_hour: int = 0  #: that each working VM sends out
     egress_micro_usd_per_gib: int = 0
+
+    def evicted_after_ms(self, seed: int, what: str) -> int | None:
+        """Draw how long the spot machine ``what`` runs until the cloud takes it back; None: it never does."""
+        if self.evictions_per_hour <= 0:
+            return None
+        left = max(chance(seed, f"evicted/{what}"), 1e-12)
+        return round(-math.log(left) / self.evictions_per_hour * MILLIS_PER_HOUR)
 
     def draw_fault(self, seed: int, what: str) -> Fault | None:
         """Draw whether, and how, the launch ``what`` fails."""

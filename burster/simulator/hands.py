@@ -19,6 +19,7 @@ from burster.model.targets import Target
 from burster.simulator.cloud import Cloud, SimVm
 from burster.simulator.cloud_model import Fault
 from burster.simulator.heap import ANSWER, FINISH, TICK
+from burster.simulator.machines import Machines
 from burster.simulator.numbers import Numbers, failure
 from burster.simulator.pods import SimPod
 from burster.simulator.scaled import ScaledWorkloads
@@ -70,6 +71,7 @@ class Hands:
         self.settled_micro_usd = 0  #: what burster itself says it spent
         self.scaled = ScaledWorkloads(world, cloud, targets, offerings, self._delete_later)
         self.numbers = Numbers(world, self.scaled, self._tell, self._start_jobs)
+        self.machines = Machines(world, cloud, targets, offerings, self._tell, self._start_jobs)
         self._made = 0
         self._jobs: set[str] = set()
         self._handlers: dict[type[Any], tuple[int, Callable[[Any], None]]] = {
@@ -78,6 +80,9 @@ class Hands:
             i.DeletePod: (latency.api_ms, self._delete),
             i.ReturnPod: (latency.api_ms, self._return),
             i.ObserveVms: (latency.arm_ms, self._observe),
+            i.LaunchMachine: (latency.arm_ms, self.machines.launch),
+            i.PublishEndpoint: (latency.api_ms, self.machines.publish),
+            i.DeleteMachine: (latency.arm_ms, self.machines.delete),
             i.MarkVerified: (latency.api_ms, self._verify),
             i.WriteStatus: (latency.api_ms, self._status),
             i.ForgetBurst: (latency.api_ms, self._forget),
@@ -108,6 +113,7 @@ class Hands:
         changes = self.world.on_clone_work
         for key, works in changes:
             vm = self.tickets[key].vm if key in self.tickets else self.scaled.vm_of(key)
+            vm = vm or self.machines.vm_of(key)
             if vm is not None:
                 (self.cloud.work if works else self.cloud.rest)(vm, self.world.now_ms)
         changes.clear()
@@ -279,6 +285,9 @@ class Hands:
 
     def _observe(self, instruction: i.ObserveVms) -> None:
         key = instruction.burst.key
+        if instruction.burst.spec.strategy == "Machine":
+            self.machines.observe(instruction.burst)
+            return
         vms = tuple(vm.facts(self.world.epoch_ms) for vm in self.cloud.by_burst.get(key, ()))
         self._tell(s.VmsObserved(key=key, vms=vms))
 

@@ -114,6 +114,11 @@ class _Run:
             for policy in setup.policies
             if policy.placement.strategy == "Signal" and policy.scaling.target is not None
         }
+        self.hands.machines.stands_in_for = {
+            policy.key: policy.workload.name
+            for policy in setup.policies
+            if policy.machine is not None and policy.workload.kind == "Deployment" and policy.workload.name
+        }
         self.hands.patience_ms = setup.patience_ms
         self.world.watched = self._watched()
         self.readings = Readings(self.world, setup.policies, setup.metrics, setup.patience_ms)

@@ -28,7 +28,7 @@ from burster.policy.errors import PolicyErrors
 from burster.policy.load import Document, load_files
 from burster.policy.problems import problem_at
 from burster.policy.yaml_nodes import YamlDocument
-from burster.simulator.catalogue import offering_of
+from burster.simulator.catalogue import ZONES, offering_of
 from burster.simulator.cloud_model import CloudModel, Spread
 from burster.simulator.documents import read_document
 from burster.simulator.hands import Latency
@@ -186,8 +186,12 @@ def _offerings(sizes: Sequence[SizeSpec], targets: Sequence[Target]) -> tuple[Of
         for size in target.sizes:
             spec = named.get(size)
             offering = offering_of(target, size) if spec is None else _offering(spec, target)
-            if offering is not None:
-                offerings.append(offering)
+            if offering is None:
+                continue
+            offerings.append(offering)
+            if spec is not None and spec.spot_price_per_hour is not None:
+                price = parse_micro_usd(spec.spot_price_per_hour)
+                offerings.append(msgspec.structs.replace(offering, spot=True, price_micro_usd_per_hour=price))
     return tuple(offerings)
 
 
@@ -205,6 +209,7 @@ def _offering(spec: SizeSpec, target: Target) -> Offering:
         ),
         tee=spec.tee,
         price_micro_usd_per_hour=None if spec.price_per_hour is None else parse_micro_usd(spec.price_per_hour),
+        zones=spec.zones or (ZONES if target.machines is not None else ()),
     )
 
 
@@ -222,6 +227,7 @@ def _cloud(spec: CloudSpec) -> CloudModel:
         retry_ms=parse_duration_ms(spec.retry),
         failure_probability=spec.failures.probability,
         failure_mix=spec.failures.mix,
+        evictions_per_hour=spec.evictions_per_hour,
         quota_vcpus={family.lower(): limit for family, limit in spec.quota.items()},
         egress_bytes_per_hour=parse_memory_bytes(spec.egress.per_vm_hour),
         egress_micro_usd_per_gib=parse_micro_usd(spec.egress.price_per_gib),

@@ -123,6 +123,12 @@ class SizeSpec(Strict):
     tee: Literal["TDX", "SNP", "None"] = Field(default="TDX", description="Its trusted execution environment.")
     region: str | None = Field(default=None, description="Where this holds; everywhere where it is left out.")
     price_per_hour: Usd | None = Field(default=None, description="USD; unknown where it is left out.")
+    spot_price_per_hour: Usd | None = Field(
+        default=None, description="USD as a spot machine; there is none where it is left out."
+    )
+    zones: Annotated[tuple[str, ...], Field(strict=False, max_length=9)] = Field(
+        default=(), description="The zones that have it, for machines; 1, 2 and 3 where it is left out."
+    )
 
 
 class EgressSpec(Strict):
@@ -145,6 +151,9 @@ class CloudSpec(Strict):
     refuse: Duration = Field(default="3s", description="How long an immediate refusal takes.")
     retry: Duration = Field(default="15s", description="How long the kubelet waits before it tries the next VM.")
     failures: FailureSpec = Field(default=FailureSpec(), description="What goes wrong.")
+    evictions_per_hour: Annotated[float, Field(strict=False, ge=0, le=60)] = Field(
+        default=0.0, description="How often the cloud takes a running spot machine back, on average."
+    )
     quota: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default={}, description="vCPUs allowed by family, or by cores for all of them."
     )

@@ -19,9 +19,10 @@ def tell(  # noqa: PLR0913 - what was, what is wanted, what is given, and why
             scaler.told = (granted, "")
         return
     scaler.told = told
+    what = "machines" if entry.policy.machine is not None else "replicas"
     change = Reason(
         code="ReplicasChanged",
-        sentence=f"From {current} to {granted} replicas, of {scaler.number} wanted.",
+        sentence=f"From {current} to {granted} {what}, of {scaler.number} wanted.",
         numbers={"current": current, "granted": granted, "wanted": scaler.number},
     )
     first = (change,) if held is None else (held,) if granted == current else (held, change)

@@ -17,6 +17,8 @@ from burster.model.errors import RemoteKind
 from burster.model.offerings import Vm
 from burster.model.targets import Target
 from burster.simulator.cloud_model import FAULTS
+from burster.simulator.machines import machine_facts
+from burster.simulator.numbers import failure
 
 
 LAUNCH_MS: Final = 90_000
@@ -47,6 +49,7 @@ class ObligingWorld:
     )
     now_ms: int = 0
     _placed: dict[str, _Placed] = field(default_factory=dict[str, _Placed])
+    _machines: dict[str, int] = field(default_factory=dict[str, int])  #: burst -> since when its machine is made
     _news: list[tuple[int, int, s.Stimulus]] = field(default_factory=list[tuple[int, int, s.Stimulus]])
     _sequence: int = 0
 
@@ -79,7 +82,7 @@ class ObligingWorld:
                 return True
         return False
 
-    def carry_out(self, instruction: i.Instruction) -> None:  # noqa: C901, PLR0912 - one line for each kind
+    def carry_out(self, instruction: i.Instruction) -> None:  # noqa: C901, PLR0912, PLR0915 - one line for each kind
         """Answer an instruction."""
         match instruction:
             case i.RecordBurst(burst=burst):
@@ -90,6 +93,15 @@ class ObligingWorld:
                 self._delete(burst)
             case i.ReturnPod(burst=burst):
                 self.tell(s.PodReturned(key=burst.key))
+            case i.LaunchMachine(burst=burst):
+                self._launch_machine(burst)
+            case i.PublishEndpoint(burst=burst, ready=ready):
+                self.tell(s.EndpointPublished(key=burst.key, ready=ready))
+            case i.DeleteMachine(burst=burst):
+                self._machines.pop(burst.key, None)
+                self.tell(s.MachineDeleted(key=burst.key), _VM_GOES_MS)
+            case i.ObserveVms(burst=burst) if burst.spec.machine is not None:
+                self._observe_machine(burst)
             case i.ObserveVms(burst=burst):
                 placed = self._placed.get(burst.key)
                 vms = (placed.vm,) if placed is not None and placed.vm is not None else ()
@@ -130,6 +142,31 @@ class ObligingWorld:
             self.tell(s.PodLeft(namespace=burst.namespace, name=ref.name, uid=ref.uid, why="Gone"))
         placed.phase = "Pending"
         self._launch(placed)
+
+    def _launch_machine(self, burst: Burst) -> None:
+        code = self.refuse.get(burst.spec.size)
+        if code is None:
+            self._machines.setdefault(burst.key, self.now_ms)
+            self.tell(s.MachineLaunched(key=burst.key, vm_id=f"id-{burst.spec.pod_name}", operation="op"))
+            return
+        fault = FAULTS[code]
+        launch = i.LaunchMachine(key=f"launch/{burst.key}", burst=burst)
+        self.tell(failure(launch, burst.key, fault.kind, code, f"{code}: {fault.message}"), 1_000)
+
+    def _observe_machine(self, burst: Burst) -> None:
+        """Tell of a machine, which is made for half of its launch and boots for the other half."""
+        since_ms = self._machines.get(burst.key)
+        if since_ms is None:
+            self.tell(s.VmsObserved(key=burst.key, vms=()))
+            return
+        vm = self._vm(_Placed(burst=burst, pod_uid=""))
+        vm = msgspec.structs.replace(
+            vm,
+            name=burst.spec.pod_name,
+            created_at_ms=since_ms,
+            provisioning_state="Succeeded" if self.now_ms >= since_ms + self.launch_ms else "Creating",
+        )
+        self.tell(s.VmsObserved(key=burst.key, vms=(machine_facts(burst, vm),)))
 
     def _launch(self, placed: _Placed) -> None:
         code = self.refuse.get(placed.burst.spec.size)

@@ -143,7 +143,7 @@ class Expectation(Strict):
     verdict: Verdict | None = Field(default=None, description="… has this verdict.")
     reason: str | None = Field(default=None, description="… names this code among its reasons.")
     says: str | None = Field(default=None, description="… and this text in one of its sentences.")
-    strategy: Literal["Clone", "Move"] | None = Field(default=None, description="… bursts it this way.")
+    strategy: Literal["Clone", "Move", "Machine"] | None = Field(default=None, description="… bursts it this way.")
     target: str | None = Field(default=None, description="… to this target.")
     size: str | None = Field(default=None, description="… on this size.")
     silent: bool = Field(default=False, description="Nothing was decided about it.")
