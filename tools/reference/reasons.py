@@ -192,6 +192,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "LeftoverGone": ("Sweep", "It is confirmed gone, and what it has cost is settled."),
     "SweepFails": ("Warn", "Told once; the deletion is tried again, once an hour at last."),
     "RecordForeign": ("Warn", "Told once; the record counts for nothing, and nothing is done about it."),
+    "Dearer": ("in `burster offerings` only", "It could be chosen, were the cheaper ones not there."),
     # of the chain that `burster why POLICY` shows
     "Holds": ("in a chain only", "This check stands in nothing's way."),
     "Budget": ("in a chain only", "What of a budget is spent and reserved."),

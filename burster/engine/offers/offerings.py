@@ -22,7 +22,7 @@ from burster.model.policies import Policy
 
 
 #: When no size is left, the objection that came furthest is the one a person can do something about.
-_FURTHEST: Final[tuple[Objection, ...]] = (
+FURTHEST: Final[tuple[Objection, ...]] = (
     "Crowded",
     "NoQuota",
     "QuotaUnknown",
@@ -236,7 +236,7 @@ def _refused(
         return Choice(None, 0, Reason(code="NoOfferings", sentence=sentence), waits=True)
     if not against:
         against = index.against if index.is_empty else {"TooSmall": target.offerings[0]}
-    objection: Objection = next(o for o in _FURTHEST if o in against)
+    objection: Objection = next(o for o in FURTHEST if o in against)
     reason = explain(state, wanted, target, objection, against[objection])
     waits = objection in _PASSING
     return Choice(None, 0, reason, waits=waits, again_at_ms=capacity.thaws_at_ms(state) if waits else None)
