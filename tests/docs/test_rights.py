@@ -18,22 +18,28 @@ from burster.runtime.elector import Elector, Leadership, LeaseTimes
 from burster.runtime.wiring import Controller, ControllerOptions
 from burster.simulator.traces.model import TraceEntry
 from tests.docs.rights import Rights, documents
+from tests.support.machine_site import SUBNET
 from tests.support.small_site import beside_the_target, one_node
 
 
 NAMESPACE = "batch"
 TARGET = "azure-westeurope-tdx"
-#: a provider of which there is no adaptor, in full: the API server holds a target to the rules in its schema
+#: a provider without VMs, in full: the API server holds a target to the rules in its schema
 ELSEWHERE = {
-    "provider": "onprem",
+    "provider": "docker",
+    "runtimeClassName": "kata-docker",
     "azure": None,
+    "machines": None,
     "region": "cellar",
     "catalogue": [{"size": "Standard_DC2es_v6", "cpu": "2", "memory": "8Gi", "tee": "TDX", "pricePerHour": "0.10"}],
 }
 #: what a controller that acts has beyond rbac.yaml
 LEAD = ("lease.yaml", "targets.yaml", "own.yaml")
 #: granted although no request is ever made with it; deploy/rbac.yaml says why
-WITHOUT_REQUEST = {("burster-act", "bursts/finalizers.burster.dev", "update")}
+WITHOUT_REQUEST = {
+    ("burster-act", "bursts/finalizers.burster.dev", "update"),
+    ("burster-act", "endpointslices.discovery.k8s.io", "create"),
+}
 RULES = """
 apiVersion: burster.dev/v1alpha1
 kind: BurstPolicy
@@ -53,6 +59,24 @@ spec:
   cooldownPeriod: 30
   placement: {targets: [azure-westeurope-tdx], drain: 10s}
   confidential: {initdata: {configMap: own-initdata}}
+"""
+MACHINE = """
+---
+apiVersion: burster.dev/v1alpha1
+kind: BurstPolicy
+metadata: {name: machines, namespace: batch}
+spec:
+  workload: {podNamePattern: "nobody-at-all"}
+  triggers:
+  - type: cron
+    metadata: {timezone: UTC, start: "0 0 1 1 *", end: "59 23 31 12 *", desiredReplicas: "1"}
+  maxReplicaCount: 1
+  machine:
+    requests: {cpu: "2", memory: 4Gi}
+    image: "redhat:rhel-cvm:9_6_cvm:9.6.2026011512"
+    userData: {configMap: scorer}
+    service: {name: scorer, port: 8443}
+  placement: {strategy: Machine, targets: [azure-westeurope-tdx], drain: 10s}
 """
 SCALE = """
 ---
@@ -114,6 +138,13 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
     site.store.create("customresourcedefinitions.apiextensions.k8s.io", "", KEDA)
     for kind, resource in SCALED.items():
         site.store.create(resource, NAMESPACE, a_scaled(kind))
+    machines = {"images": ["redhat:rhel-cvm:9_6_cvm:9.6.2026011512"], "subnet": SUBNET}
+    site.store.patch("bursttargets.burster.dev", "", TARGET, {"spec": {"machines": machines}})
+    site.store.create(
+        "configmaps", NAMESPACE, {"metadata": {"name": "scorer"}, "data": {"user-data": "#cloud-config\n"}}
+    )
+    ports = [{"name": "https", "port": 443, "targetPort": 8443}]
+    site.store.create("services", NAMESPACE, {"metadata": {"name": "scorer"}, "spec": {"ports": ports}})
     running = asyncio.create_task(controller.run(), name="controller")
     await clock.sleep(1)
     site.store.create("deployments.apps", NAMESPACE, service(an_entry("web", "Deployment", replicas=3)))
@@ -134,7 +165,16 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
     assert status.get("replicas") == (1 if scaled_to else None)
     before = site.store.get("bursttargets.burster.dev", "", TARGET)["spec"]["azure"]
     for _ in range(2):  # a target that can't be used says so, and that is one event, counted
-        for spec in (ELSEWHERE, {"provider": "azure", "azure": before, "region": None, "catalogue": None}):
+        for spec in (
+            ELSEWHERE,
+            {
+                "provider": "azure",
+                "azure": before,
+                "region": None,
+                "catalogue": None,
+                "runtimeClassName": "kata-remote",
+            },
+        ):
             site.store.patch("bursttargets.burster.dev", "", TARGET, {"spec": spec})
             await clock.sleep(30)
     await controller.drain(deadline_s=1_200)
@@ -146,7 +186,7 @@ async def _a_day(clock: LabClock, site, controller: Controller, scaled_to: int) 
 
 def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) -> tuple[Controller, dict[str, list]]:
     scale = "".join(SCALE.replace("KIND_", kind).replace("KIND", kind.lower()) for kind in SCALED)
-    rules = beside_the_target(tmp_path, RULES + scale)
+    rules = beside_the_target(tmp_path, RULES + MACHINE + scale)
 
     async def main(clock: LabClock):
         options = one_node(tmp_path, rules, (NAMESPACE,))
@@ -163,6 +203,8 @@ def run_under(rights: Rights, tmp_path, *, dry_run: bool, scaled_to: int = 0) ->
                         clock=clock,
                         options=ControllerOptions(dry_run=dry_run, metric_networks=LOOPBACK),
                         authority=leadership,
+                        preflight=connections.checks,
+                        reach=site.guests.reach,
                     )
                     await _a_day(clock, site, controller, scaled_to)
                     return controller
@@ -187,7 +229,7 @@ def test_a_day_under_the_shipped_rights(tmp_path):
     assert rights.refused == set()
     assert rights.granted - rights.used == WITHOUT_REQUEST
     strategies = {reason.code for decision in decided["Burst"] for reason in decision.reasons}
-    assert {"StrategyClone", "StrategyMove"} <= strategies
+    assert {"StrategyClone", "StrategyMove", "StrategyMachine"} <= strategies
     assert controller.loop.state.bursts == {}
 
 
@@ -196,7 +238,7 @@ def test_a_dry_run_needs_no_right_to_write(tmp_path):
     _, decided = run_under(rights, tmp_path, dry_run=True)
     assert rights.refused == set()
     assert {verb for _, _, verb in rights.granted} <= {"get", "list", "watch"}
-    assert len(decided["Burst"]) == 5
+    assert len(decided["Burst"]) == 6
 
 
 def test_without_the_opt_in_nothing_is_created(tmp_path):
