@@ -4,7 +4,7 @@ Called by the cloud. What is not deleted is left behind, as in the real cloud. A
 subnet from the start but tells its address only once the VM is allocated.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from burster.lab.arm.billing import Billing
@@ -97,18 +97,22 @@ class Attachments:
             found.vm_id = vm.id
             found.delete_with_vm = reference.properties.delete_option.casefold() == "delete"
             vm.nics.append(found)
+        vm.addresses = [
+            self._all[nic.public_ip_id.casefold()] for nic in vm.nics if nic.public_ip_id.casefold() in self._all
+        ]
 
     def allocate(self, vm: VmRecord) -> None:
         """Tell the addresses of the VM's interfaces."""
         for nic in vm.nics:
             nic.address = self.subnets.address(nic.subnet, nic.slot)
-            if nic.public_ip_id:
-                self._all[nic.public_ip_id.casefold()].address = f"203.0.113.{nic.slot % 250 + 1}"
+        for public in vm.addresses:
+            public.address = f"203.0.113.{self._all[public.nic_id.casefold()].slot % 250 + 1}"
 
     def release(self, vm: VmRecord, *, heir: VmRecord | None = None) -> None:
         """Delete what goes with the VM, and leave the rest, used by nothing; what an heir has taken over stays with it."""
-        for found in self._parts_of(vm):
-            if self._all.get(found.key) is not found or (heir is not None and found in heir.nics):
+        kept = _parts_of(heir) if heir is not None else ()
+        for found in _parts_of(vm):
+            if self._all.get(found.key) is not found or found in kept:
                 continue
             found.vm_id = ""
             if found.delete_with_vm:
@@ -133,10 +137,6 @@ class Attachments:
         """Delete one, if it is still there."""
         if self._all.get(found.key) is found:
             self._remove(found)
-
-    def _parts_of(self, vm: VmRecord) -> Iterable[Attachment]:
-        public = [self._all.get(nic.public_ip_id.casefold()) for nic in vm.nics if nic.public_ip_id]
-        return [*vm.nics, *([vm.disk] if vm.disk else []), *(each for each in public if each is not None)]
 
     def _nic(self, vm: VmRecord, configuration: NicConfiguration) -> Attachment:
         nic_id = vm.scope.resource_id(NIC_KIND, configuration.name)
@@ -183,6 +183,10 @@ class Attachments:
         self._billing.part_ended(found, self._now_ms())
         if found.kind == NIC_KIND:
             self.subnets.give_back(found.subnet, found.slot)
+            if (public := self._all.get(found.public_ip_id.casefold())) is not None:
+                public.nic_id = ""
+        elif (nic := self._all.get(found.nic_id.casefold())) is not None and nic.public_ip_id.casefold() == found.key:
+            nic.public_ip_id = ""
 
     def _check_free(self, found: Attachment, vm_id: str = "") -> None:
         if found.vm_id and found.vm_id.casefold() != vm_id.casefold():
@@ -203,7 +207,7 @@ class Attachments:
 
     def _check_unused(self, public_ip: Attachment) -> None:
         nic = self._all.get(public_ip.nic_id.casefold())
-        if nic is not None and nic.public_ip_id.casefold() == public_ip.key:
+        if nic is not None:
             raise ArmError(
                 400,
                 "PublicIPAddressCannotBeDeleted",
@@ -211,6 +215,10 @@ class Attachments:
                 f"{nic.id}/ipConfigurations/ip-config. In order to delete the public IP, disassociate/detach the Public IP address "
                 "from the resource.",
             )
+
+
+def _parts_of(vm: VmRecord) -> list[Attachment]:
+    return [*vm.nics, *vm.addresses, *([vm.disk] if vm.disk else [])]
 
 
 def _disk_name(os_disk: OsDisk, vm_name: str) -> str:

@@ -29,7 +29,7 @@ NIC_KIND = "Microsoft.Network/networkInterfaces"
 PUBLIC_IP_KIND = "Microsoft.Network/publicIPAddresses"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Attachment:
     """A disk, network interface or public address. ``vm_id`` is empty once nothing uses it any more."""
 
@@ -60,7 +60,7 @@ class Attachment:
         self.key = self.id.casefold()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Operation:
     """A long-running operation. ``status`` is InProgress, Succeeded, Failed or Canceled."""
 
@@ -83,7 +83,7 @@ class Operation:
         self.status = "Failed" if code else "Succeeded"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class VmRecord:
     """A VM. ``state`` is ARM's provisioningState."""
 
@@ -110,6 +110,7 @@ class VmRecord:
     notice: dict[str, Any] | None = None  #: what its guest is told of a coming eviction
     nics: list[Attachment] = field(default_factory=list[Attachment])
     disk: Attachment | None = None
+    addresses: list[Attachment] = field(default_factory=list[Attachment])  #: public ones of its interfaces
     timers: list[TimerHandle] = field(default_factory=list[TimerHandle])
     key: str = field(init=False)  #: ids are compared in any case
 

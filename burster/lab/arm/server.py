@@ -67,6 +67,13 @@ class VmSummary(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     created_at_ms: int
     failure: str = ""
+    vm_id: str = ""
+    address: str = ""  #: the private one, once it is allocated
+    power: str = ""  #: running, deallocating, deallocated; empty before there is a machine
+    zone: str = ""
+    spot: bool = False
+    tags: dict[str, str] = {}
+    user_data: str = ""  #: as it was sent: base64
 
 
 class ArmServer:
@@ -263,6 +270,13 @@ def _summary(vm: VmRecord) -> VmSummary:
         state=vm.state,
         created_at_ms=vm.created_at_ms,
         failure=vm.failure,
+        vm_id=vm.uid,
+        address=next((nic.address for nic in vm.nics if nic.address), ""),
+        power=vm.power,
+        zone=next(iter(vm.zones), ""),
+        spot=vm.spot,
+        tags=dict(vm.tags),
+        user_data=vm.user_data,
     )
 
 
