@@ -1,4 +1,8 @@
-"""CAA's PeerPod records: one for each VM that it has made, with the pod whose it is. Written by CAA, removed after its VM."""
+"""CAA's PeerPod records: one for each VM that it has made, with the pod whose it is.
+
+Written with a finalizer when the VM is there; the finalizer goes when the VM has, the record with its pod. So a record without one is of a
+VM that is no more.
+"""
 
 from typing import Any, Final
 
@@ -11,6 +15,7 @@ from burster.model.errors import RemoteError
 from burster.policy.records import parse_time
 
 
+_FINALIZER: Final = "peer.pod/finalizer"
 _PATH: Final = "/apis/confidentialcontainers.org/v1alpha1/peerpods"
 
 
@@ -25,6 +30,7 @@ class PeerPodRecord(msgspec.Struct, frozen=True, kw_only=True):
     pod_uid: str
     owned: bool  #: it says whose it is, and that that is a pod
     created_at_ms: int
+    held: bool  #: its VM is still there, or nobody has said otherwise
     going: bool  #: its pod is gone, and its VM is gone after
 
 
@@ -65,6 +71,7 @@ def _record(item: dict[str, Any]) -> PeerPodRecord:
         pod_uid=pod.get("uid") or "",
         owned=bool(pod),
         created_at_ms=_time(metadata.get("creationTimestamp")),
+        held=_FINALIZER in (metadata.get("finalizers") or []),
         going=bool(metadata.get("deletionTimestamp")),
     )
 

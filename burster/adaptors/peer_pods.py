@@ -186,11 +186,14 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
     phase tells. It is let go by an instruction that says so, and by no other: a request that is late can't know what is on record.
     """
     burst = instruction.burst
+    only: dict[str, str] = {"uid": burst.status.pod_uid}
     if burst.spec.strategy == "Move":
-        gone = await _hold_or_let_go(api, burst, let_go=instruction.let_go)
-        if gone:
+        pod = await _hold_or_let_go(api, burst, let_go=instruction.let_go)
+        if pod is None:
             return PodDeleted(key=burst.key, gone=True)
-    body = {"preconditions": {"uid": burst.status.pod_uid}, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
+        if not _is_bound(pod):
+            only["resourceVersion"] = pod["metadata"]["resourceVersion"]  # one that is bound by now is to be held
+    body = {"preconditions": only, "gracePeriodSeconds": max(1, instruction.grace_ms // 1000)}
     path = paths.pods(burst.namespace, burst.spec.pod_name)
     try:
         await api.delete(path, body)
@@ -203,32 +206,40 @@ async def delete_pod(api: KubeApi, instruction: DeletePod) -> PodDeleted:
     return PodDeleted(key=burst.key)
 
 
-async def _hold_or_let_go(api: KubeApi, burst: Burst, *, let_go: bool) -> bool:
-    """Put the finalizer on a moved pod that is to be deleted, or take it off one that has ended; return whether the pod is gone."""
+async def _hold_or_let_go(api: KubeApi, burst: Burst, *, let_go: bool) -> dict[str, Any] | None:
+    """Put the finalizer on a moved pod that is to be deleted, or take it off one that has ended; return the pod, None where it is gone.
+
+    One that was never bound has nothing to tell, and no kubelet that would ever say how it ended: it is not held.
+    """
     path = paths.pods(burst.namespace, burst.spec.pod_name)
     pod = await paths.read(api, path)
     if pod is None or pod["metadata"]["uid"] != burst.status.pod_uid:
-        return True
+        return None
+    let_go = let_go or not _is_bound(pod)
     metadata = pod["metadata"]
     finalizers: list[str] = metadata.get("finalizers") or []
     if let_go == (OUTCOME_FINALIZER not in finalizers):
-        return False
+        return pod
     if not let_go and metadata.get("deletionTimestamp"):
-        return False  # no finalizer can be added to a pod that is going
+        return pod  # no finalizer can be added to a pod that is going
     if not let_go and await _is_going(api, burst.namespace):
-        return False  # burster's rights there go too: nobody could take it off again
+        return pod  # burster's rights there go too: nobody could take it off again
     kept = [name for name in finalizers if name != OUTCOME_FINALIZER]
     wanted = kept if let_go else [*kept, OUTCOME_FINALIZER]
     body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": wanted or None}}
     try:
-        await api.patch(path, body, params={"fieldManager": FIELD_MANAGER})
+        patched: dict[str, Any] = orjson.loads(await api.patch(path, body, params={"fieldManager": FIELD_MANAGER}))
     except RemoteError as error:
         if error.kind == "Conflict":
             raise RemoteError("Unavailable", "the cloud pod has just changed") from error
         if error.kind != "NotFound":
             raise
-        return True
-    return let_go and bool(metadata.get("deletionTimestamp"))
+        return None
+    return None if let_go and metadata.get("deletionTimestamp") else patched
+
+
+def _is_bound(pod: dict[str, Any]) -> bool:
+    return bool(pod["spec"].get("nodeName"))
 
 
 async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:

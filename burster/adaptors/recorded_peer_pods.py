@@ -1,7 +1,7 @@
 """Peer pods at a provider whose API burster does not speak: what there is of their VMs, CAA's PeerPod records say.
 
-A record is written when a VM is there and removed when it is gone, by CAA or by peerpod-ctrl, which goes after VMs that CAA forgot. That is
-the whole proof of existence; what a VM is, nobody tells, so attestation has to. Nothing is ever deleted here but pods.
+A record is written when a VM is there and let go of when it is gone, by CAA or by peerpod-ctrl, which goes after VMs that CAA forgot. That
+is the whole proof of existence; what a VM is, nobody tells, so attestation has to. Nothing is ever deleted here but pods.
 """
 
 import hashlib
@@ -38,14 +38,14 @@ class RecordedPeerPods(PodPlace):
                 "there are no PeerPod records in this cluster to tell what VMs there are: install peerpod-ctrl's CRD"
             )
             raise RemoteError("Unavailable", sentence, code="NoPeerPodRecords")
-        mine = (record for record in records if _is_of(record, burst))
+        mine = (record for record in records if record.held and _is_of(record, burst))
         return VmsObserved(key=burst.key, vms=tuple(sorted((_vm(record) for record in mine), key=_name)))
 
     async def list(self, target: Target) -> CloudListed:
         """Return every VM on record at the target's provider. Records name no region: targets of one provider share them."""
         listed_at_ms = self._now_ms()
         records = await self._records.fresh() or ()
-        ours = (_vm(one) for one in records if one.provider.casefold() == target.provider.casefold())
+        ours = (_vm(one) for one in records if one.held and one.provider.casefold() == target.provider.casefold())
         return CloudListed(target=target.name, listed_at_ms=listed_at_ms, vms=tuple(sorted(ours, key=_name)))
 
 

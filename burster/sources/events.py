@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from burster.clients.arm_errors import classify_event
+from burster.clients.other_clouds import classify_elsewhere
 from burster.model.stimuli import SandboxFailed, Stimulus
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.feed import Feed
@@ -94,6 +95,8 @@ class EventSink:
             return
         message = self._messages[pod]
         found = classify_event(message)
+        if found.matter == "unknown":
+            found = classify_elsewhere(message) or found
         count = sum(self._counts[pod].values())
         self._post(
             SandboxFailed(

@@ -98,3 +98,23 @@ async def test_a_pod_that_only_carries_the_annotation_is_not_taken_for_the_clone
     cluster.add("pods", {"metadata": metadata, "spec": {}, "status": {}})
     with pytest.raises(RemoteError, match="another pod has taken the name"):
         await place_pod(api, PlacePod(key="place/b", burst=clone))
+
+
+async def test_a_pod_that_no_node_has_taken_is_not_held_for_nobody_would_say_how_it_ended(
+    cluster: FakeCluster, api: FakeKube, move: Burst
+) -> None:
+    pod = a_cloud_pod(cluster, "Pending")
+    pod["spec"] = {}
+    await delete_pod(api, ending(move, pod))
+    there = cluster.find("pods", "bank", "task-1")
+    assert there is None or not there["metadata"].get("finalizers")
+
+
+async def test_a_hold_on_one_that_was_never_bound_is_taken_off(
+    cluster: FakeCluster, api: FakeKube, move: Burst
+) -> None:
+    pod = a_cloud_pod(cluster, "Pending", finalizers=[OUTCOME_FINALIZER], deletionTimestamp="2026-01-05T08:00:00Z")
+    pod["spec"] = {}
+    assert (await delete_pod(api, ending(move, pod))).gone
+    there = cluster.find("pods", "bank", "task-1")
+    assert there is None or not there["metadata"].get("finalizers")

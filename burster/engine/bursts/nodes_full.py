@@ -7,10 +7,9 @@ and every size as large or larger is left alone at the target for a while: the n
 from typing import Final
 
 from burster.engine.bursts import ending
-from burster.engine.offers import capacity, cooling
+from burster.engine.offers import cooling, elsewhere
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
-from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import CloudPodSeen
 from burster.model.targets import proof_of
 
@@ -31,23 +30,8 @@ def look(state: State, entry: BurstEntry, pod: CloudPodSeen) -> None:
     if state.now_ms < due_ms:
         state.at(due_ms, "room", entry.burst.key)
         return
-    reason = Reason(
-        code="NodesFull", sentence=f"No node of {spec.target} takes it: {pod.unschedulable or 'nobody says why'}"
-    )
-    ending.end(state, entry, "Failed", reason, verdict="Fail", also=(_leave_alone(state, entry),))
-
-
-def _leave_alone(state: State, entry: BurstEntry) -> Reason:
-    spec = entry.burst.spec
-    until_ms = state.now_ms + cooling.OTHERWISE_MS
-    lately = Reason(code="NodesFull", sentence=f"{spec.target} had no node with room for {spec.size} lately.")
-    target = state.targets.get(spec.target)
-    offered = target.offerings if target is not None else ()
-    offering = next((one for one in offered if (one.size, one.region) == (spec.size, spec.region)), None)
-    if offering is not None:
-        capacity.remember_pool(state, offering, "*", until_ms, lately, from_vcpus=spec.vcpus)
-        for key in state.policies:
-            state.at(until_ms, "reopen", key)
-    rest = format_duration_ms(cooling.OTHERWISE_MS)
-    told = f"Another target is tried next: {spec.target} is left alone for what is as large or larger, for {rest}."
-    return Reason(code="NextTarget", sentence=told, numbers={"until_ms": until_ms})
+    said = pod.unschedulable or "nobody says why"
+    reason = Reason(code="NodesFull", sentence=f"No node of {spec.target} takes it: {said}")
+    why = f"had no node with room for {spec.size}"
+    left = elsewhere.leave_alone(state, entry, reason.code, why, cooling.OTHERWISE_MS)
+    ending.end(state, entry, "Failed", reason, verdict="Fail", also=(left,))

@@ -6,12 +6,13 @@ from burster.engine.bursts import ending, nodes_full, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ENDING
 from burster.engine.bursts.provenance import is_pod_of
-from burster.engine.offers import consequences
+from burster.engine.offers import consequences, cooling, elsewhere
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.errors import RemoteKind
 from burster.model.stimuli import CloudPodGone, CloudPodSeen, SandboxFailed
+from burster.model.targets import proof_of
 
 
 #: Failures after which the very same request can only fail again.
@@ -171,6 +172,12 @@ def sandbox_failed(state: State, stimulus: SandboxFailed) -> None:
         # What burster itself may not do, or where it may not, is no workload's fault; the target's stop is what holds others off.
         resting.park(state, entry)
         ending.end(state, entry, "Failed", reason, verdict="Fail", also=(outcome.next,))
+    elif outcome.consequence == "Wait" and proof_of(entry.burst.spec.provider) == "Record":
+        # Nobody here understands that cloud's refusals: what fails so often there is tried elsewhere.
+        reason = storm(entry, stimulus.count, stimulus.message)
+        left = elsewhere.leave_alone(state, entry, reason.code, "could not start a VM", cooling.FULL_MS)
+        ending.end(state, entry, "Failed", reason, verdict="Fail", also=(left,))
+        storms.launch_failed(state, entry, reason, at_least_ms=0, blame_workload=False)
     elif outcome.consequence == "Wait":
         ending.fail_launch(state, entry, storm(entry, stimulus.count, stimulus.message), slow=True)
     else:
