@@ -98,6 +98,11 @@ class Replica:
         """Return what is polled for triggers: nothing while this stands by."""
         return self.controller.metrics.numbers() if self.controller is not None else PollNumbers()
 
+    def checks(self) -> Iterable[tuple[str, str, str]]:
+        """Return target, check and verdict of what was checked before launches: nothing while this stands by."""
+        preflight = None if self.controller is None else self.controller.preflight
+        return () if preflight is None else preflight.verdicts()
+
     def dump(self) -> None:
         """Write the state to a file for somebody who looks for a fault."""
         if self.controller is None:

@@ -26,6 +26,8 @@ LABEL_SETS_MAX: Final = 500
 POLICIES_NAMED_MAX: Final = 20
 #: policies whose numbers are shown; each is acted on, so this is no place for ``other``
 SIGNALS_MAX: Final = 5_000
+#: checks of all targets together that are shown
+CHECKS_MAX: Final = 2_000
 OTHER: Final = "other"
 _REACTION_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STEP_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
@@ -70,6 +72,8 @@ class Metrics:
         self.view = view
         self.signals = signals
         self.polls = polls
+        #: target, check and verdict of the latest check of each target; may be set later
+        self.checks: Callable[[], Iterable[tuple[str, str, str]]] = tuple
         registry = self.registry
         self._decisions = _Family(
             Counter(
@@ -215,6 +219,7 @@ class _ViewCollector(Collector):
         info.add_metric((burster.__version__,), 1)
         yield info
         yield _wanted(self._metrics.signals())
+        yield _checked(self._metrics.checks())
         yield from _polled(*self._metrics.polls())
         if self._metrics.view is not None:
             yield from _gauges(self._metrics.view())
@@ -229,6 +234,18 @@ def _wanted(signals: Iterable[tuple[str, int, bool]]) -> Metric:
         namespace, _, name = policy.partition("/")
         wanted.add_metric((namespace, name), replicas if active else 0)
     return wanted
+
+
+def _checked(verdicts: Iterable[tuple[str, str, str]]) -> Metric:
+    """Return the verdicts of the checks before any launch: a closed list of them for each target."""
+    checked = GaugeMetricFamily(
+        "burster_target_checks",
+        "1 for what the latest check of a target has found.",
+        labels=("target", "check", "verdict"),
+    )
+    for labels in islice(verdicts, CHECKS_MAX):
+        checked.add_metric(labels, 1)
+    return checked
 
 
 def _polled(queries: int, triggers: int, failing: int, oldest_s: float) -> Iterator[Metric]:

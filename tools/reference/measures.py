@@ -19,6 +19,7 @@ How long burster takes is three histograms: from the event to the decision on re
 """
 #: what a label can be, and how many values it has
 _LABELS: Final = {
+    "check": "the code of one of the [checks](../doctor.md)",
     "code": "what settled it: one of the [reasons](reasons.md)",
     "kind": "the name of a fact or of an instruction, from a closed list",
     "namespace": "a policy's namespace",
@@ -27,7 +28,8 @@ _LABELS: Final = {
     "phase": "one of the phases of a Burst",
     "policy": "a policy's key, or its name where there is a `namespace` beside it; of more than 20 in a namespace, `NAMESPACE/other`",
     "source": "what is watched, from a closed list; of metrics an endpoint that a target allows, or `kubernetes`",
-    "verdict": "one of the verdicts",
+    "target": "a BurstTarget's name",
+    "verdict": "one of the verdicts; of checks `ok`, `warning`, `problem` or `skipped`",
     "version": "burster's own",
     "what": "`used` or `allocatable`; of budgets `spent` or `reserved`",
     "why": "`listed` or `failed`",
@@ -41,6 +43,7 @@ def metrics_page() -> str:
         at_ms=0, budgets=(BudgetView(owner="o", window="day", limit_micro_usd=1),), bursts_by_phase={"Serving": 1}
     )
     metrics = Metrics(lambda: view, signals=lambda: [("n/p", 1, True)])
+    metrics.checks = lambda: [("t", "LoginFailed", "ok")]
     labels = {
         metric._name: metric._labelnames  # noqa: SLF001 - the library has no public way to ask
         for metric in _counted(metrics)
