@@ -483,8 +483,8 @@ def test_placement():
         "returnHome": "WhenRoom",
         "maxDisruptedPercent": 25,
     }
-    assert policy("Machine", placement=placement).placement == Placement(
-        strategy="Machine",
+    assert policy("Clone", placement=placement).placement == Placement(
+        strategy="Clone",
         targets=("azure", "onprem"),
         sizes=("Standard_DC4es_v6", "node-64"),
         spot="Prefer",

@@ -62,11 +62,15 @@ def test_what_a_strategy_needs_and_excludes():
     assert policy("Clone", triggers=[CRON]) == {"workload.ownerRef": needs_template}
     assert policy("Auto", triggers=[CRON, {"type": "pending-pods"}]) == {"workload.ownerRef": needs_template}
     elsewhere = [CRON, {"type": "pending-pods", "metadata": {"namespaces": ["other"]}}]
-    assert policy("Machine", triggers=elsewhere) == {
+    a_machine = {"requests": {"cpu": "2", "memory": "8Gi"}, "image": "bank:cvm:rhel:9.6.1"}
+    assert policy("Machine", triggers=elsewhere, machine=a_machine) == {
         "triggers[1].metadata.namespaces": "is for strategies Scale and Signal only: a policy starts pods of its own namespace; write a"
         " policy for each namespace"
     }
-    assert policy("Machine", triggers=[CRON]) == {}
+    assert policy("Machine", triggers=[CRON], machine=a_machine) == {}
+    assert policy("Machine", triggers=[CRON]) == {
+        "machine": "is required by strategy Machine: say what each needs (requests) and its image"
+    }
 
 
 def test_everything_that_contradicts_itself_comes_at_once():
