@@ -33,17 +33,17 @@ POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 #: Whoever plays them has every right: what is refused then, is refused by admission.
 EVERYTHING = "system:masters"
 PEOPLE = {
-    "burster": (ACCOUNT,),
-    "mallory": ("mallory",),
-    "collector": ("system:serviceaccount:kube-system:generic-garbage-collector",),
-    "kubelet": ("system:node:a", "system:nodes"),
+    "burster": (ACCOUNT, (EVERYTHING,)),
+    "mallory": ("mallory", (EVERYTHING,)),
+    "collector": ("system:serviceaccount:kube-system:generic-garbage-collector", (EVERYTHING,)),
+    "kubelet": ("system:node:a", ("system:nodes", EVERYTHING)),
 }
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("plane")
-    with ControlPlane(folder, controllers=CONTROLLERS, scheduler=False) as plane:
+    with ControlPlane(folder, controllers=CONTROLLERS, scheduler=False, people=PEOPLE) as plane:
         for what in (("-f", "deploy/crds"), ("-k", "deploy/admission")):
             kubectl(plane, "apply", plane.validation, *what)
         plane.make("/api/v1/namespaces", {"metadata": {"name": HOME}})
@@ -78,13 +78,12 @@ def a_pod(name: str, **metadata: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def people(plane: ControlPlane, tmp_path: Path) -> AsyncIterator[dict[str, Kube]]:
+async def people(plane: ControlPlane) -> AsyncIterator[dict[str, Kube]]:
     async with AsyncExitStack() as stack:
         found: dict[str, Kube] = {}
-        for who, (name, *groups) in PEOPLE.items():
-            everything = (*groups, EVERYTHING, "system:authenticated")
-            path = plane.write_kubeconfig(tmp_path / who, impersonate=name, groups=everything)
-            found[who] = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=str(path))))
+        for who in PEOPLE:
+            path = str(plane.folder / f"{who}.kubeconfig")
+            found[who] = await stack.enter_async_context(await Kube.connect(KubeSettings(kubeconfig=path)))
         yield found
 
 

@@ -130,6 +130,9 @@ async def _scales(place: Place, page: Page) -> None:
     async def is_owned() -> bool:
         return (await condition(place, "owned", "Ready")).get("reason") == "ScaleTargetOwned"
 
+    async def is_free() -> bool:
+        return (await condition(place, "owned", "Ready")).get("status") == "True"
+
     await place.until("the HPA has set its number", lambda: numbers_are(cloud=1, owned=2))
     page.pending = 3
     controller = place.controller(**LOOPBACK)
@@ -150,7 +153,7 @@ async def _scales(place: Place, page: Page) -> None:
 
     await place.kubectl("delete", "hpa", "theirs")
     await place.until("the number is free, and set", lambda: numbers_are(cloud=3, owned=3))
-    assert (await condition(place, "owned", "Ready"))["status"] == "True"
+    await place.until("the condition says so", is_free)
 
     page.pending = 0
     await place.until("nothing is wanted", lambda: numbers_are(cloud=0, owned=0), timeout_s=90)

@@ -14,7 +14,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -31,7 +31,7 @@ ADMIN = "admin"
 #: Ten seconds where the machine is free; a busy one has been seen to need a minute.
 READY_S = 100
 STOP_S = 20
-#: Who may ask, by token; the name of the token is the token. Everybody else can be impersonated by the administrator.
+#: Who may ask, by token: the token's own name, and its owner's name and groups.
 USERS = {
     ADMIN: ("admin", ("system:masters",)),
     "controllers": ("system:kube-controller-manager", ()),
@@ -110,13 +110,14 @@ class ControlPlane:
     """A context manager. Everything it writes, logs too, is under `folder`.
 
     It is to be entered in a thread that lives as long as it (the main one): its processes end with that thread at the latest.
-    `controllers` are those of kube-controller-manager's `--controllers`; none: it isn't started at all.
+    `controllers` are those of kube-controller-manager's `--controllers`; none: it isn't started at all. `people` may ask besides USERS.
     """
 
     folder: Path
     controllers: tuple[str, ...] = ("*",)
     scheduler: bool = True
     api_flags: tuple[str, ...] = ()
+    people: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict[str, tuple[str, tuple[str, ...]]])
     binaries: Path = field(default_factory=find_binaries)
 
     def __post_init__(self) -> None:
@@ -216,14 +217,10 @@ class ControlPlane:
         path: Path,
         token: str = ADMIN,
         *,
-        impersonate: str = "",
-        groups: Iterable[str] = (),
         server: str = "",
     ) -> Path:
-        """Write a kubeconfig for somebody: for a token's owner, or for whom the administrator plays; by way of ``server`` where given."""
-        user: dict[str, Any] = {"token": token}
-        if impersonate:
-            user |= {"as": impersonate, "as-groups": [*groups]}
+        """Write a kubeconfig for a token's owner; by way of ``server`` where given."""
+        user = {"token": token}
         name = "plane"
         cluster = {
             "server": server or self.url,
@@ -249,10 +246,11 @@ class ControlPlane:
         (self.folder / "apiserver.crt").write_bytes(certificate)
         (self.folder / "apiserver.key").write_bytes(key)
         (self.folder / "service-accounts.key").write_bytes(signing_key())
-        rows = [f'{token},{name},{name},"{",".join(groups)}"' for token, (name, groups) in USERS.items()]
+        users = {**USERS, **self.people}
+        rows = [f'{token},{name},{name},"{",".join(groups)}"' for token, (name, groups) in users.items()]
         (self.folder / "tokens.csv").write_text("\n".join(rows) + "\n")
         self.write_kubeconfig(self.kubeconfig)
-        for token in USERS:
+        for token in users:
             self.write_kubeconfig(self.folder / f"{token}.kubeconfig", token)
 
     def _start_all(self) -> None:

@@ -154,7 +154,8 @@ class HollowCluster:
             try:
                 await self._kube.get(path)
             except RemoteError as error:
-                if error.kind != "NotFound":
+                # from 1.34 on a server that knows the kind already says that its storage is still being made
+                if error.kind not in {"NotFound", "Throttled"}:
                     raise
                 await self._clock.sleep(_LOOK_S)
             else:

@@ -7,6 +7,10 @@ import pytest
 from .conftest import WIDGETS, Api, a_widget
 
 
+#: ListFromCacheSnapshot is on by default
+SNAPSHOTS_SINCE = (1, 34)
+
+
 async def test_a_bookmark_says_how_far_a_watch_has_come_before_its_time_is_up(widgets: Api, watch):
     await widgets.create(WIDGETS, a_widget("one"))
     start = (await widgets.ok("GET", widgets.path(WIDGETS)))["metadata"]["resourceVersion"]
@@ -52,6 +56,9 @@ async def test_a_list_that_the_server_forgot_between_two_pages_is_expired(api: A
     await asyncio.to_thread(api.endpoint.forget)
     params = {"limit": "1", "continue": first["metadata"]["continue"]}
     status, told = await api.call("GET", api.path("secrets"), params=params)
+    if _keeps_snapshots(api, status):
+        assert [each["metadata"]["name"] for each in told["items"]] == ["s1"]
+        return
     assert (status, told["reason"]) == (410, "Expired")
     # who can live with gaps goes on with the token that comes with the refusal
     params = {"limit": "5", "continue": told["metadata"]["continue"]}
@@ -65,7 +72,15 @@ async def test_a_list_of_a_forgotten_revision_is_expired(api: Api):
     await asyncio.to_thread(api.endpoint.forget)
     params = {"resourceVersion": old["metadata"]["resourceVersion"], "resourceVersionMatch": "Exact"}
     status, told = await api.call("GET", api.path("secrets"), params=params)
+    if _keeps_snapshots(api, status):
+        assert [each["metadata"]["name"] for each in told["items"]] == ["a"]
+        return
     assert (status, told["reason"]) == (410, "Expired")
+
+
+def _keeps_snapshots(api: Api, status: int) -> bool:
+    """Say whether a server answers from snapshots of its cache (ListFromCacheSnapshot), which etcd's forgetting does not reach at once."""
+    return api.endpoint.certificate is not None and api.endpoint.version >= SNAPSHOTS_SINCE and status == 200
 
 
 async def test_a_list_of_an_exact_revision_shows_what_was_there_then(api: Api):
