@@ -86,7 +86,7 @@ class Cloud:
             may_join(nic.subnet)
         vm_id = scope.resource_id(VM_KIND, name)
         wanted = Wanted(name=name, region=request.body.region, size=request.size, zones=tuple(request.body.zones))
-        fault = self._check_allowed(wanted, scope, vm_id, spot=request.body.spot)
+        fault = self._check_allowed(wanted, scope, vm_id, spot=request.body.spot, former=found)
         self.attachments.check_room(request, scope, name, vm_id)
         doom = self._capacity.failure_of(wanted)
         return 201, self._create(scope, name, request, doom, found), fault
@@ -182,12 +182,14 @@ class Cloud:
         if part.deletion is not None:
             part.deletion.finish(self._now_ms())
 
-    def _check_allowed(self, wanted: Wanted, scope: Scope, vm_id: str, *, spot: bool) -> Fault | None:
-        """Raise where the subscription may not: restriction, then quota."""
+    def _check_allowed(
+        self, wanted: Wanted, scope: Scope, vm_id: str, *, spot: bool, former: VmRecord | None
+    ) -> Fault | None:
+        """Raise where the subscription may not: restriction, then quota, in which a former VM of that name makes room."""
         region, size = wanted.region, wanted.size
         fault = strike(self._faults.take("PutVm", name=wanted.name, size=size.name, region=region))
         check_available(self._config, region, size, wanted.zones, subscription=scope.subscription, vm_id=vm_id)
-        self.quotas.check(scope.subscription, region, size, spot=spot)
+        self.quotas.check(scope.subscription, region, size, spot=spot, without=former)
         return fault
 
     def _create(

@@ -53,7 +53,7 @@ class Quotas:
     def count(self, vm: VmRecord, sign: int) -> None:
         """Add a VM that is there from now on (+1), or take it away (-1)."""
         used = self._used.setdefault((vm.scope.subscription.casefold(), vm.region), Counter())
-        for name in (_SPOT,) if vm.spot else (vm.size.family, _CORES):
+        for name in _names_of(vm):
             used[name] += sign * vm.size.vcpus
         used[_VMS] += sign
 
@@ -73,9 +73,11 @@ class Quotas:
             *rows[1:],
         ]
 
-    def check(self, subscription: str, region: str, size: Size, *, spot: bool) -> None:
-        """Raise ArmError 409 where one more VM of that size is more than the family, or the region, may have."""
+    def check(self, subscription: str, region: str, size: Size, *, spot: bool, without: VmRecord | None = None) -> None:
+        """Raise ArmError 409 where one more VM of that size, in place of one that goes, is more than family or region may have."""
         used = self._all_used(subscription, region)
+        if without is not None and without.region == region:
+            used.subtract(dict.fromkeys(_names_of(without), without.size.vcpus))
         wanted = (
             {_SPOT: "LowPriorityCores"}
             if spot
@@ -97,6 +99,11 @@ class Quotas:
                 if family not in {_CORES, _SPOT}:
                     used[_CORES] += other.vcpus
         return used
+
+
+def _names_of(vm: VmRecord) -> tuple[str, ...]:
+    """Return the quotas that a VM counts against."""
+    return (_SPOT,) if vm.spot else (vm.size.family, _CORES)
 
 
 def quota_exceeded(title: str, region: str, *, limit: int, used: int, vcpus: int) -> ArmError:

@@ -49,7 +49,7 @@ def read_vm_request(name: str, content: bytes, config: ArmConfig) -> VmRequest:
         raise ArmError(400, "InvalidRequestContent", f"The request content was invalid: {problem}") from None
     except msgspec.DecodeError:
         raise ArmError(400, "InvalidRequestContent", "The request content was invalid and could not be read.") from None
-    _judge_tags(body.tags)
+    judge_tags(body.tags)
     size = _judge_size(body)
     _judge_names(name, body)
     image, os_disk = _judge_storage(body, config)
@@ -74,7 +74,7 @@ def location_of(content: bytes) -> str:
     return located.location.replace(" ", "").casefold()
 
 
-def _judge_tags(tags: dict[str, str]) -> None:
+def judge_tags(tags: dict[str, str]) -> None:
     """Refuse what ARM itself refuses, for whatever resource."""
     if len(tags) > _TAGS_MAX:
         raise ArmError(

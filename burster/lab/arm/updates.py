@@ -3,7 +3,7 @@
 import msgspec
 
 from burster.lab.arm.errors import ArmError
-from burster.lab.arm.request import VmRequest
+from burster.lab.arm.request import VmRequest, judge_tags
 from burster.lab.arm.resources import VmRecord
 
 
@@ -14,9 +14,11 @@ class _Tags(msgspec.Struct, forbid_unknown_fields=True):
 def read_tags(content: bytes) -> dict[str, str]:
     """Return the tags that a PATCH asks for; ArmError 400 where it asks for anything else, which the stand-in does not change."""
     try:
-        return msgspec.json.decode(content, type=_Tags).tags
+        tags = msgspec.json.decode(content, type=_Tags).tags
     except msgspec.DecodeError as problem:
         raise ArmError(400, "InvalidRequestContent", f"The request content was invalid: {problem}") from None
+    judge_tags(tags)
+    return tags
 
 
 def check_stays(vm: VmRecord) -> None:
