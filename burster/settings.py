@@ -267,6 +267,33 @@ class OnPremSettings(_Section):
         return self
 
 
+class ReaperSettings(_Section):
+    """The reaper (`burster reaper`), a process of its own: what it may do, and how patient it is.
+
+    ``targets``: a file or folder of BurstTargets, for where there is no API server; empty: the cluster's. ``api`` none: there is no cluster
+    any more. ``max_age_ms``: at which age a pod's VM ends of which the cloud alone tells; 0: at none.
+    """
+
+    mode: Literal["report", "delete"] = "report"
+    api: Literal["kubernetes", "none"] = "kubernetes"
+    targets: str = ""
+    grace_ms: Annotated[int, Field(ge=60_000, le=86_400_000)] = 600_000
+    max_age_ms: Annotated[int, Field(ge=0, le=31_536_000_000)] = 0
+    interval_ms: Annotated[int, Field(ge=10_000, le=3_600_000)] = 60_000
+    per_round: Annotated[int, Field(ge=1, le=1_000)] = 10
+    skew_max_ms: Annotated[int, Field(ge=1_000, le=3_600_000)] = 120_000
+
+    @model_validator(mode="after")
+    def _bear_the_skew(self) -> Self:
+        if self.skew_max_ms * 2 > self.grace_ms:
+            raise ValueError("grace_ms must be twice skew_max_ms at least: else a clock that is off ends what is leased")
+        if self.max_age_ms and self.max_age_ms < self.grace_ms:
+            raise ValueError("max_age_ms must not be below grace_ms")
+        if self.api == "none" and not self.targets:
+            raise ValueError("api none leaves nobody to ask for targets: name a file of BurstTargets in targets")
+        return self
+
+
 class LogSettings(_Section):
     """How much is logged, and for whom."""
 
@@ -313,6 +340,7 @@ class Settings(BaseSettings):
     ticks: TickSettings = TickSettings()
     preflight: PreflightSettings = PreflightSettings()
     log: LogSettings = LogSettings()
+    reaper: ReaperSettings = ReaperSettings()
     namespace_max_policies: Annotated[int, Field(ge=1, le=10_000)] = 200
     onprem: OnPremSettings = OnPremSettings()
     cluster_max_bursts: Annotated[int, Field(ge=0)] | None = None

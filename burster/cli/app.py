@@ -31,11 +31,14 @@ ENTRIES: Final = (
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
     Entry("policy", "burster.cli.policy", "app", "Check, explain, compare, convert and test policies."),
     Entry("trace", "burster.cli.trace", "app", "Look into load traces, convert them, make them, record them."),
+    Entry("offerings", "burster.cli.offerings", "offerings", "What targets offer, ranked by price, and why not the others."),
     Entry("doctor", "burster.cli.doctor", "doctor", "Whether everything is right that bursting needs."),
     Entry("status", "burster.cli.status", "status", "Where everything stands."),
     Entry("why", "burster.cli.why", "why", "What was decided about a pod or by a policy, and why."),
     Entry("history", "burster.cli.history", "history", "The decisions in order of time."),
     Entry("spend", "burster.cli.spend", "spend", "What bursting has cost."),
+    Entry("sweep-cloud", "burster.cli.sweep_cloud", "sweep_cloud", "What is in the cloud that no record claims."),
+    Entry("reaper", "burster.cli.reaper", "reaper", "End what nobody looks after any more, by an identity of its own."),
     Entry("lab", "burster.cli.lab", "app", "The stand-ins alone, with a kubeconfig to use."),
 )
 

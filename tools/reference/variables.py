@@ -90,6 +90,15 @@ _MEANINGS: Final = {
     "([why](../metrics.md#what-nodes-are-asked-for)).",
     "onprem.token_file": "The file of the bearer token that is shown to it, read anew each time.",
     "onprem.ca_file": "The file of the authority that it is trusted by; empty: the system's.",
+    "reaper.mode": "Whether `burster reaper` only tells what may go (`report`), or ends it (`delete`).",
+    "reaper.api": "`none`: there is no cluster any more, and the reaper goes by the cloud alone, at once.",
+    "reaper.targets": "A file or folder of BurstTargets that the reaper looks after; empty: the cluster's.",
+    "reaper.grace_ms": "How long after its lease, or since it was first seen, something is left alone; also how long the API server must"
+    " have been away before the cloud's facts alone count.",
+    "reaper.max_age_ms": "At which age a pod's VM ends of which only the cloud tells; 0: at none.",
+    "reaper.interval_ms": "How often the reaper looks.",
+    "reaper.per_round": "How many things it ends each time at most.",
+    "reaper.skew_max_ms": "By how much its clock and the cloud's may differ before it ends nothing.",
     "log.level": "How much is logged.",
     "log.format": "JSON lines for machines, or readable ones.",
 }
