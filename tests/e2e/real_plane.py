@@ -21,6 +21,7 @@ from burster.lab.cluster.kubelet import KubeletConfig
 from burster.lab.cluster.nodes import make_node, make_runtime_class
 from burster.lab.hollow.cluster import HollowCluster, WebhookTls
 from burster.lab.labcluster import CaaSettings
+from burster.model.errors import RemoteError
 from burster.runtime.clock import SystemClock
 from burster.runtime.elector import LEASE
 from tests.e2e.processes import World, end_group, kubectl, lines_of
@@ -214,6 +215,7 @@ async def _prepare(place: Place, rules: str, namespaces: tuple[str, ...]) -> Non
             await place.kubectl("create", "namespace", namespace)
         await place.kubectl("apply", "-n", namespace, "-f", str(ROOT / "deploy/opt-in/rolebinding.yaml"))
     await place.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    await place.until("burster's kinds are stored", lambda: _are_stored(place))
     await place.apply(INITDATA)
     await place.apply(rules)
 
@@ -222,6 +224,18 @@ async def _prepare(place: Place, rules: str, namespaces: tuple[str, ...]) -> Non
         return all("not-ready" not in keys for keys in taints.values()) and len(taints) == 2
 
     await place.until("the nodes are ready", ready)
+
+
+async def _are_stored(place: Place) -> bool:
+    """Say whether burster's kinds can be listed: from 1.34 on an established one may still answer that its storage is being made."""
+    try:
+        for kind in ("bursts", "burstpolicies", "bursttargets"):
+            await place.kube.get(f"/apis/burster.dev/v1alpha1/{kind}")
+    except RemoteError as error:
+        if error.kind not in {"NotFound", "Throttled"}:
+            raise
+        return False
+    return True
 
 
 def _plane(folder: Path, api_flags: tuple[str, ...]) -> ControlPlane:
