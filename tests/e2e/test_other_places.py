@@ -1,4 +1,4 @@
-"""A policy that names two providers, and nodes of one's own before any cloud: who takes over, when it comes back, and that nothing is left."""
+"""Two providers in one policy, and nodes of one's own before any cloud: who takes over, when it comes back, that nothing is left."""
 
 from pathlib import Path
 from typing import Any

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,9 @@ class Stage:
             by_task.setdefault(run.task, []).append(run)
         for task, runs in by_task.items():
             assert sum(run.outcome == "Succeeded" for run in runs) <= 1, task
-            for before, after in zip(runs, runs[1:], strict=False):
-                assert before.ended_at_ms is not None and before.ended_at_ms <= after.started_at_ms, task
+            for before, after in pairwise(runs):
+                assert before.ended_at_ms is not None, task
+                assert before.ended_at_ms <= after.started_at_ms, task
 
 
 @asynccontextmanager
