@@ -15,6 +15,7 @@ from burster.lab.machines import GuestOptions
 from burster.lab.site import Connections, Site, open_site
 from burster.ledger import Ledger
 from burster.model.addresses import LOOPBACK
+from burster.model.quantities import cost_micro_usd
 from burster.policy.load import load_text
 from burster.runtime.executor import Adaptor
 from burster.runtime.wiring import Controller, ControllerOptions
@@ -45,9 +46,14 @@ runcmd:
 """
 
 
-def a_target(url: str, **machines: Any) -> str:
-    """The shipped target, which takes machines."""
-    return a_shipped_target(url, machines={"images": [IMAGE], "subnet": SUBNET, **machines})
+SIZES = [f"Standard_{family}{vcpus}es_v6" for family in ("DC", "EC") for vcpus in (2, 4, 8)]
+
+
+def a_target(url: str, region: str, **machines: Any) -> str:
+    """The shipped target, which takes machines; by itself where both families of TDX sizes have a price."""
+    azure = {"subscriptionId": GROUP.split("/")[2], "resourceGroup": GROUP.split("/")[4], "region": region}
+    lent = {"images": [IMAGE], "subnet": SUBNET, **machines}
+    return a_shipped_target(url, azure=azure, sizes=SIZES, machines=lent, jurisdiction="US")
 
 
 def a_policy(url: str, **placement: Any) -> str:
@@ -89,6 +95,9 @@ class MachineSite:
         self._connections = connections
         self._page = page
         self.controller: Controller | None = None
+        self.seen_phases: set[str] = set()
+        self.ever_published: set[str] = set()
+        self.first_zone: tuple[str, ...] = ()
         self._running: asyncio.Task[None] | None = None
 
     # -- what a test does
@@ -126,17 +135,25 @@ class MachineSite:
         for _ in range(within_s):
             if self._running is not None and self._running.done():
                 await self._running
+            self._note()
             if what():
                 return
             await self.clock.sleep(1)
         raise AssertionError(f"not so after {within_s} s: {why}\n{self.told()}")
 
+    def _note(self) -> None:
+        self.seen_phases |= set(self.phases())
+        self.ever_published |= self.endpoints()
+        if not self.first_zone:
+            zones = [record["spec"].get("zone", "") for record in self.bursts]
+            self.first_zone = (zones[0],) if zones else ()
+
     def told(self) -> str:
         """What is going on, for a failed assertion."""
         bursts = [(b["metadata"]["name"], b.get("status", {})) for b in self.bursts]
         guests = [(g.vm.name, g.vm.state, g.vm.power, g.failure, g.port) for g in self.site.guests.all]
-        codes = [r.code for d in self.ledger.decisions() for r in d.reasons][-30:]
-        return f"bursts {bursts}\nguests {guests}\ndecisions {codes}"
+        told = "\n".join(f"{r.code}: {r.sentence}" for d in self.ledger.decisions() for r in d.reasons[-2:])
+        return f"bursts {bursts}\nguests {guests}\n{told[-4_000:]}"
 
     # -- what there is
 
@@ -146,6 +163,9 @@ class MachineSite:
 
     def phases(self) -> list[str]:
         return sorted(burst.get("status", {}).get("phase", "") for burst in self.bursts)
+
+    def serving(self) -> int:
+        return self.phases().count("Serving")
 
     def active(self) -> int:
         return sum(phase not in {"Released", ""} for phase in self.phases())
@@ -165,6 +185,11 @@ class MachineSite:
     def bill(self) -> int:
         return self.site.arm.billing.cost_micro_usd(self.clock.now_ms())
 
+    def unallocated(self) -> int:
+        """What machines without room would have cost until they were deleted; it takes some minutes."""
+        free = [vm for vm in self.site.arm.billing.vms if vm.ended_at_ms == vm.began_at_ms]
+        return sum(cost_micro_usd(vm.price_micro_usd_per_hour or 0, 300_000) for vm in free)
+
     def codes(self) -> set[str]:
         return {reason.code for decision in self.ledger.decisions() for reason in decision.reasons}
 
@@ -177,12 +202,13 @@ async def a_machine_site(
     arm: ArmConfig | None = None,
     guests: GuestOptions | None = None,
     machines: dict[str, Any] | None = None,
+    region: str = "eastus",
     **placement: Any,
 ) -> AsyncIterator[MachineSite]:
     """Have a site, without a controller yet."""
     page = Page()
     async with a_prometheus(clock, page) as prometheus:
-        rules = f"{a_target(prometheus.url, **(machines or {}))}---\n{a_policy(prometheus.url, **placement)}"
+        rules = f"{a_target(prometheus.url, region, **(machines or {}))}---\n{a_policy(prometheus.url, **placement)}"
         options = one_node(folder, load_text(rules.encode()), ("default", "burster-system"))
         options = msgspec.structs.replace(
             options, arm=arm or ArmConfig(subnets=(SUBNET,)), guests=guests or GuestOptions()
