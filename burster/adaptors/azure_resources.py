@@ -30,8 +30,8 @@ class CloudResources(Protocol):
         """Return every VM of the target's resource group."""
         ...
 
-    async def list_resources(self, target: Target) -> list[CloudResource]:
-        """Return the VMs, network interfaces, disks and public addresses of the target's resource group."""
+    async def list_attachments(self, target: Target) -> list[CloudResource]:
+        """Return the network interfaces, disks and public addresses of the target's resource group."""
         ...
 
     async def delete_resource(self, target: Target, resource: CloudResource) -> None:
@@ -71,7 +71,7 @@ class AzureResources:
         vms = await self._cloud.list_vms(target)
         claimed = await self._claimed()
         ours = (vm for vm in vms if vm_of("Vm", vm.name))
-        strays = (one for one in parts if one.kind != "Vm" and not one.attached_to and vm_of(one.kind, one.name))
+        strays = (one for one in parts if not one.attached_to and vm_of(one.kind, one.name))
         return CloudListed(
             target=target.name,
             listed_at_ms=listed_at_ms,
@@ -124,7 +124,7 @@ class AzureResources:
             name = target.name
 
             async def fetch() -> list[CloudResource]:
-                return await self._cloud.list_resources(self._targets.get(name))
+                return await self._cloud.list_attachments(self._targets.get(name))
 
             parts = self._parts[target.name] = Shared(fetch)
         return parts

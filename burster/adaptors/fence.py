@@ -114,9 +114,9 @@ class FencedVms:
         check(self._authority, f"deleting VM {name}")
         await self._cloud.delete_vm(target, name)
 
-    async def list_resources(self, target: Target) -> list[CloudResource]:
-        """Return the VMs, network interfaces, disks and public addresses of the target's resource group."""
-        return await self._cloud.list_resources(target)
+    async def list_attachments(self, target: Target) -> list[CloudResource]:
+        """Return the network interfaces, disks and public addresses of the target's resource group."""
+        return await self._cloud.list_attachments(target)
 
     async def delete_resource(self, target: Target, resource: CloudResource) -> None:
         """Delete it and return once its 404 is confirmed."""

@@ -147,9 +147,9 @@ class Reaper:
     async def _read(self, target: Target, troubles: list[str]) -> Reading:
         """Return what there is at a target: the cloud first, then the records."""
         listed_at_ms = self._clock.now_ms()
-        parts = await self._cloud.list_resources(target)
+        parts = await self._cloud.list_attachments(target)
         vms = await self._cloud.list_vms(target)
-        strays = tuple(one for one in parts if one.kind != "Vm" and not one.attached_to and vm_of(one.kind, one.name))
+        strays = tuple(one for one in parts if not one.attached_to and vm_of(one.kind, one.name))
         for stray in strays:
             self._first_seen.setdefault(stray.resource_id.casefold(), listed_at_ms)
         records = await self._records(troubles)

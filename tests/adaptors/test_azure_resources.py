@@ -49,7 +49,7 @@ class Group:
         self.asked.append("vms")
         return [one for one in self.things if isinstance(one, Vm)]
 
-    async def list_resources(self, _target: Target) -> list[CloudResource]:
+    async def list_attachments(self, _target: Target) -> list[CloudResource]:
         self.asked.append("resources")
         return [one for one in self.things if isinstance(one, CloudResource)]
 
@@ -83,7 +83,7 @@ def as_listed(vm: Vm) -> CloudResource:
 async def test_the_cloud_is_listed_before_the_records_and_parts_before_vms() -> None:
     mine, machine = a_vm(), a_vm("burstvm-db")
     nic, held = a_part("Nic", f"{VM}-net"), a_part("Nic", "podvm-x-0123abcd-net", attached_to="/somebody")
-    others = (a_vm("database"), a_part("Disk", "pvc-1"), a_part("Vm", VM))
+    others = (a_vm("database"), a_part("Disk", "pvc-1"))
     group = Group(mine, machine, nic, held, *others, claimed=(VM,))
     assert await over(group).look(a_target()) == CloudListed(
         target="azure", listed_at_ms=7, vms=(machine, mine), strays=(nic,), claimed=(VM,), cluster="prod-1"

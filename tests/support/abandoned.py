@@ -114,7 +114,7 @@ class LeftCloud:
     async def list_vms(self, _target: Target) -> list[Vm]:
         return list((self.vms | self.stale).values())
 
-    async def list_resources(self, _target: Target) -> list[CloudResource]:
+    async def list_attachments(self, _target: Target) -> list[CloudResource]:
         return list(self.parts.values())
 
     async def delete_resource(self, _target: Target, resource: CloudResource) -> None:

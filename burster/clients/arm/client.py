@@ -193,6 +193,10 @@ class Arm:
         vms = [resources.of_vm(vm) for vm in await self.list_vms(target)]
         return vms + await resources.list_attachments(self._link, target)
 
+    async def list_attachments(self, target: Target) -> list[CloudResource]:
+        """Return the same without the VMs: for who has listed those."""
+        return await resources.list_attachments(self._link, target)
+
     async def delete_resource(
         self, target: Target, resource: CloudResource, *, deadline_ms: int = _DELETE_DEADLINE_MS
     ) -> None:
