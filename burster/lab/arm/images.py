@@ -19,14 +19,33 @@ MARKET_VERSIONS: Final = ("9.6.2025061913", "9.6.2025110508")
 
 
 def find_image(config: ArmConfig, name: str, region: str) -> Image:
-    """Return what is known of an image; ArmError 404 where it doesn't exist."""
-    wanted = name.removesuffix(":").casefold()
-    if name.count(":") == _MARKET_PARTS - 1 and wanted.endswith(":latest"):
-        wanted = _definition_of(wanted)
-    if config.images and wanted not in {known.casefold() for known in config.images}:
-        raise ArmError(404, "GalleryImageNotFound", f"The gallery image {name} is not available in {region} region.")
+    """Return what is known of an image; ArmError 404 where it doesn't exist.
+
+    A definition stands for its latest version, so it exists where one of its versions does.
+    """
+    wanted = name.removesuffix(":").removesuffix(":latest").casefold()
+    if not _exists(config, wanted):
+        if "/" in wanted:
+            raise ArmError(
+                404, "GalleryImageNotFound", f"The gallery image {name} is not available in {region} region."
+            )
+        raise ArmError(
+            404,
+            "PlatformImageNotFound",
+            f"The platform image '{name}' is not available. Verify that all fields in the storage profile are correct. For more "
+            "details about storage profile information, please refer to https://aka.ms/storageprofile",
+        )
     declared = {image.id.casefold(): image for image in config.image_facts}
     return declared.get(wanted) or declared.get(_definition_of(wanted)) or Image(id=name)
+
+
+def _exists(config: ArmConfig, wanted: str) -> bool:
+    known = [each.casefold() for each in config.images]
+    if not known or wanted in known:
+        return True
+    if "/" in wanted:
+        return any(each.startswith(f"{wanted}/versions/") for each in known)
+    return _definition_of(wanted) in known or any(each.startswith(f"{wanted}:") for each in known)
 
 
 def _definition_of(name: str) -> str:
@@ -73,7 +92,10 @@ def market_view(config: ArmConfig, call: Call) -> dict[str, Any]:
     urn = ":".join(call.names[:_MARKET_PARTS])
     if call.names[3].casefold() == "latest":
         raise _no_artifact()
-    image = _known_on_market(config, urn, call.region)
+    try:
+        image = find_image(config, urn, call.region)
+    except ArmError:
+        raise _no_artifact() from None
     return {
         **_market_row(call, call.names[3]),
         "properties": {
@@ -90,25 +112,16 @@ def market_view(config: ArmConfig, call: Call) -> dict[str, Any]:
 
 def market_versions(config: ArmConfig, call: Call, order: str, top: str) -> list[dict[str, Any]]:
     """Return the versions of a marketplace image: a bare array, as ARM answers here and nowhere else."""
-    known = [each for each in config.images if each.casefold().startswith(":".join(call.names).casefold() + ":")]
-    if config.images and not known:
+    wanted = ":".join(call.names).casefold()
+    if not _exists(config, wanted):
         raise _no_artifact()
+    known = [each for each in config.images if each.casefold().startswith(f"{wanted}:")]
     versions = sorted(each.split(":")[3] for each in known if each.count(":") == 3) or list(MARKET_VERSIONS)  # noqa: PLR2004
     if "desc" in order.casefold():
         versions.reverse()
     if top.isdecimal():
         versions = versions[: int(top)]
     return [_market_row(call, version) for version in versions]
-
-
-def _known_on_market(config: ArmConfig, urn: str, region: str) -> Image:
-    short = _definition_of(urn)
-    for name in (urn, short) if config.images else (urn,):
-        try:
-            return find_image(config, name, region)
-        except ArmError:
-            continue
-    raise _no_artifact()
 
 
 def _market_row(call: Call, version: str) -> dict[str, Any]:
@@ -123,11 +136,7 @@ def _no_artifact() -> ArmError:
 
 
 def _known(config: ArmConfig, name: str, call: Call, kind: str) -> Image:
-    """Return an image; a definition exists where one of its versions does."""
-    below = f"{name}/versions/".casefold()
-    if any(known.casefold().startswith(below) for known in config.images):
-        declared = {image.id.casefold(): image for image in config.image_facts}
-        return declared.get(name.casefold()) or Image(id=name)
+    """Return an image; ArmError 404 in the words of the resource that was asked for."""
     try:
         return find_image(config, name, call.region)
     except ArmError:

@@ -135,3 +135,42 @@ def test_a_name_that_no_linux_host_has_is_refused(lab, name):
         assert "Linux host name cannot exceed 64 characters" in answer.message
 
     lab(story)
+
+
+GALLERY = "/subscriptions/s/resourceGroups/images/providers/Microsoft.Compute/galleries/lab/images/podvm"
+
+
+def _of_market(version):
+    return {"publisher": "RedHat", "offer": "rhel-cvm", "sku": "9_6_cvm", "version": version}
+
+
+@pytest.mark.parametrize(
+    ("reference", "want"),
+    [
+        pytest.param({"id": f"{GALLERY}/versions/1.0.0"}, "", id="a version"),
+        pytest.param({"id": GALLERY}, "", id="the latest of a definition"),
+        pytest.param({"id": f"{GALLERY}/versions/1.0.1"}, "GalleryImageNotFound", id="no such version"),
+        pytest.param({"communityGalleryImageId": "/communitygalleries/coco/images/podvm/versions/1"}, "", id="community"),
+        pytest.param({"communityGalleryImageId": "/CommunityGalleries/coco/Images/other"}, "GalleryImageNotFound", id="no such one"),
+        pytest.param(_of_market("latest"), "", id="the latest of the marketplace"),
+        pytest.param(_of_market("9.6.1"), "", id="one of the marketplace"),
+        pytest.param(_of_market("9.6.2"), "PlatformImageNotFound", id="none of the marketplace"),
+    ],
+)  # fmt: skip
+def test_an_image_can_be_named_in_all_of_azures_ways(lab, reference, want):
+    async def story(world):
+        storage = world.body("burstvm-a")["properties"]["storageProfile"] | {"imageReference": reference}
+        answer = await world.put("burstvm-a", world.body("burstvm-a", storageProfile=storage))
+        if not want:
+            assert answer.status == 201, answer.body
+            vm = await world.compute.virtual_machines.get("rg", "burstvm-a")
+            assert vm.storage_profile.image_reference is not None
+            return
+        assert (answer.status, answer.code) == (404, want)
+
+    known = (
+        f"{GALLERY}/versions/1.0.0",
+        "/CommunityGalleries/coco/Images/podvm/Versions/1",
+        "RedHat:rhel-cvm:9_6_cvm:9.6.1",
+    )
+    lab(story, config=ArmConfig(images=known))
