@@ -158,7 +158,7 @@ def test_user_data_that_may_not_go_is_told_and_nothing_is_made(tmp_path: Path) -
         await site.until(lambda: "UserDataInvalid" in site.codes(), why="it is told")
         assert site.machines() == []
         assert site.bill() == 0
-        told = [r.sentence for d in site.ledger.decisions() for r in d.reasons if r.code == "UserDataInvalid"]
+        told = [r.sentence for d in site.decisions for r in d.reasons if r.code == "UserDataInvalid"]
         assert "line 2" in told[0]
         assert "hunter2" not in "".join(told)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import yaml
 from burster.lab.arm import ArmConfig
 from burster.lab.lockstep import LabClock
 from burster.lab.machines import GuestOptions
-from burster.lab.site import Connections, Site, open_site
+from burster.lab.site import Site, open_site
 from burster.ledger import Ledger
 from burster.model.addresses import LOOPBACK
+from burster.model.decisions import Decision
 from burster.model.quantities import cost_micro_usd
 from burster.policy.load import load_text
 from burster.runtime.executor import Adaptor
@@ -88,17 +89,18 @@ def a_policy(url: str, **placement: Any) -> str:
 class MachineSite:
     """A site, a metric, and controllers one after another on one ledger."""
 
-    def __init__(self, clock: LabClock, site: Site, connections: Connections, ledger: Ledger, page: Page) -> None:
+    def __init__(self, clock: LabClock, site: Site, folder: Path, page: Page) -> None:
         self.clock = clock
         self.site = site
-        self.ledger = ledger
-        self._connections = connections
-        self._page = page
         self.controller: Controller | None = None
         self.seen_phases: set[str] = set()
         self.ever_published: set[str] = set()
         self.first_zone: tuple[str, ...] = ()
+        self._path = folder / "ledger.sqlite"
+        self._page = page
         self._running: asyncio.Task[None] | None = None
+        self._open = AsyncExitStack()
+        self._ledger: Ledger | None = None
 
     # -- what a test does
 
@@ -106,15 +108,15 @@ class MachineSite:
         """Have so many scores wait from now on."""
         self._page.pending = number
 
-    async def begin(
-        self, ledger: Ledger | None = None, around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor
-    ) -> None:
-        """Start a controller."""
+    async def begin(self, around: Callable[[Adaptor], Adaptor] = lambda adaptor: adaptor) -> None:
+        """Start a controller, with connections and a ledger run of its own."""
+        connections = await self._open.enter_async_context(self.site.connections())
+        self._ledger = self._open.enter_context(Ledger.open(self._path))
         self.controller = Controller(
-            kube=self._connections.kube,
-            cloud=self._connections.arm,
-            facts=self._connections,
-            ledger=ledger or self.ledger,
+            kube=connections.kube,
+            cloud=connections.arm,
+            facts=connections,
+            ledger=self._ledger,
             clock=self.clock,
             options=ControllerOptions(metric_networks=LOOPBACK, cluster="lab"),
             around=around,
@@ -124,11 +126,21 @@ class MachineSite:
 
     async def kill(self) -> None:
         """End the controller at once, whatever it is doing."""
-        running, self._running = self._running, None
+        running, self._running, self._ledger = self._running, None, None
         if running is not None:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+        await self._open.aclose()
+        self._open = AsyncExitStack()
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """All of them, of all controllers."""
+        if self._ledger is not None:
+            return list(self._ledger.decisions())
+        with Ledger.read(self._path) as ledger:
+            return list(ledger.decisions())
 
     async def until(self, what: Callable[[], bool], *, within_s: int = 1_800, why: str = "") -> None:
         """Let time go by until something is so."""
@@ -152,7 +164,7 @@ class MachineSite:
         """What is going on, for a failed assertion."""
         bursts = [(b["metadata"]["name"], b.get("status", {})) for b in self.bursts]
         guests = [(g.vm.name, g.vm.state, g.vm.power, g.failure, g.port) for g in self.site.guests.all]
-        told = "\n".join(f"{r.code}: {r.sentence}" for d in self.ledger.decisions() for r in d.reasons[-2:])
+        told = "\n".join(f"{r.code}: {r.sentence}" for d in self.decisions for r in d.reasons[-2:])
         return f"bursts {bursts}\nguests {guests}\n{told[-4_000:]}"
 
     # -- what there is
@@ -180,7 +192,10 @@ class MachineSite:
         return sorted(name for name in self.site.arm.vms if name.startswith("burstvm-"))
 
     def settled(self) -> int:
-        return sum(spend.micro_usd for spend in self.ledger.spend())
+        if self._ledger is not None:
+            return sum(spend.micro_usd for spend in self._ledger.spend())
+        with Ledger.read(self._path) as ledger:
+            return sum(spend.micro_usd for spend in ledger.spend())
 
     def bill(self) -> int:
         return self.site.arm.billing.cost_micro_usd(self.clock.now_ms())
@@ -191,7 +206,7 @@ class MachineSite:
         return sum(cost_micro_usd(vm.price_micro_usd_per_hour or 0, 300_000) for vm in free)
 
     def codes(self) -> set[str]:
-        return {reason.code for decision in self.ledger.decisions() for reason in decision.reasons}
+        return {reason.code for decision in self.decisions for reason in decision.reasons}
 
 
 @asynccontextmanager
@@ -213,14 +228,13 @@ async def a_machine_site(
         options = msgspec.structs.replace(
             options, arm=arm or ArmConfig(subnets=(SUBNET,)), guests=guests or GuestOptions()
         )
-        async with open_site(clock, options) as site, site.connections() as connections:
+        async with open_site(clock, options) as site:
             ports = [{"name": "https", "port": 443, "targetPort": PORT}]
             data = {"user-data": USER_DATA}
             site.store.create("services", "default", {"metadata": {"name": "scorer"}, "spec": {"ports": ports}})
             site.store.create("configmaps", "default", {"metadata": {"name": "scorer"}, "data": data})
-            with Ledger.open(folder / "ledger.sqlite") as ledger:
-                one = MachineSite(clock, site, connections, ledger, page)
-                try:
-                    yield one
-                finally:
-                    await one.kill()
+            one = MachineSite(clock, site, folder, page)
+            try:
+                yield one
+            finally:
+                await one.kill()
