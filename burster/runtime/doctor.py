@@ -124,8 +124,8 @@ async def examine_all(settings: Settings, options: DoctorOptions, tell: Callable
             offline=_OFFLINE,
         )
         tell("rules")
-        rules = options.rules or await _read_rules(kube)
-        targets = _chosen(rules, options.target)
+        rules = options.rules or await read_rules(kube)
+        targets = chosen_of(rules, options.target)
         tell("the cluster")
         shared = await examine_cluster(world, targets)
         reports: list[TargetReport] = []
@@ -155,7 +155,7 @@ def rules_of(objects: Iterable[dict[str, Any]]) -> Rules:
     return Rules(targets=tuple(targets), policies=tuple(policies))
 
 
-async def _read_rules(kube: Kube) -> Rules:
+async def read_rules(kube: Kube) -> Rules:
     """Return the cluster's targets and policies; a target that does not compile is told, a policy left out."""
     targets: list[Target] = []
     policies: list[Policy] = []
@@ -179,7 +179,8 @@ async def _read_rules(kube: Kube) -> Rules:
     return Rules(targets=tuple(targets), policies=tuple(policies), refused=refused, notes=tuple(notes))
 
 
-def _chosen(rules: Rules, name: str) -> tuple[Target, ...]:
+def chosen_of(rules: Rules, name: str) -> tuple[Target, ...]:
+    """Return the targets to look at: the one named, else all by name. Raises InputError where there is none of that name."""
     if not name:
         return tuple(sorted(rules.targets, key=lambda one: one.name))
     chosen = tuple(one for one in rules.targets if one.name == name)

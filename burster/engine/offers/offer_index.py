@@ -142,6 +142,8 @@ def _object_to(
         return "SizeNotAllowed"
     if offering.region.lower() != target.region.lower():
         return "ElsewhereOnly"
+    if offering.restricted and not offering.family and offering.tee == "None":
+        return "Restricted"  # the region does not have it: nobody knows what it would be
     if offering.tee == "None" or offering.tee not in narrowing[1] or offering.tee not in target.tees:
         return "WrongTee"
     return _object_to_spot(offering, narrowing[2], machine=narrowing[3])
