@@ -7,7 +7,7 @@ VM's name, so that neither load nor order of requests changes when something is 
 
 import uuid
 from asyncio import TimerHandle
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ class Cloud:
         self.vms: Shelf[VmRecord] = Shelf()
         self.operations = Operations(now_ms=now_ms, config=config, seed=seed)
         self._incarnations: Counter[str] = Counter()
+        self._by_name: dict[str, dict[str, VmRecord]] = defaultdict(dict)
         self.started: Callable[[VmRecord], None] = _nobody  #: is told of each VM that begins to run
         #: gone VMs with the moment they went, kept as long as lists lag behind
         self._gone: list[tuple[int, VmRecord]] = []
@@ -97,6 +98,10 @@ class Cloud:
         check_stays(vm)
         vm.tags = tags
         return vm
+
+    def named(self, name: str) -> tuple[VmRecord, ...]:
+        """Return the VMs of that name in all groups and subscriptions."""
+        return tuple(self._by_name.get(name.casefold(), {}).values())
 
     def find_vm(self, scope: Scope, name: str) -> VmRecord | None:
         """Return a VM, None where there is none."""
@@ -156,7 +161,7 @@ class Cloud:
 
     def evict(self, name: str, notice_s: int) -> dict[str, Any]:
         """Announce that a spot machine is taken back; return the notice as the guest reads it. LookupError where none runs."""
-        vm = next((vm for vm in self.vms.values() if vm.name.casefold() == name.casefold()), None)
+        vm = next(iter(self.named(name)), None)
         if vm is None or not vm.spot or not vm.allocated:
             raise LookupError(f"no spot machine {name} runs")
         due_ms = self._now_ms() + notice_s * 1000
@@ -221,7 +226,7 @@ class Cloud:
         vm.operation = self.operations.begin(vm)
         if former is not None:
             self._forget(former, now_ms)
-        self.vms[vm.key] = vm
+        self.vms[vm.key] = self._by_name[name.casefold()][vm.key] = vm
         self.quotas.count(vm, +1)
         self.attachments.attach(vm, request)
         if former is not None:
@@ -302,7 +307,7 @@ class Cloud:
         self.attachments.release(vm)
 
     def _forget(self, vm: VmRecord, at_ms: int) -> None:
-        del self.vms[vm.key]
+        del self.vms[vm.key], self._by_name[vm.name.casefold()][vm.key]
         self.quotas.count(vm, -1)
         self.billing.ended(vm, at_ms)
         if self._config.list_lag_ms:

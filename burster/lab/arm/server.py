@@ -129,16 +129,15 @@ class ArmServer:
         """Have somebody play what is inside VMs: told of each that begins to run."""
         self._cloud.started = play
 
-    @property
-    def guests(self) -> tuple[VmRecord, ...]:
-        """The VMs that run now, for whoever plays what is inside them."""
-        return tuple(vm for vm in self._cloud.vms.values() if vm.power == "running")
-
     def power_off(self, name: str) -> None:
         """Have a VM's own system power off: it is stopped, stays allocated, and costs what it did. Nothing where it does not run."""
-        for vm in self.guests:
-            if vm.name == name:
+        for vm in self._cloud.named(name):
+            if vm.power == "running":
                 vm.power = "stopped"
+
+    def runs(self, vm: VmRecord) -> bool:
+        """Say whether a VM is still there and runs."""
+        return self._cloud.vms.get(vm.key) is vm and vm.power == "running"
 
     @property
     def strays(self) -> tuple[str, ...]:
@@ -154,8 +153,7 @@ class ArmServer:
 
     def scheduled_events(self, name: str) -> dict[str, Any]:
         """Return what a VM's guest reads of coming evictions from its metadata service."""
-        named = [vm for vm in self._cloud.vms.values() if vm.name.casefold() == name.casefold()]
-        events = [vm.notice for vm in named if vm.notice is not None and vm.power == "running"]
+        events = [vm.notice for vm in self._cloud.named(name) if vm.notice is not None and vm.power == "running"]
         return {"DocumentIncarnation": len(events) + 1, "Events": events}
 
     async def __aenter__(self) -> Self:

@@ -134,7 +134,7 @@ class Guests:
             await _close(guest)
 
     def _runs(self, guest: Guest) -> bool:
-        return guest.vm.power == "running" and guest.vm.state != "Deleting" and guest.vm in self._arm.guests
+        return guest.vm.state != "Deleting" and self._arm.runs(guest.vm)
 
 
 async def _close(guest: Guest) -> None:

@@ -117,9 +117,20 @@ class AnyLife(RuleBasedStateMachine):
         else:
             assert runs
 
+    @rule(name=NAMES)
+    def the_guest_powers_off(self, name):
+        for vm in self.cloud.named(name):
+            if vm.power == "running":
+                vm.power = "stopped"  # which costs as much as before
+
     @rule(ms=st.sampled_from([1, 1_000, 30_000, 120_000, 900_000]))
     def wait(self, ms):
         self.timers.pass_ms(ms)
+
+    @invariant()
+    def vms_are_found_by_name(self):
+        for name in ("podvm-a", "podvm-b", "burstvm-c"):
+            assert set(self.cloud.named(name.upper())) == {vm for vm in self.cloud.vms.values() if vm.name == name}
 
     @invariant()
     def quota_counts_the_vms_there_are(self):
