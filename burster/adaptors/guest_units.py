@@ -17,13 +17,14 @@ ENVIRONMENT: Final = "/etc/burster/machine.env"
 PROOF: Final = "burster/machine/proof"
 
 _UNITS: Final = "/etc/systemd/system"
-_ATTEST_S: Final = 300
 
 _ATTEST = """\
 #!/bin/sh
-# Proves this machine to its Trustee. Without the answer nothing of the workload starts.
-set -eu
-exec trustee-attester --url "$BURSTER_TRUSTEE_URL" get-resource --path {proof} >/dev/null
+# Proves this machine to its Trustee. Without the answer nothing of the workload starts. It is asked for until it comes: a unit that failed
+# would fail all that waits for it, for good. Who waits too long for the whole machine takes it away.
+until trustee-attester --url "$BURSTER_TRUSTEE_URL" get-resource --path {proof} >/dev/null; do
+    sleep 5
+done
 """
 
 _ATTEST_SERVICE = """\
@@ -38,9 +39,7 @@ Type=oneshot
 RemainAfterExit=yes
 EnvironmentFile={environment}
 ExecStart={programs}/attest
-Restart=on-failure
-RestartSec=5
-TimeoutStartSec={timeout}
+TimeoutStartSec=infinity
 
 [Install]
 RequiredBy=burster-attested.target
@@ -151,7 +150,7 @@ def guest_config(guest: Guest) -> dict[str, Any]:
 
 
 def _units(guest: Guest) -> dict[str, str]:
-    values = {"environment": ENVIRONMENT, "programs": PROGRAMS, "timeout": _ATTEST_S}
+    values = {"environment": ENVIRONMENT, "programs": PROGRAMS}
     needs = "Requires=burster-attest.service\nAfter=burster-attest.service\n" if guest.trustee_url else ""
     units = {
         "burster-attested.target": _ATTESTED_TARGET.format(attest=needs),

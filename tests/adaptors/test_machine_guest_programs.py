@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from burster.adaptors import guest
+from burster.adaptors.guest_units import Guest, guest_config
 
 
 FOLDER = Path(guest.__file__).parent
 HOUR_MS = 3_600_000
+TOLD = Guest(machine="burstvm-x", lease_end_ms=1, drain_ms=0, trustee_url="https://kbs:8080")
 
 
 class Imds:
@@ -164,3 +166,23 @@ def test_a_spot_machine_stops_its_workload_at_the_notice_and_lets_go(
     thread.join(timeout=20)
     assert systemctl.read_text().splitlines() == ["stop burster-workload.target"]
     assert state.approved == ["e-3"]
+
+
+def test_the_proof_is_asked_for_until_it_is_given(tmp_path: Path) -> None:
+    files = {one["path"]: one["content"] for one in guest_config(TOLD)["write_files"]}
+    script = tmp_path / "attest"
+    script.write_text(files["/usr/local/libexec/burster/attest"])
+    (tmp_path / "bin").mkdir()
+    attester = tmp_path / "bin/trustee-attester"
+    attester.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho secret\n[ $(wc -l < {tmp_path}/asked) -ge 3 ]\n'
+    )
+    pause = tmp_path / "bin/sleep"
+    pause.write_text("#!/bin/sh\n")
+    for program in (attester, pause):
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "BURSTER_TRUSTEE_URL": "https://kbs:8080"}
+    done = subprocess.run(["sh", str(script)], env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), "what the resource says is thrown away"
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["--url https://kbs:8080 get-resource --path burster/machine/proof"] * 3
