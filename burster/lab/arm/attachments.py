@@ -62,10 +62,12 @@ class Attachments:
             found = self._all.get(reference.id.casefold())
             if found is None:
                 raise ArmError(400, "InvalidResourceReference", f"Resource {reference.id} was not found.")
+            _check_idle(found)
             self._check_free(found, vm_id)
         for nic in network.network_interface_configurations:
             found = self._all.get(scope.resource_id(NIC_KIND, nic.name).casefold())
             if found is not None:
+                _check_idle(found)
                 self._check_free(found, vm_id)
             if found is None or found.subnet.casefold() != nic.subnet.casefold():
                 self.subnets.check_room(nic.subnet)
@@ -215,6 +217,19 @@ class Attachments:
                 f"{nic.id}/ipConfigurations/ip-config. In order to delete the public IP, disassociate/detach the Public IP address "
                 "from the resource.",
             )
+
+
+def _check_idle(found: Attachment) -> None:
+    """Raise ArmError 429 where something is being done to a part; it can be asked for again later."""
+    if found.deletion is not None:
+        operation = found.deletion
+        raise ArmError(
+            429,
+            "AnotherOperationInProgress",
+            "Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: "
+            f"https://management.azure.com/subscriptions/{operation.subscription}/providers/{operation.provider}/locations/"
+            f"{operation.region}/operations/{operation.id}.",
+        )
 
 
 def _parts_of(vm: VmRecord) -> list[Attachment]:

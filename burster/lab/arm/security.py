@@ -107,10 +107,7 @@ def judge_image(body: VmBody, size: Size, image: Image) -> None:
         )
     asked = body.security_type.casefold()
     if asked == "confidentialvm" and image.security_type not in _CONFIDENTIAL_IMAGES:
-        raise _bad(
-            "Use of ConfidentialVM setting is not supported for the provided image. Please select Confidential VM Supported Gen2 "
-            "OS Image."
-        )
+        raise _bad("Use of ConfidentialVM setting is not supported for the provided image.")
     if asked != "confidentialvm" and image.security_type == "ConfidentialVM":
         raise _only(image)
     if asked in {"", "standard"} and image.security_type == "TrustedLaunch":

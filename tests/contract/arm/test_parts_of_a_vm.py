@@ -110,6 +110,8 @@ def test_a_deletion_that_takes_time_is_an_operation_that_azures_client_follows(l
         second = await world.call("DELETE", NIC.format("a-net"))
         assert (first.status, first.headers["Location"]) == (202, second.headers["Location"])
         assert "/providers/Microsoft.Network/locations/eastus/operations/" in first.headers["Azure-AsyncOperation"]
+        busy = await world.put("a", _body(world, "a"))
+        assert (busy.status, busy.code) == (429, "AnotherOperationInProgress")
         await world.clock.sleep(11)
         assert (await world.call("GET", first.headers["Azure-AsyncOperation"])).body["status"] == "Succeeded"
         assert world.server.leaks() == ()
