@@ -40,7 +40,12 @@ class Told(NamedTuple):
 
 #: Codes that are put together in the source: the expression there -> the codes it can give, and what else to know of it
 _COMPUTED: Final[dict[str, tuple[str, ...]]] = {
-    "f'Strategy{strategy}'": ("StrategyClone", "StrategyMove"),
+    "f'Strategy{strategy}'": ("StrategyClone", "StrategyMove", "StrategyMachine"),
+    "WENT_AWAY": ("MachineGone",),
+    "STOPPED_ITSELF": ("MachineStopped",),
+    "TAKEN_AWAY": ("SpotEvicted",),
+    "_TAKEN": ("NameTaken",),
+    "failure.code or f'Machine{failure.kind}'": ("Machine…",),
     "f'Pod{pod.phase}'": ("PodSucceeded", "PodFailed"),
     "problem.code": ("(the check's own code)",),
     "choice.reason.code": (),  # Choice's own reason, found where it is made
@@ -72,19 +77,19 @@ _REFUSALS_HEAD: Final = (
 )
 
 _REFUSALS: Final = (
-    "NoPolicy", "NotByPods", "FilteredOut", "CountedForReplicas", "NoBurstsOfItsOwn",
+    "NoPolicy", "NotByPods", "FilteredOut", "CountedForReplicas", "CountedForMachines", "NoBurstsOfItsOwn",
     "TooYoung", "TooFew", "BackingOff", "ReadAnew", "WorkloadFailing", "RoomOnPrem",
     "WaitIsCheaper", "TooShortToMove", "LedgerNotWritable", "ComingHome", "ClusterStopped", "PolicyLeaving",
-    "PolicyRefused", "Paused", "PausedScaleOut", "StrategyNotAvailable", "Blackout", "OutsideWindows",
+    "PolicyRefused", "Paused", "PausedScaleOut", "Blackout", "OutsideWindows",
     "WindowUnknown", "EndpointNotAllowed", "WhenFalse", "WhenUnknown", "PolicyMaxBursts", "PolicyLaunchRate", "CloneWouldRunTwice",
     "MoveNeedsWebhook", "ImagesUnknown", "ImageNotAllowed", "ImageNotByDigest", "SecretNotSealed",
     "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed", "TrusteeMissing", "TrusteeDown",
-    "AlreadyPeerPod",
+    "AlreadyPeerPod", "MachinesNotTaken", "MachineImageNotAllowed",
     "TargetMissing", "BreakerOpen", "TargetStopped", "TargetEvacuated", "NamespaceNotAllowed",
     "NamespaceMaxBursts", "NamespaceLaunchRate", "TargetMaxBursts", "TargetLaunchRate", "ClusterMaxBursts", "ClusterLaunchRate",
     "NoOfferings",
     "SpotNotAllowed", "SpotNotPossible", "SpreadTooUneven",
-    "NotInRegion", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
+    "NotInRegion", "NotInZones", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
     "SpotNotOffered", "PricesTooOld", "QuotaUnknown",
     "PolicyProviderShare", "NamespaceProviderShare", "TargetProviderShare", "ClusterProviderShare",
     "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
@@ -95,7 +100,7 @@ _REFUSALS: Final = (
 _DENIED: Final = frozenset(
     {
         "NoPolicy", "FilteredOut", "NoBurstsOfItsOwn", "SpotNotAllowed", "SpotNotPossible", "SpotNotOffered",
-        "PolicyRefused", "StrategyNotAvailable", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
+        "PolicyRefused", "MachinesNotTaken", "MachineImageNotAllowed", "NotInZones", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
         "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
         "TrusteeMissing",
         "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
@@ -110,6 +115,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "Pending": ("Burst", "The first of a burst's reasons: how long its pod has waited."),
     "StrategyClone": ("Burst", "A service's pod: a clone serves beside it."),
     "StrategyMove": ("Burst", "The pending pod itself goes."),
+    "StrategyMachine": ("Burst", "A confidential VM without a pod, for no pod in particular."),
     "Cheapest": ("Burst", "The offering that was chosen."),
     "Reserved": ("Burst", "What was set aside for it before anything was created."),
     "AnsweredByClone": ("Resolved", "No new burst is needed."),
@@ -144,6 +150,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "TooManyReplicas": ("Scale or Burst", "maxReplicaCount holds the number."),
     "TooFewReplicas": ("Scale or Burst", "minReplicaCount, or 1 before the cool-down has passed, holds the number."),
     "TooManyClones": ("Release", "The number has fallen: the surplus comes home by the policy's order."),
+    "TooManyMachines": ("Release", "The same of machines."),
     "LeaseRenewed": ("Renew", "The next period's worst case is set aside."),
     "LeaseNotRenewed": ("Release", "The burst is drained before its lease ends. Finite work comes home and starts again."),
     "PolicyGone": ("Release", "Everything of the policy comes home; what it spent stays spent."),
@@ -167,6 +174,15 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "NextTarget": ("Fail", "The same: the place has no address left."),
     "TriedAgain": ("Fail", "The same: it passes by itself, and the size is not to blame."),
     "RequestRefused": ("Fail", "The same: what was asked for is wrong, wherever it goes; its workload rests."),
+    "Machine…": (
+        "Fail",
+        "A machine could not be made: the cloud's own code where there is one, else `Machine` and the kind of failure. What follows is"
+        " told after it.",
+    ),
+    "NameTaken": ("Fail", "Something of the machine's name is there and is not this burst's: it is left alone; the next one has another name."),
+    "MachineGone": ("Fail", "The cloud has the machine no more, or never showed it; what it has left is deleted, and the policy's machines rest."),
+    "MachineStopped": ("Release or Fail", "The machine's guest has shut down: it is deleted, and the policy's machines rest for a while."),
+    "SpotEvicted": ("Fail", "The cloud has taken a spot machine back: spot of that size is left alone there for an hour, and another one starts."),
     "SandboxStorm": ("Fail", "The kubelet would make one VM after the other: the burst comes home; its pod backs off for longer."),
     "TooManyUnhealthy": ("Warn", "The breaker of the target or the policy opens: nothing new until somebody edits it."),
     "LaunchesFail": ("Warn", "The same, for many failures over a longer time with nothing that serves."),
