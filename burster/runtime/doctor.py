@@ -110,7 +110,9 @@ async def examine_all(settings: Settings, options: DoctorOptions, tell: Callable
         cloud = prices = trustee = None
         if not options.offline:
             cloud = await stack.enter_async_context(Arm(settings.arm.for_client(), now_ms=clock.now_ms))
-            prices = await stack.enter_async_context(Prices(settings.prices.for_client(), now_ms=clock.now_ms))
+            # whether the list can be read is asked, and not whether it could be some hours ago
+            asked_anew = msgspec.structs.replace(settings.prices.for_client(), fresh_ms=0)
+            prices = await stack.enter_async_context(Prices(asked_anew, now_ms=clock.now_ms))
             trustee = await stack.enter_async_context(TrusteeClient(settings.preflight.ca_file))
         world = World(
             api=kube,

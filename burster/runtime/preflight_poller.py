@@ -95,8 +95,8 @@ class PreflightPoller:
                 self._fact(self._offerings, name, stimulus)
             case s.QuotaSeen(target=name):
                 self._fact(self._quotas, name, stimulus)
-            case s.TargetUnread(target=name, fact=fact, message=message):
-                error = RemoteError("Unavailable", message)
+            case s.TargetUnread(target=name, fact=fact, message=message, kind=kind):
+                error = RemoteError(kind or "Unavailable", message)
                 if fact == "quota":
                     self._fact(self._quotas, name, error)
                 else:

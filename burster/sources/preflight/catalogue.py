@@ -224,10 +224,17 @@ QUOTA: Final = Check(
 )  # fmt: skip
 PRICES: Final = Check(
     code="PricesUnknown", group="Cloud", blocks=True,
-    title="prices are known, and not old",
-    asks="The price list: each size's price, its currency and its date.",
+    title="prices are known, and not too old",
+    asks="Each size's price in the latest list, and for how long yet it may be launched by.",
     why="Without a price no budget can be kept.",
     cure="Let burster reach the price list (BURSTER_PRICES__URL), or write prices.perHour or assumedPricePerHour in the target.",
+)  # fmt: skip
+PRICE_LIST: Final = Check(
+    code="PriceListUnreadable", group="Cloud",
+    title="today's price list can be read, and makes sense",
+    asks="The price list: its answer, its currency, and prices above zero that no VM is too cheap or too dear for.",
+    why="The list of before, or the one that comes with burster, stands in for it, and only for a while.",
+    cure="Let burster reach the price list (BURSTER_PRICES__URL, a proxy, the NetworkPolicy), and see that nothing answers in its place.",
 )  # fmt: skip
 CLOCK: Final = Check(
     code="ClockSkew", group="Cloud", blocks=True,
@@ -288,7 +295,8 @@ VM_EGRESS: Final = Check(
 CHECKS: Final = (
     CRDS, RIGHTS, OPT_IN, PEER_POD_KIND, WEBHOOK,
     RUNTIME_CLASS, WORKERS, ADAPTOR, CONFIG, CONFIDENTIAL, PROVIDER, PLACE, IMAGE, SIZES, SECURE_BOOT, PUBLIC_IP, STALE, SLOTS,
-    LOGIN, SUBSCRIPTION, REGION, RESOURCE_GROUP, ROLES, BROAD, SUBNET, CONFIDENTIAL_IMAGE, OFFERED, DEFAULT_SIZE, QUOTA, PRICES, CLOCK,
+    LOGIN, SUBSCRIPTION, REGION, RESOURCE_GROUP, ROLES, BROAD, SUBNET, CONFIDENTIAL_IMAGE, OFFERED, DEFAULT_SIZE, QUOTA, PRICES,
+    PRICE_LIST, CLOCK,
     STRANGERS,
     TRUSTEE,
     TUNNEL_TCP, TUNNEL_UDP, TUNNEL_MTU, VM_EGRESS,

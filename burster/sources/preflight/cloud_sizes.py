@@ -4,11 +4,10 @@ Called by ``examine`` with the same facts by which the engine chooses: nothing i
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from burster.model.errors import RemoteError
-from burster.model.offerings import Offering, Quota
+from burster.model.offerings import Quota
 from burster.model.stimuli import OfferingsSeen, QuotaSeen
 from burster.model.targets import Target
 from burster.sources.preflight import catalogue as c
@@ -19,22 +18,35 @@ from burster.sources.preflight.world import Known
 
 
 _CORES: Final = "cores"
-_OLD_DAYS: Final = 90
 _NEARLY_PERCENT: Final = 90
+_OF_THE_LIST: Final = (c.OFFERED, c.PRICES, c.PRICE_LIST)
+#: an answer that was given, and is none
+_SENSELESS: Final = frozenset({"Protocol", "Invalid", "NotFound"})
 
 
 def check_offerings(target: Target, known: Known, found: Findings) -> None:
     """Look at what the region offers of the target's sizes, and at their prices."""
     offerings = known.offerings
     if offerings is None:
-        found.skipped(c.OFFERED, "What it offers was not read yet.")
-        found.skipped(c.PRICES, "What it offers was not read yet.")
+        for check in _OF_THE_LIST:
+            found.skipped(check, "What it offers was not read yet.")
     elif isinstance(offerings, RemoteError):
-        for check in (c.OFFERED, c.PRICES):
-            found.unread(check, offerings)
+        _unread(offerings, found)
     else:
         _offered(target, offerings, found)
-        _prices(target, [one for one in offerings.offerings if not one.restricted and not one.spot], found)
+        _prices(target, offerings, found)
+        _price_list(offerings, found)
+
+
+def _unread(error: RemoteError, found: Findings) -> None:
+    """Tell an answer that makes no sense, or an empty one, from none."""
+    if error.kind in _SENSELESS:
+        found.problem(c.OFFERED, f"{error.message.rstrip('.')}.")
+        for check in (c.PRICES, c.PRICE_LIST):
+            found.skipped(check, "What it offers was not read.")
+    else:
+        for check in _OF_THE_LIST:
+            found.unread(check, error)
 
 
 def check_quota(target: Target, known: Known, found: Findings) -> None:
@@ -74,26 +86,41 @@ def _offered(target: Target, seen: OfferingsSeen, found: Findings) -> None:
         found.ok(c.OFFERED, f"All {len(good)} in {target.region}, {' and '.join(sorted({one.tee for one in good}))}.")
 
 
-def _prices(target: Target, usable: list[Offering], found: Findings) -> None:
+def _prices(target: Target, seen: OfferingsSeen, found: Findings) -> None:
+    usable = [one for one in seen.offerings if not one.restricted and not one.spot]
     negotiated = {size.casefold() for size in target.negotiated_micro_usd_per_hour}
     unknown = [
         one.size for one in usable if one.price_micro_usd_per_hour is None and one.size.casefold() not in negotiated
     ]
     nonsense = sorted({one.price_problem for one in usable if one.price_problem})
-    old = max((one.price_as_of for one in usable if one.price_as_of), default="")
-    if unknown and target.assumed_price_micro_usd_per_hour is None:
-        why = f" ({listed(nonsense)})" if nonsense else ""
-        said = f"No price for {listed(unknown)}{why}."
-        if len(unknown) == len(usable):
-            found.problem(c.PRICES, said)
-        else:
-            found.warning(c.PRICES, f"{said} They are not chosen.")
+    said = f"No price for {listed(unknown)}{f' ({listed(nonsense)})' if nonsense else ''}"
+    as_of = seen.prices_as_of or max((one.price_as_of for one in usable if one.price_as_of), default="")
+    assumed = target.assumed_price_micro_usd_per_hour is not None
+    if seen.prices_usable_ms is not None and seen.prices_usable_ms <= 0 and not assumed:
+        found.problem(
+            c.PRICES, f"The prices are of {as_of or 'an unknown day'}, which is too long ago to start anything by."
+        )
+    elif unknown and assumed:
+        found.warning(c.PRICES, f"{said}: assumedPricePerHour stands for it.")
+    elif unknown and len(unknown) == len(usable):
+        found.problem(c.PRICES, f"{said}.")
     elif unknown:
-        found.warning(c.PRICES, f"No price for {listed(unknown)}: assumedPricePerHour stands for it.")
-    elif old:
-        found.warning(c.PRICES, f"They are of {old}: the price list itself is not read.")
+        found.warning(c.PRICES, f"{said}. They are not chosen.")
+    elif as_of:
+        found.warning(c.PRICES, f"They are of {as_of}.")
     else:
-        found.ok(c.PRICES, "All known, from today's list.")
+        found.ok(c.PRICES, f"All {len(usable)} known, from today's list.")
+
+
+def _price_list(seen: OfferingsSeen, found: Findings) -> None:
+    if seen.prices_problem:
+        found.problem(c.PRICE_LIST, f"{seen.prices_problem.rstrip('.')}.")
+    elif seen.prices_as_of:
+        found.warning(
+            c.PRICE_LIST, f"It is not asked for: the list that comes with burster counts, of {seen.prices_as_of}."
+        )
+    else:
+        found.ok(c.PRICE_LIST, "Read, in USD.")
 
 
 def _quota(target: Target, offerings: OfferingsSeen, quota: QuotaSeen, found: Findings) -> None:
@@ -125,12 +152,3 @@ def _tell_rest(cores: Quota | None, known: Mapping[str, Quota], none: list[str],
         found.warning(c.QUOTA, f"{said}. Nearly used up: {listed(nearly)}.")
     else:
         found.ok(c.QUOTA, f"{said}.")
-
-
-def age_days(date: str, now_ms: int) -> int | None:
-    """Return how old a list of prices is, None for a date that is none."""
-    try:
-        made = datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return max(0, int((now_ms / 1000 - made.timestamp()) // 86_400))
