@@ -54,7 +54,7 @@ _MEANINGS: Final = {
     "kube.kubeconfig": "A kubeconfig's path.",
     "kube.context": "A context of the kubeconfig.",
     "kube.in_cluster": "Use the pod's own service account.",
-    "arm.cloud": "Which Azure: that decides where ARM is, where to log in, and what tokens are for ([more](../azure.md#clouds-and-proxies)).",
+    "arm.cloud": "Which Azure: that decides where ARM is, where to log in, what tokens are for ([more](../azure.md#clouds-and-proxies)).",
     "arm.base_url": "Azure Resource Manager; empty: the cloud's. Plain http is refused, except for a stand-in on this machine's loopback.",
     "arm.authority": "Where one logs in; empty: the cloud's.",
     "arm.audience": "What tokens are for; empty: the cloud's, or `BASE_URL` where that is set.",
