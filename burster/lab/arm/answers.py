@@ -18,10 +18,10 @@ from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.directory import group_view, location_view, permission_views, subscription_view
 from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.faults import Fault
-from burster.lab.arm.images import community_view, gallery_view, market_versions, market_view
+from burster.lab.arm.images import gallery_view, managed_view, market_versions, market_view, shared_view
 from burster.lab.arm.resources import Operation
 from burster.lab.arm.retail import HTML
-from burster.lab.arm.rights import check_subnet, roles_over
+from burster.lab.arm.rights import check_join, roles_over
 from burster.lab.arm.routes import Call
 from burster.lab.arm.updates import read_tags
 from burster.lab.arm.views import attachment_view, instance_view, operation_view, vm_view
@@ -50,7 +50,9 @@ class Answers:
             "get-subnet": self._get_subnet,
             "list-subnet-usages": self._list_subnet_usages,
             "get-image": lambda call, _: json_answer(gallery_view(self._config, call)),
-            "get-community-image": lambda call, _: json_answer(community_view(self._config, call)),
+            "get-community-image": lambda call, _: json_answer(shared_view(self._config, call, "Community")),
+            "get-shared-image": lambda call, _: json_answer(shared_view(self._config, call, "Shared")),
+            "get-managed-image": lambda call, _: json_answer(managed_view(self._config, call)),
             "get-market-image": lambda call, _: json_answer(market_view(self._config, call)),
             "list-market-versions": self._list_market_versions,
             "get-subscription": lambda call, _: json_answer(subscription_view(self._config, call.scope.subscription)),
@@ -82,7 +84,7 @@ class Answers:
             call.name,
             await request.read(),
             if_none_match=only_new,
-            may_join=lambda subnet: check_subnet(self._config, call.path, subnet),
+            may_join=lambda wanted: check_join(self._config, call.path, wanted),
         )
         response = json_answer(vm_view(vm, self._config), status)
         response.headers.update(self._operation_headers(vm.operation))

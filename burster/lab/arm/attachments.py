@@ -156,6 +156,7 @@ class Attachments:
             subnet=configuration.subnet,
             slot=left_over.slot if left_over else self.subnets.take(configuration.subnet, nic_id),
             tags=dict(configuration.tags),
+            security_group=configuration.security_group,
         )
         if (public := configuration.public_ip) is not None:
             made = self._put(

@@ -82,6 +82,7 @@ class _IpConfiguration(_Camel, frozen=True, kw_only=True):
 class _NicProperties(_Camel, frozen=True, kw_only=True):
     ip_configurations: list[_IpConfiguration]
     delete_option: str = "Detach"
+    network_security_group: _Ref | None = None
 
 
 class NicConfiguration(_Camel, frozen=True, kw_only=True):
@@ -95,6 +96,12 @@ class NicConfiguration(_Camel, frozen=True, kw_only=True):
     def subnet(self) -> str:
         """The subnet's id."""
         found = self.properties.ip_configurations[0].properties.subnet
+        return found.id if found else ""
+
+    @property
+    def security_group(self) -> str:
+        """The id of the network security group, empty where none is asked for."""
+        found = self.properties.network_security_group
         return found.id if found else ""
 
     @property

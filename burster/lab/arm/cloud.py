@@ -72,7 +72,7 @@ class Cloud:
     ) -> tuple[int, VmRecord, Fault | None]:
         """Create or update a VM; return the HTTP status, the VM, and the fault that still has to happen to the answer.
 
-        ArmError where Azure would refuse. ``may_join`` is asked for each subnet whether the caller may use it.
+        ArmError where Azure would refuse. ``may_join`` is asked for each subnet and network security group whether the caller may use it.
         """
         request = read_vm_request(name, content, self._config)
         found = self.vms.get(scope.resource_id(VM_KIND, name).casefold())
@@ -84,7 +84,8 @@ class Cloud:
             self._update(found, request)
             return 200, found, None
         for nic in request.body.properties.network_profile.network_interface_configurations:
-            may_join(nic.subnet)
+            for wanted in filter(None, (nic.subnet, nic.security_group)):
+                may_join(wanted)
         vm_id = scope.resource_id(VM_KIND, name)
         wanted = Wanted(name=name, region=request.body.region, size=request.size, zones=tuple(request.body.zones))
         fault = self._check_allowed(wanted, scope, vm_id, spot=request.body.spot, former=found)

@@ -78,6 +78,8 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     subnet_addresses: int = 251
     #: ids of the subnets there are; empty: any id is a subnet
     subnets: tuple[str, ...] = ()
+    #: ids of the network security groups there are; empty: any id is one
+    security_groups: tuple[str, ...] = ()
     #: ids of the images there are; empty: any id is an image
     images: tuple[str, ...] = ()
     #: what is special about images; any other one is of generation V2 and made for confidential VMs

@@ -4,7 +4,7 @@ Called by the rules for a VM's body and by the server for galleries, community g
 lab declares nothing, every id is an image that a confidential VM can be made of.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.declared import Image
@@ -13,6 +13,7 @@ from burster.lab.arm.routes import Call
 
 
 _DEFINITION_PARTS: Final = 2  #: gallery and image; with a version there are three
+_MANAGED: Final = "/providers/microsoft.compute/images/"
 _MARKET_PARTS: Final = 4  #: publisher, offer, sku, version
 #: versions that a marketplace image has, oldest first
 MARKET_VERSIONS: Final = ("9.6.2025061913", "9.6.2025110508")
@@ -36,7 +37,8 @@ def find_image(config: ArmConfig, name: str, region: str) -> Image:
             "details about storage profile information, please refer to https://aka.ms/storageprofile",
         )
     declared = {image.id.casefold(): image for image in config.image_facts}
-    return declared.get(wanted) or declared.get(_definition_of(wanted)) or Image(id=name)
+    plain = Image(id=name, security_type="" if _MANAGED in wanted else Image(id="").security_type)
+    return declared.get(wanted) or declared.get(_definition_of(wanted)) or plain
 
 
 def _exists(config: ArmConfig, wanted: str) -> bool:
@@ -70,20 +72,40 @@ def gallery_view(config: ArmConfig, call: Call) -> dict[str, Any]:
     return {"id": call.path, "name": call.names[-1], "type": kind, "location": "eastus", "properties": properties}
 
 
-def community_view(config: ArmConfig, call: Call) -> dict[str, Any]:
-    """Return an image of a community gallery, or one of its versions."""
+def shared_view(config: ArmConfig, call: Call, kind: Literal["Community", "Shared"]) -> dict[str, Any]:
+    """Return an image of a community gallery, or of one that was shared with us, or one of its versions."""
     gallery, name = call.names[:2]
-    unique = f"/CommunityGalleries/{gallery}/Images/{name}"
+    unique = f"/{kind}Galleries/{gallery}/Images/{name}"
     is_version = len(call.names) > _DEFINITION_PARTS
     if is_version:
         unique += f"/Versions/{call.names[2]}"
-    image = _known(config, unique, call, "Microsoft.Compute/locations/communityGalleryImage")
-    return {
+    told = f"Microsoft.Compute/locations/{kind.casefold()}GalleryImage"
+    image = _known(config, unique, call, told)
+    view: dict[str, Any] = {
         "name": call.names[-1],
         "location": call.region,
-        "type": "Microsoft.Compute/locations/communityGalleryImage" + ("Version" if is_version else ""),
         "identifier": {"uniqueId": unique},
         "properties": _version() if is_version else _definition(image, name),
+    }
+    if kind == "Community":
+        view["type"] = told + ("Version" if is_version else "")
+    return view
+
+
+def managed_view(config: ArmConfig, call: Call) -> dict[str, Any]:
+    """Return a managed image: the old kind, which no confidential VM can be made of."""
+    image = _known(config, call.path, call, "Microsoft.Compute/images")
+    disk = {"osType": "Linux", "osState": "Generalized", "diskSizeGB": 32, "storageAccountType": "Premium_LRS"}
+    return {
+        "id": call.path,
+        "name": call.name,
+        "type": "Microsoft.Compute/images",
+        "location": "eastus",
+        "properties": {
+            "hyperVGeneration": image.generation,
+            "provisioningState": "Succeeded",
+            "storageProfile": {"osDisk": disk, "dataDisks": [], "zoneResilient": False},
+        },
     }
 
 

@@ -169,10 +169,14 @@ def _judge_network(body: VmBody, config: ArmConfig) -> None:
             raise invalid(
                 "A network interface configuration needs an ipConfiguration with a subnet.", "ipConfigurations"
             )
-        if config.subnets and nic.subnet.casefold() not in {known.casefold() for known in config.subnets}:
-            raise ArmError(
-                400, "InvalidResourceReference", f"Resource {nic.subnet} referenced by {nic.name} was not found."
-            )
+        for wanted, known in ((nic.subnet, config.subnets), (nic.security_group, config.security_groups)):
+            if wanted and known and wanted.casefold() not in {each.casefold() for each in known}:
+                raise ArmError(
+                    400,
+                    "InvalidResourceReference",
+                    f"Resource {wanted} referenced by resource {nic.name} was not found. Please make sure that the referenced "
+                    "resource exists, and that both resources are in the same region.",
+                )
 
 
 def _judge_user_data(user_data: str) -> None:

@@ -43,6 +43,7 @@ class Attachment:
     address: str = ""  #: private or public, once allocated
     slot: int = -1  #: which of the subnet's addresses is kept for it
     public_ip_id: str = ""
+    security_group: str = ""  #: the id of an interface's network security group
     nic_id: str = ""  #: of a public address: the interface that has it
     size_gib: int = 0
     sku: str = ""

@@ -14,6 +14,7 @@ from burster.lab.arm.errors import ArmError
 
 
 _JOIN_SUBNET: Final = "Microsoft.Network/virtualNetworks/subnets/join/action"
+_JOIN_GROUP: Final = "Microsoft.Network/networkSecurityGroups/join/action"
 _ANYBODY: Final = Tokens()
 
 
@@ -64,16 +65,17 @@ def check_right(config: ArmConfig, action: str, scope: str) -> None:
         )
 
 
-def check_subnet(config: ArmConfig, vm_id: str, subnet: str) -> None:
-    """Raise ArmError 403 where a VM may be made, but not in that subnet."""
-    if not allows(roles_over(config, subnet), _JOIN_SUBNET):
+def check_join(config: ArmConfig, vm_id: str, wanted: str) -> None:
+    """Raise ArmError 403 where a VM may be made, but not in that subnet or with that network security group."""
+    action = _JOIN_GROUP if "/networksecuritygroups/" in wanted.casefold() else _JOIN_SUBNET
+    if not allows(roles_over(config, wanted), action):
         who = (config.tokens or _ANYBODY).client
         raise ArmError(
             403,
             "LinkedAuthorizationFailed",
             f"The client '{who}' with object id '{who}' has permission to perform action 'Microsoft.Compute/virtualMachines/write' "
-            f"on scope '{vm_id}'; however, it does not have permission to perform action(s) '{_JOIN_SUBNET}' on the linked "
-            f"scope(s) '{subnet}' (respectively) or the linked scope(s) are invalid.",
+            f"on scope '{vm_id}'; however, it does not have permission to perform action(s) '{action}' on the linked "
+            f"scope(s) '{wanted}' (respectively) or the linked scope(s) are invalid.",
         )
 
 

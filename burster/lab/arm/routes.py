@@ -36,6 +36,7 @@ _PUBLIC_IP: Final = f"{_GROUP}/microsoft.network/publicipaddresses"
 _VNET: Final = f"{_GROUP}/microsoft.network/virtualnetworks/*"
 _GALLERY: Final = f"{_GROUP}/microsoft.compute/galleries/*/images/*"
 _COMMUNITY: Final = f"{_COMPUTE}/locations/*/communitygalleries/*/images/*"
+_SHARED: Final = f"{_COMPUTE}/locations/*/sharedgalleries/*/images/*"
 _MARKET_RIGHT: Final = "Microsoft.Compute/locations/publishers/artifacttypes/offers/skus/versions/read"
 _MARKET: Final = f"{_COMPUTE}/locations/*/publishers/*/artifacttypes/vmimage/offers/*/skus/*/versions"
 
@@ -86,6 +87,15 @@ _PATTERNS: Final[tuple[tuple[str, str, str, Operation, str], ...]] = (
         "GetImage",
         "Microsoft.Compute/locations/communityGalleries/images/versions/read",
     ),
+    ("GET", _SHARED, "get-shared-image", "GetImage", "Microsoft.Compute/locations/sharedGalleries/images/read"),
+    (
+        "GET",
+        f"{_SHARED}/versions/*",
+        "get-shared-image",
+        "GetImage",
+        "Microsoft.Compute/locations/sharedGalleries/images/versions/read",
+    ),
+    ("GET", f"{_GROUP}/microsoft.compute/images/*", "get-managed-image", "GetImage", "Microsoft.Compute/images/read"),
     ("GET", _MARKET, "list-market-versions", "GetImage", _MARKET_RIGHT),
     ("GET", f"{_MARKET}/*", "get-market-image", "GetImage", _MARKET_RIGHT),
     ("GET", "", "get-subscription", "GetSubscription", "Microsoft.Resources/subscriptions/read"),

@@ -171,6 +171,8 @@ def attachment_view(found: Attachment) -> Json:
             properties["ipConfigurations"] = [{"name": "ip-config", "properties": configuration}]
             if found.vm_id:
                 properties["virtualMachine"] = {"id": found.vm_id}
+            if found.security_group:
+                properties["networkSecurityGroup"] = {"id": found.security_group}
         case _:
             view["sku"] = {"name": "Standard", "tier": "Regional"}
             properties |= {"publicIPAllocationMethod": "Static", "publicIPAddressVersion": "IPv4"}

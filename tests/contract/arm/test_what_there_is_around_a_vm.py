@@ -87,6 +87,52 @@ def test_a_community_image_is_found_by_its_public_name(lab):
     lab(story, config=ArmConfig(images=("/communityGalleries/cocopodvm-D0E4/images/podvm_ubuntu/versions/0.18.0",)))
 
 
+def test_an_image_that_was_shared_is_found_by_its_gallerys_unique_name(lab):
+    async def story(world):
+        image = await world.compute.shared_gallery_images.get("eastus", "1234-LAB", "podvm")
+        assert image.properties.architecture == "x64"
+        version = await world.compute.shared_gallery_image_versions.get("eastus", "1234-LAB", "podvm", "1.0.0")
+        assert (version.name, version.unique_id) == ("1.0.0", "/SharedGalleries/1234-LAB/Images/podvm/Versions/1.0.0")
+
+    lab(story)
+
+
+def test_no_confidential_vm_is_made_of_a_managed_image(lab):
+    async def story(world):
+        image = await world.compute.images.get("images", "old")
+        assert (image.hyper_v_generation, image.provisioning_state) == ("V2", "Succeeded")
+        storage = world.body("podvm-a")["properties"]["storageProfile"] | {"imageReference": {"id": image.id}}
+        refused = await world.put("podvm-a", world.body("podvm-a", storageProfile=storage))
+        assert refused.message == "Use of ConfidentialVM setting is not supported for the provided image."
+
+    lab(story)
+
+
+def test_an_interface_says_its_security_group_which_has_to_be_there_and_ours_to_use(lab):
+    async def story(world):
+        def body(group):
+            made = world.body("podvm-a")
+            nic = made["properties"]["networkProfile"]["networkInterfaceConfigurations"][0]
+            nic["properties"]["networkSecurityGroup"] = {"id": GROUP.format(group)}
+            return made
+
+        refused = await world.put("podvm-a", body("gone"))
+        assert (refused.status, refused.code) == (400, "InvalidResourceReference")
+        assert (await world.put("podvm-a", body("Closed"))).status == 201
+        nic = (await world.nic("podvm-a")).body["properties"]
+        assert nic["networkSecurityGroup"]["id"] == GROUP.format("Closed")
+        world.server.reconfigure(roles=(Role(not_actions=("Microsoft.Network/networkSecurityGroups/join/action",)),))
+        other = body("closed")
+        refused = await world.put("podvm-b", other)
+        assert (refused.status, refused.code) == (403, "LinkedAuthorizationFailed")
+        assert "networkSecurityGroups/join/action" in refused.message
+
+    lab(story, config=ArmConfig(security_groups=(GROUP.format("closed"),)))
+
+
+GROUP = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/networkSecurityGroups/{}"
+
+
 def test_a_marketplace_image_has_numbered_versions_and_no_latest(lab):
     async def story(world):
         images, where = world.compute.virtual_machine_images, ("eastus", *URN.split(":"))
