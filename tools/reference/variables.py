@@ -84,6 +84,12 @@ _MEANINGS: Final = {
     "ticks.evaluate_ms": "How often time alone is looked at.",
     "ticks.gc_ms": "How often the cloud is listed and compared with the records.",
     "ticks.offerings_ms": "How often sizes and prices are read.",
+    "ticks.preflight_ms": "How often every target is checked ([what](../doctor.md)).",
+    "preflight.namespaces": "Where cloud-api-adaptor is looked for, the first that has it, with commas between.",
+    "preflight.config_map": "What its ConfigMap is called.",
+    "preflight.daemon_sets": "What its DaemonSet is called, with commas between.",
+    "preflight.ca_file": "An authority to trust besides the usual ones when a Trustee is asked, in PEM.",
+    "preflight.keep_ms": "How long a check counts on that can't be made again; after that, what is about confidentiality blocks.",
     "ticks.quota_ms": "How often quota is read.",
     "onprem.pods_max": "Up to how many pods in the whole cluster those on nodes are followed, to know what is asked of nodes.",
     "onprem.prometheus": "The Prometheus that is asked for it in larger clusters; empty: it is not known there "
