@@ -4,8 +4,8 @@ import msgspec
 import orjson
 import pytest
 
-from burster.adaptors.port import TargetBook
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
+from burster.adaptors.port import TargetBook
 from burster.clients.metric_errors import MetricError
 from burster.engine.bursts.vms import vm_stem
 from burster.model import stimuli as s
@@ -24,6 +24,7 @@ from tests.adaptors.test_reading_a_bursts_vms import a_burst
 from tests.docs.rights import ROOT
 from tests.engine.test_scale_a_workload import Cluster, a_scaling_policy, cloud
 from tests.support.builders import Engine, a_pod, a_policy, a_service_pod, a_target, a_vm, an_offering
+from tests.support.machine_life import MachineEngine, a_machine_policy, a_waiting_vm
 from tests.support.metrics import FakeKube, a_reader
 
 
@@ -260,13 +261,28 @@ def test_without_its_ledger_a_controller_takes_its_predecessors_number_for_the_o
     assert successor.replicas == 4
 
 
-def test_a_machine_starts_nothing():
-    assert "**Strategy Machine.**" in PAGE
-    policy = a_policy()
-    placement = msgspec.structs.replace(policy.placement, strategy="Machine")
-    engine = an_engine(policy=msgspec.structs.replace(policy, placement=placement))
-    engine.send(s.PodSeen(pod=a_pod()))
-    assert engine.codes() == ["StrategyNotAvailable"]
+def test_elsewhere_than_on_azure_no_target_lends_anything_to_machines():
+    assert "**Strategy Machine elsewhere than on Azure.**" in PAGE
+    engine = MachineEngine()
+    engine.sync(
+        s.PolicySeen(policy=a_machine_policy()),
+        s.TargetSeen(target=a_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        a_waiting_vm(),
+    )
+    assert engine.codes("bank/settlement") == ["MachinesNotTaken"]
+
+
+def test_a_machine_that_drains_is_given_all_of_its_time():
+    assert "### A machine that drains is given all of its time" in PAGE
+    engine = MachineEngine()
+    engine.begin()
+    key = engine.to_served().key
+    engine.send(s.DrainRequested())
+    engine.publish(ready=False, key=key)
+    engine.see(key)
+    engine.wait(500_000)
+    assert not engine.asked("DeleteMachine")
 
 
 def test_a_vms_name_tells_neither_namespace_nor_cluster():

@@ -71,6 +71,10 @@ _SANDBOX: Final = (
     "The cloud's own code where there is one (`AllocationFailed`, `SkuNotAvailable`, …), else `Sandbox` and the kind of failure. "
     "Where the cloud has no room, the size and larger ones of its family are left alone for a while."
 )
+_MACHINE: Final = (
+    "A machine could not be made: the cloud's own code where there is one, else `Machine` and the kind of failure. What follows is told "
+    "after it."
+)
 _REFUSALS_HEAD: Final = (
     "In the order in which people usually meet them. `Wait`: time or freed room can change it without anybody acting. "
     "`Deny`: a person has to.\n"
@@ -89,7 +93,8 @@ _REFUSALS: Final = (
     "NamespaceMaxBursts", "NamespaceLaunchRate", "TargetMaxBursts", "TargetLaunchRate", "ClusterMaxBursts", "ClusterLaunchRate",
     "NoOfferings",
     "SpotNotAllowed", "SpotNotPossible", "SpreadTooUneven",
-    "NotInRegion", "NotInZones", "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
+    "NotInRegion", "NotInZones",
+    "NoSizeAllowed", "TeeNotOffered", "NoSizeFits", "SizeRestricted", "PriceUnknown", "CapacityRefused", "QuotaExhausted",
     "SpotNotOffered", "PricesTooOld", "QuotaUnknown",
     "PolicyProviderShare", "NamespaceProviderShare", "TargetProviderShare", "ClusterProviderShare",
     "PolicyMaxVcpus", "NamespaceMaxVcpus", "TargetMaxVcpus", "ClusterMaxVcpus",
@@ -100,7 +105,8 @@ _REFUSALS: Final = (
 _DENIED: Final = frozenset(
     {
         "NoPolicy", "FilteredOut", "NoBurstsOfItsOwn", "SpotNotAllowed", "SpotNotPossible", "SpotNotOffered",
-        "PolicyRefused", "MachinesNotTaken", "MachineImageNotAllowed", "NotInZones", "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
+        "PolicyRefused", "MachinesNotTaken", "MachineImageNotAllowed", "NotInZones",
+        "WindowUnknown", "EndpointNotAllowed", "WhenUnknown", "ImagesUnknown", "ImageNotAllowed",
         "ImageNotByDigest", "SecretNotSealed", "NamespaceUnknown", "NamespaceNotOptedIn", "DataClassNotAllowed", "JurisdictionNotAllowed",
         "TrusteeMissing",
         "ScaleTargetOwned", "NotConfidential", "TemplateUnknown",
@@ -174,15 +180,11 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "NextTarget": ("Fail", "The same: the place has no address left."),
     "TriedAgain": ("Fail", "The same: it passes by itself, and the size is not to blame."),
     "RequestRefused": ("Fail", "The same: what was asked for is wrong, wherever it goes; its workload rests."),
-    "Machine…": (
-        "Fail",
-        "A machine could not be made: the cloud's own code where there is one, else `Machine` and the kind of failure. What follows is"
-        " told after it.",
-    ),
-    "NameTaken": ("Fail", "Something of the machine's name is there and is not this burst's: it is left alone; the next one has another name."),
-    "MachineGone": ("Fail", "The cloud has the machine no more, or never showed it; what it has left is deleted, and the policy's machines rest."),
+    "Machine…": ("Fail", _MACHINE),
+    "NameTaken": ("Fail", "Something of the machine's name is there and is not this burst's: it is left alone; the next has another name."),
+    "MachineGone": ("Fail", "The cloud has the machine no more, or never showed it; what it has left is deleted, and the policy rests."),
     "MachineStopped": ("Release or Fail", "The machine's guest has shut down: it is deleted, and the policy's machines rest for a while."),
-    "SpotEvicted": ("Fail", "The cloud has taken a spot machine back: spot of that size is left alone there for an hour, and another one starts."),
+    "SpotEvicted": ("Fail", "The cloud has taken a spot machine back: spot of that size is left alone there for an hour; another starts."),
     "SandboxStorm": ("Fail", "The kubelet would make one VM after the other: the burst comes home; its pod backs off for longer."),
     "TooManyUnhealthy": ("Warn", "The breaker of the target or the policy opens: nothing new until somebody edits it."),
     "LaunchesFail": ("Warn", "The same, for many failures over a longer time with nothing that serves."),

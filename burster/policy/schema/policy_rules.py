@@ -66,6 +66,10 @@ SPEC_RULES: Final = (
         "initdata, images and secrets are about pods: a machine has the image and the user data that machine names",
     ),
     (
+        "self.placement.strategy != 'Machine' || !has(self.placement.spread) || self.placement.spread.by != 'zone'",
+        "machines are spread over the target's machines.zones by themselves: spread.by can't be zone",
+    ),
+    (
         "!has(self.machine) || self.machine.encryption != 'DiskWithVMGuestState' || self.confidential.secureBoot",
         "encryption DiskWithVMGuestState needs secure boot",
     ),
@@ -187,6 +191,14 @@ def _check_machine(spec: PolicyFields, wrong: Findings) -> None:
             "wait",
             "mode",
             message="BuyOrWait weighs a pod's waiting, and a machine is started for no pod in particular: write PendingFor or AtOnce",
+        )
+    spread = spec.placement.spread
+    if spread is not None and spread.by == "zone":
+        wrong.at(
+            "placement",
+            "spread",
+            "by",
+            message="zone can't be given for machines, which are spread over the target's machines.zones by themselves: remove spread",
         )
     instead = "is about pods, and a machine has none: "
     if asked.initdata is not None:
