@@ -253,8 +253,13 @@ def with_network(vm: Vm, nic: Nic) -> Vm:
     subnet = next((each.subnet.id for each in configurations if each.subnet and each.subnet.id), vm.subnet)
     public = any(each.public_ip or each.public_configuration for each in configurations)
     first = sorted(configurations, key=lambda each: not each.primary)
-    address = next((each.private_address for each in first if each.private_address), vm.private_address)
+    address = next((each.private_address for each in first if _is_one(each.private_address)), "") or vm.private_address
     return msgspec.structs.replace(vm, subnet=subnet, public_ip=public or bool(vm.public_ip), private_address=address)
+
+
+def _is_one(address: str | None) -> bool:
+    """An interface may have whole prefixes besides its address."""
+    return bool(address) and "/" not in (address or "")
 
 
 def read_nic(answer: Answer) -> Nic:

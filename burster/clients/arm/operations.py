@@ -60,9 +60,18 @@ def read_operation(*, in_words: bool, status: int, body: bytes, retry_after_ms: 
         return OperationState(state="InProgress", retry_after_ms=retry_after_ms)
     if status not in {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
         return None if in_words else _failed_at_its_end(status, body)
-    if not in_words or status == HTTPStatus.NO_CONTENT:
+    if status == HTTPStatus.NO_CONTENT or not (in_words or _tells_status(body)):
         return OperationState(state="Succeeded")
     return _in_words(body, retry_after_ms)
+
+
+def _tells_status(body: bytes) -> bool:
+    """Say whether what a Location led to is an operation's status, as with some resources, and not the resource that it made."""
+    try:
+        msgspec.json.decode(body, type=_OperationWire)
+    except (msgspec.DecodeError, ValueError):
+        return False
+    return True
 
 
 def _in_words(body: bytes, retry_after_ms: int | None) -> OperationState:
