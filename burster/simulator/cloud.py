@@ -15,6 +15,7 @@ from burster.model.offerings import Offering, Quota, Vm
 from burster.model.quantities import MILLIS_PER_HOUR, cost_micro_usd
 from burster.model.targets import Target
 from burster.simulator.cloud_model import FAULTS, CloudModel, Fault
+from burster.simulator.proofs import as_told
 
 
 VmState = Literal["Creating", "Succeeded", "Failed", "Deleting"]
@@ -55,7 +56,7 @@ class SimVm:
         """Return what the cloud tells of it."""
         target = self.target
         group = f"/subscriptions/{target.subscription}/resourceGroups/{target.resource_group}"
-        return Vm(
+        told = Vm(
             name=self.name,
             resource_id=f"{group}/providers/Microsoft.Compute/virtualMachines/{self.name}",
             region=self.offering.region,
@@ -70,6 +71,7 @@ class SimVm:
             subnet=target.subnet,
             public_ip=False,
         )
+        return as_told(told, target.provider, target.node_selector)
 
 
 @dataclass(slots=True)

@@ -365,6 +365,7 @@ class Hands:
                 runtime_class=spec.runtime_class,
                 node_name="" if ticket.phase == "Pending" else "peer-pods",
                 created_at_ms=self.world.epoch_ms + self.world.now_ms,
+                containers_ready=ticket.phase == "Running",
             )
         )
 

@@ -130,11 +130,13 @@ class Stage:
         ]
         return "\n".join([*said, *(f"{name}: {self.at(name)}" for name in self.bursts())])
 
-    async def until(self, holds: Callable[[], bool], *, within_s: float = 1_800, what: str = "") -> None:
+    async def until(
+        self, holds: Callable[[], bool], *, within_s: float = 1_800, what: str = "", every_s: float = 1
+    ) -> None:
         until_s = self.clock.monotonic() + within_s
         while not holds():
             assert self.clock.monotonic() < until_s, f"{what or 'never came true'}: {self.told()}"
-            await self.clock.sleep(1)
+            await self.clock.sleep(every_s)
 
     def no_doubles(self) -> None:
         """No task ran twice at the same time, and none to its end twice."""

@@ -19,6 +19,7 @@ from burster.model.targets import Target
 from burster.simulator.cloud_model import FAULTS
 from burster.simulator.machines import machine_facts
 from burster.simulator.numbers import failure
+from burster.simulator.proofs import as_told
 
 
 LAUNCH_MS: Final = 90_000
@@ -228,12 +229,13 @@ class ObligingWorld:
             size=burst.spec.size,
             runtime_class=burst.spec.runtime_class,
             node_name="peer-pods",
+            containers_ready=phase == "Running",
         )
 
     def _vm(self, placed: _Placed) -> Vm:
         spec = placed.burst.spec
         target = self.targets[spec.target]
-        return Vm(
+        told = Vm(
             name=f"podvm-{spec.pod_name.replace('.', '-')[:48]}-{placed.burst.name[-8:]}",
             resource_id=f"/vms/{spec.pod_name}",
             region=spec.region,
@@ -248,6 +250,7 @@ class ObligingWorld:
             subnet=target.subnet,
             public_ip=False,
         )
+        return as_told(told, spec.provider, spec.node_selector)
 
     def _scale(self, wanted: i.SetScale) -> None:
         namespace = wanted.policy.partition("/")[0]
