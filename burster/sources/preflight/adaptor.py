@@ -4,41 +4,67 @@ Called by ``examine``, which has the ConfigMap looked into by ``adaptor_config``
 """
 
 from datetime import datetime
+from typing import Final
 
+from burster.model.targets import Target
 from burster.sources.preflight import catalogue as c
 from burster.sources.preflight.findings import Findings
-from burster.sources.preflight.objects import ConfigMap, DaemonSet, find_config_map, find_daemon_set, pods_of
+from burster.sources.preflight.objects import ConfigMap, DaemonSet, find_config_maps, find_daemon_set, pods_of
 from burster.sources.preflight.words import listed
-from burster.sources.preflight.world import Places, World
+from burster.sources.preflight.world import World
 
 
-async def check_adaptor(world: World, places: Places, found: Findings) -> ConfigMap | None:
-    """Look at its DaemonSet and find its ConfigMap, which is returned for others to look into."""
+_WHERE: Final = "Install cloud-api-adaptor, or say where it is: BURSTER_PREFLIGHT__NAMESPACES."
+
+
+async def check_adaptor(target: Target, world: World, found: Findings) -> ConfigMap | None:
+    """Look at the installation that is for the target, and return its ConfigMap for others to look into."""
+    places = world.places
     config: ConfigMap | None = None
     with found.asking(c.CONFIG):
-        config = await find_config_map(world.api, places)
-        if config is None:
-            where = listed(places.namespaces)
-            found.problem(
-                c.CONFIG,
-                f"There is no ConfigMap {places.config_map} in {where}.",
-                "Install cloud-api-adaptor, or say where it is: BURSTER_PREFLIGHT__NAMESPACES.",
-            )
-        else:
+        config = _of_target(target, await find_config_maps(world.api, places))
+        if config is not None:
             found.ok(c.CONFIG, f"{config.metadata.namespace}/{config.metadata.name}.")
-    with found.asking(c.ADAPTOR, c.STALE):
-        daemon_set = await find_daemon_set(world.api, places)
-        if daemon_set is None:
-            found.problem(
-                c.ADAPTOR,
-                f"There is no DaemonSet {' or '.join(places.daemon_sets)} in {listed(places.namespaces)}.",
-                "Install cloud-api-adaptor, or say where it is: BURSTER_PREFLIGHT__NAMESPACES.",
+        elif target.proof == "Record":
+            # such a cloud tells nothing of its VMs: that they are confidential, attestation alone proves
+            said = (
+                f"No cloud-api-adaptor for {target.provider} is seen in {listed(places.namespaces)}: it is not checked."
             )
+            found.warning(c.CONFIG, said, _WHERE)
+            for check in (c.ADAPTOR, c.STALE):
+                found.skipped(check, "Where cloud-api-adaptor is, is not known.")
+            return None
+        else:
+            found.problem(
+                c.CONFIG, f"There is no ConfigMap {places.config_map} in {listed(places.namespaces)}.", _WHERE
+            )
+    namespaces = places.namespaces if config is None else (config.metadata.namespace,)
+    with found.asking(c.ADAPTOR, c.STALE):
+        daemon_set = await find_daemon_set(world.api, namespaces, places.daemon_sets)
+        if daemon_set is None:
+            said = f"There is no DaemonSet {' or '.join(places.daemon_sets)} in {listed(namespaces)}."
+            found.problem(c.ADAPTOR, said, _WHERE)
             found.skipped(c.STALE, "There is no DaemonSet.")
             return config
         _tell_health(daemon_set, found)
         await _check_restarted(world, daemon_set, config, found)
     return config
+
+
+def _of_target(target: Target, configs: list[ConfigMap]) -> ConfigMap | None:
+    """Return the one that makes VMs where the target is, else one of the same cloud, else the first: what is wrong in it is told then."""
+
+    def fits(config: ConfigMap) -> int:
+        data = config.data or {}
+        same = data.get("CLOUD_PROVIDER") == target.provider
+        return same + (
+            same
+            and data.get("AZURE_REGION", "").casefold() == target.region.casefold()
+            and data.get("AZURE_RESOURCE_GROUP", "").casefold() == target.resource_group.casefold()
+        )
+
+    best = max(configs, key=fits, default=None)
+    return None if best is None or (target.proof == "Record" and not fits(best)) else best
 
 
 def _tell_health(daemon_set: DaemonSet, found: Findings) -> None:

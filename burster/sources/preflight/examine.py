@@ -39,7 +39,7 @@ async def examine(
     config: dict[str, str] | None = None
     await check_runtime_class(target, world, found)
     if target.proof != "Node":
-        kept = await check_adaptor(world, world.places, found)
+        kept = await check_adaptor(target, world, found)
         if kept is not None:
             config = kept.data or {}
             adaptor_config.check_config(config, target, known, found)

@@ -3,6 +3,7 @@
 Raises RemoteError only; what is not there is None. Nothing is judged here.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
 from urllib.parse import quote
@@ -220,19 +221,20 @@ def decoded(body: bytes, kind: type[T], path: str) -> T:
         raise RemoteError("Protocol", f"GET {path}: the answer is no {kind.__name__}: {error}") from None
 
 
-async def find_config_map(api: Api, places: Places) -> ConfigMap | None:
-    """Return cloud-api-adaptor's ConfigMap from the first place that has it."""
+async def find_config_maps(api: Api, places: Places) -> list[ConfigMap]:
+    """Return cloud-api-adaptor's ConfigMaps, of every place that has one: a cluster may have an installation for each cloud."""
+    found: list[ConfigMap] = []
     for namespace in places.namespaces:
-        found = await read(api, f"/api/v1/namespaces/{_q(namespace)}/configmaps/{_q(places.config_map)}", ConfigMap)
-        if found is not None:
-            return found
-    return None
+        one = await read(api, f"/api/v1/namespaces/{_q(namespace)}/configmaps/{_q(places.config_map)}", ConfigMap)
+        if one is not None:
+            found.append(one)
+    return found
 
 
-async def find_daemon_set(api: Api, places: Places) -> DaemonSet | None:
+async def find_daemon_set(api: Api, namespaces: Sequence[str], names: Sequence[str]) -> DaemonSet | None:
     """Return cloud-api-adaptor's DaemonSet from the first place that has it."""
-    for namespace in places.namespaces:
-        for name in places.daemon_sets:
+    for namespace in namespaces:
+        for name in names:
             found = await read(api, f"/apis/apps/v1/namespaces/{_q(namespace)}/daemonsets/{_q(name)}", DaemonSet)
             if found is not None:
                 return found

@@ -334,6 +334,33 @@ def test_the_second_place_is_looked_at_where_the_first_has_nothing():
     assert found["AdaptorNotRestarted"].verdict == "ok"
 
 
+def another_installation(small: SmallWorld, **data: str) -> None:
+    other = CM.replace("confidential-containers-system", "openshift-sandboxed-containers-operator")
+    kept = small.api.objects[CM]
+    metadata = kept["metadata"] | {"namespace": "openshift-sandboxed-containers-operator"}
+    small.api.objects[other] = {"metadata": metadata, "data": kept["data"] | data}
+
+
+def test_of_several_installations_the_targets_own_is_looked_at():
+    small = SmallWorld()
+    another_installation(small, AZURE_REGION="eastus", AZURE_RESOURCE_GROUP="far", DISABLECVM="true")
+    assert look(small)["ConfidentialVmsDisabled"].verdict == "ok"
+    found = look(small, region="eastus", resource_group="far")
+    assert found["AdaptorConfigMissing"].sentence == "openshift-sandboxed-containers-operator/peer-pods-cm."
+    assert found["ConfidentialVmsDisabled"].verdict == "problem"
+
+
+def test_another_cloud_is_checked_where_its_installation_is_seen_and_else_it_is_told():
+    small = SmallWorld()
+    told = look(small, provider="aws")
+    assert told["AdaptorConfigMissing"].verdict == "warning"
+    assert "No cloud-api-adaptor for aws is seen" in told["AdaptorConfigMissing"].sentence
+    assert told["ConfidentialVmsDisabled"].verdict == "skipped"
+    another_installation(small, CLOUD_PROVIDER="aws", DISABLECVM="true")
+    assert look(small, provider="aws")["ConfidentialVmsDisabled"].verdict == "problem"
+    assert look(small)["AdaptorProviderMismatch"].verdict == "ok"
+
+
 def test_a_machine_and_a_sweep_that_deletes_need_more_than_reading():
     small = SmallWorld()
     assert "virtualMachines/delete (for sweep.mode: Delete)" in look(small, sweep="Delete")["RolesMissing"].sentence
