@@ -241,11 +241,12 @@ def burst_conditions(burst: Burst, *, observed_generation: int | None = None) ->
     served = status.serving_at_ms
     ended = _first(status.draining_at_ms, status.released_at_ms, served)
     serving = status.phase == "Serving"
+    what = "Pod" if spec.machine is None else "Machine"
     facts = (
-        ("Ready", serving, served if serving else ended, "PodServing"),
-        ("Placed", status.placed_at_ms is not None, status.placed_at_ms, "PodPlaced"),
+        ("Ready", serving, served if serving else ended, f"{what}Serving"),
+        ("Placed", status.placed_at_ms is not None, status.placed_at_ms, f"{what}Placed"),
         ("Verified", served is not None, served, "VmVerified"),
-        ("Serving", serving, served if serving else ended, "PodServing"),
+        ("Serving", serving, served if serving else ended, f"{what}Serving"),
         ("Released", status.phase == "Released", status.released_at_ms, "VmGone"),
     )
     conditions: list[dict[str, Any]] = []

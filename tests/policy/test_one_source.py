@@ -289,6 +289,10 @@ BAD_POLICIES = {
         machine(confidential={"images": {"digestOnly": True}}),
         machine(confidential={"secrets": {"mode": "Sealed"}}),
     ],
+    "machines are spread over the target's machines.zones": [
+        policy("Machine", machine=A_MACHINE)
+        | {"placement": {"strategy": "Machine", "targets": ["azure"], "spread": {"by": "zone"}}}
+    ],
     "encryption DiskWithVMGuestState needs secure boot": [
         machine({**A_MACHINE, "encryption": "DiskWithVMGuestState"}, confidential={"secureBoot": False})
     ],

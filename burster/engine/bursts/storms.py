@@ -187,10 +187,11 @@ def _count_against_workload(state: State, entry: BurstEntry, reason: Reason, at_
 
 def _resting(workload: str, known: FailingWorkload, due_ms: int) -> Reason:
     _, kind, name = workload.split("/", 2)
+    one = "one of its machines" if kind == "BurstPolicy" else "one of its pods"
     return Reason(
         code="WorkloadFailing",
         sentence=(
-            f"The last {known.failures} launches of {kind} {name} have all failed, so one of its pods is tried at a time. "
+            f"The last {known.failures} launches of {kind} {name} have all failed, so {one} is tried at a time. "
             f"The last one: {known.reason.sentence}"
         ),
         numbers={"failures": known.failures, "due_ms": due_ms},
