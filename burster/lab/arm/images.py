@@ -13,6 +13,7 @@ from burster.lab.arm.routes import Call
 
 
 _DEFINITION_PARTS: Final = 2  #: gallery and image; with a version there are three
+_PUBLISHED: Final = "2026-06-01T08:00:00Z"
 _MANAGED: Final = "/providers/microsoft.compute/images/"
 _MARKET_PARTS: Final = 4  #: publisher, offer, sku, version
 #: versions that a marketplace image has, oldest first
@@ -64,11 +65,12 @@ def gallery_view(config: ArmConfig, call: Call) -> dict[str, Any]:
     if len(call.names) == _DEFINITION_PARTS:
         image = _known(config, definition, call, "Microsoft.Compute/galleries/images")
         kind, properties = "Microsoft.Compute/galleries/images", _definition(image, name)
+        properties["provisioningState"] = "Succeeded"
     else:
         image = _known(
             config, f"{definition}/versions/{call.names[2]}", call, "Microsoft.Compute/galleries/images/versions"
         )
-        kind, properties = "Microsoft.Compute/galleries/images/versions", _version()
+        kind, properties = "Microsoft.Compute/galleries/images/versions", _own_version()
     return {"id": call.path, "name": call.names[-1], "type": kind, "location": "eastus", "properties": properties}
 
 
@@ -85,7 +87,7 @@ def shared_view(config: ArmConfig, call: Call, kind: Literal["Community", "Share
         "name": call.names[-1],
         "location": call.region,
         "identifier": {"uniqueId": unique},
-        "properties": _version() if is_version else _definition(image, name),
+        "properties": _others_version() if is_version else _definition(image, name),
     }
     if kind == "Community":
         view["type"] = told + ("Version" if is_version else "")
@@ -123,7 +125,7 @@ def market_view(config: ArmConfig, call: Call) -> dict[str, Any]:
         "properties": {
             "hyperVGeneration": image.generation,
             "architecture": image.architecture,
-            "osDiskImage": {"operatingSystem": "Linux", "sizeInGb": 32},
+            "osDiskImage": {"operatingSystem": "Linux"},
             "dataDiskImages": [],
             "automaticOSUpgradeProperties": {"automaticOSUpgradeSupported": False},
             "features": _features(image),
@@ -173,20 +175,26 @@ def _definition(image: Image, name: str) -> dict[str, Any]:
         "architecture": image.architecture,
         "features": _features(image),
         "identifier": {"publisher": "lab", "offer": "podvm", "sku": name},
-        "provisioningState": "Succeeded",
     }
 
 
-def _version() -> dict[str, Any]:
+def _own_version() -> dict[str, Any]:
+    """Return what ARM tells of a version in a gallery of the subscription."""
+    region = {"name": "East US", "regionalReplicaCount": 1, "storageAccountType": "Premium_LRS"}
+    published = {"publishedDate": _PUBLISHED, "excludeFromLatest": False, "targetRegions": [region]}
     return {
-        "publishedDate": "2026-06-01T08:00:00Z",
-        "excludeFromLatest": False,
         "provisioningState": "Succeeded",
-        "publishingProfile": {
-            "excludeFromLatest": False,
-            "targetRegions": [{"name": "East US", "regionalReplicaCount": 1, "storageAccountType": "Premium_LRS"}],
-        },
+        "publishingProfile": published,
         "storageProfile": {"osDiskImage": {"sizeInGB": 32, "hostCaching": "ReadWrite"}, "dataDiskImages": []},
+    }
+
+
+def _others_version() -> dict[str, Any]:
+    """Return what ARM tells of a version in somebody else's gallery."""
+    return {
+        "publishedDate": _PUBLISHED,
+        "excludeFromLatest": False,
+        "storageProfile": {"osDiskImage": {"diskSizeGB": 32, "hostCaching": "ReadWrite"}, "dataDiskImages": []},
     }
 
 
