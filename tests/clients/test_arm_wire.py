@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from burster.clients.arm_wire import read_sku, read_usage, read_vm
+from burster.clients.arm_wire import read_vm
+from burster.clients.arm_wire_sizes import read_sku, read_usage
 
 
 def _vm(**properties):
