@@ -51,6 +51,13 @@ _COUNTED_FOR_MACHINES: Final = Refusal(
 _SparesKey = tuple[str, str, str]  #: policy, and its workload's kind and name
 
 
+def counted(rules: Policy) -> Refusal | None:
+    """Return what a pod is told that is only counted, by strategies that answer no pod; None by the others."""
+    if rules.placement.strategy not in _BY_NUMBER:
+        return None
+    return _COUNTED if rules.machine is None else _COUNTED_FOR_MACHINES
+
+
 class _Turn:
     """What one step may still do, and what all policies look up in it."""
 
@@ -72,12 +79,12 @@ class _Turn:
 class _Pass:
     """One step's look at one policy's queue, and what it has found out."""
 
-    __slots__ = ("blocked", "by_number", "each", "policy", "refusals", "series", "state", "turn")
+    __slots__ = ("blocked", "counted", "each", "policy", "refusals", "series", "state", "turn")
 
     def __init__(self, state: State, policy: PolicyEntry, turn: _Turn) -> None:
         self.state, self.policy, self.turn = state, policy, turn
         self.blocked: Refusal | None = None  #: nobody of this policy can go now
-        self.by_number = policy.policy.placement.strategy in _BY_NUMBER
+        self.counted = counted(policy.policy)
         self.each = _is_told_apart(policy.policy)
         self.refusals: dict[object, Refusal] = {}  #: for pods that are alike
         self.series: dict[object, Series] = {}  #: of bursts for pods that are alike, by the latest grant
@@ -197,8 +204,8 @@ def _try(now: _Pass, key: str, entry: PodEntry) -> bool:
 
 def _start(now: _Pass, key: str, entry: PodEntry, likeness: object) -> Refusal | None:
     """Start a pod's burst: as the last alike one's where there is room for that, else as it is judged. Or return why not."""
-    if now.by_number:
-        return _COUNTED if now.policy.policy.machine is None else _COUNTED_FOR_MACHINES
+    if now.counted is not None:
+        return now.counted
     state, policy = now.state, now.policy
     series = now.series.get(likeness)
     reasons = None if series is None else again(state, entry.pod, series)

@@ -18,6 +18,7 @@ from burster.engine.numbers import metrics
 from burster.engine.numbers.replica_gates import stand_in_for_machine
 from burster.engine.offers.offerings import ranked, targets_in_order
 from burster.engine.pauses import cluster_gate
+from burster.engine.queues import counted
 from burster.engine.releasing.leaving import leaving_gate
 from burster.engine.state import PodEntry, PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
@@ -78,7 +79,7 @@ def why_pod(state: State, key: str) -> PodWhy | None:
         verdict, code = entry.verdict or ("Wait", "NotQueued")
         reason = Reason(code=code, sentence=_not_queued(state, entry, policy))
         return PodWhy(pod=key, policy=entry.policy, burst="", verdict=verdict, reasons=(reason,))
-    answer = judge(state, entry, policy)
+    answer = counted(policy.policy) or judge(state, entry, policy)
     if isinstance(answer, Refusal):
         reasons = (answer.reason, *answer.others)
         return PodWhy(pod=key, policy=entry.policy, burst="", verdict=answer.verdict, reasons=reasons)

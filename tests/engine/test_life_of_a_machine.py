@@ -3,8 +3,11 @@
 import msgspec
 import pytest
 
+from burster.engine.why import why_pod, why_policy
 from burster.model import stimuli as s
+from burster.model.instructions import EmitEvent
 from burster.model.limits import Budget
+from burster.policy.records import burst_conditions
 from tests.support.builders import an_offering
 from tests.support.machine_life import (
     ADDRESS,
@@ -331,3 +334,32 @@ def test_another_machine_of_its_name_is_not_its_own(engine: MachineEngine) -> No
     other = the_vm(burst, created_at=engine.now, vm_id="id-of-another")
     engine.send(s.VmsObserved(key=burst.key, vms=(other,)))
     assert (engine.phase(), engine.burst().status.reason) == ("Lost", "MachineGone")
+
+
+# --- told
+
+
+def test_why_a_waiting_pod_has_no_burst_of_its_own(engine: MachineEngine) -> None:
+    engine.begin()
+    why = why_pod(engine.state, "bank/virt-launcher-settlement-1")
+    assert why is not None
+    assert (why.verdict, why.reasons[0].code) == ("Wait", "CountedForMachines")
+
+
+def test_why_a_policy_starts_no_machine_names_what_stands_against_it(engine: MachineEngine) -> None:
+    engine.begin(target=a_lending_target(machines={"zones": ("1",)}), offerings=(an_offering(2, zones=("1",)),))
+    engine.to_placing()
+    engine.fail("LaunchMachine", "Capacity", "ZonalAllocationFailed", matter="zonal-capacity")
+    links = {(link.check, link.about): link for link in why_policy(engine.state, "bank/settlement")}
+    offering = links["Offering", "a machine at azure"]
+    assert (offering.holds, offering.reason.code) == (False, "CapacityRefused")
+
+
+def test_what_people_read_of_a_machine_speaks_of_no_pod(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_served()
+    conditions = {one["type"]: one["reason"] for one in burst_conditions(burst)}
+    assert (conditions["Ready"], conditions["Placed"]) == ("MachineServing", "MachinePlaced")
+    said = [one.message for one in engine.instructions if isinstance(one, EmitEvent)]
+    assert said
+    assert not [text for text in said if " pod" in text]
