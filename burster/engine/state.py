@@ -107,6 +107,7 @@ class State:
     family_blocks: dict[tuple[str, str, str, str], tuple[tuple[int, int, Reason], ...]] = field(
         default_factory=dict[tuple[str, str, str, str], "tuple[tuple[int, int, Reason], ...]"]
     )
+    refusals: int = 0  #: how often something was written to either
     #: launches that failed lately: (when, whose, policy, target), the oldest first
     launch_failures: list[tuple[int, str, str, str]] = field(default_factory=list[tuple[int, str, str, str]])
     #: name of a target, or key of a policy -> when the latest of its bursts came to serve

@@ -27,6 +27,7 @@ def remember(
 
     ``zone`` empty: in the whole region. Of two refusals of a size, the one that lasts longer is kept.
     """
+    state.refusals += 1
     key = f"{offering.key}/{zone}" if zone else offering.key
     known = state.cooling.get(key)
     if known is None or known[0] < until_ms:
@@ -39,6 +40,7 @@ def remember_pool(
     state: State, offering: Offering, pool: Pool, until_ms: int, reason: Reason, *, from_vcpus: int = _ANY_SIZE
 ) -> None:
     """Leave everything of a pool alone in an offering's region that has so many vCPUs or more."""
+    state.refusals += 1
     where = (offering.target, offering.region.lower(), "", pool)
     _block(state, where, from_vcpus, until_ms, reason)
 

@@ -53,6 +53,7 @@ class Row(NamedTuple):
     quota_keys: tuple[QuotaKey, ...]
     listed: bool  #: its price is the price list's, which may be too old
     offering: Offering
+    position: int = 0  #: in the index
 
 
 class Fit(NamedTuple):
@@ -66,7 +67,7 @@ class Fit(NamedTuple):
 class OfferIndex:
     """The offerings of a target that a policy may have at all."""
 
-    __slots__ = ("_allowed", "_fits", "_rows", "against", "places")
+    __slots__ = ("_allowed", "_fits", "against", "places", "refused", "rows")
 
     def __init__(self, target: Target, offerings: tuple[Offering, ...], narrowing: Narrowing) -> None:
         self.against: dict[Objection, Offering] = {}  #: an example of each thing against the others
@@ -82,7 +83,10 @@ class OfferIndex:
             if not offering.restricted and price is not None:
                 listed = offering.key.casefold() not in declared and is_list_price(target, offering)
                 rows.append(_row(offering, price, listed=listed))
-        self._rows = sorted(rows, key=_rank)
+        #: those that could be had, the cheapest first
+        self.rows = tuple(row._replace(position=position) for position, row in enumerate(sorted(rows, key=_rank)))
+        #: (when and by what that was found, positions of rows that were refused lately): kept by ``standing``
+        self.refused: tuple[tuple[int, int, int, int], frozenset[int]] | None = None
         self._fits: dict[Resources, Fit] = {}
         #: what the pods of a policy may be spread over here
         self.places = {by: frozenset(place_of(by, row.offering) for row in rows) for by in ("region", "zone", "family")}
@@ -103,7 +107,7 @@ class OfferIndex:
 
     def _find(self, requests: Resources) -> Fit:
         cpu, memory = requests.cpu_millicores, requests.memory_bytes
-        usable = [row for row in self._rows if cpu <= row[1] and memory <= row[2]]
+        usable = [row for row in self.rows if cpu <= row[1] and memory <= row[2]]
         if requests.gpus or requests.devices:
             usable = [row for row in usable if requests.fits_in(row.offering.resources)]
         if usable:

@@ -8,11 +8,13 @@ then its zones. Changes nothing but what it remembers.
 
 from typing import Final
 
-from burster.engine.offers import capacity, quotas
+from burster.engine.offers import capacity
 from burster.engine.offers.indexing import family_of as family_of  # noqa: PLC0414 - who asks about offerings asks here
 from burster.engine.offers.indexing import index_of as index_of  # noqa: PLC0414 - the same
 from burster.engine.offers.objections import explain
 from burster.engine.offers.offer_index import Objection, OfferIndex, QuotaKey, Row, place_of, quota_keys
+from burster.engine.offers.standing import Standing
+from burster.engine.offers.standing import prices_too_old as prices_too_old  # noqa: PLC0414 - who asks about offerings asks here
 from burster.engine.offers.zones import choose_zone
 from burster.engine.state import PolicyEntry, State, TargetEntry
 from burster.model.decisions import Reason
@@ -75,14 +77,16 @@ def ranked(state: State, policy: Policy, pod: Pod, target: TargetEntry) -> Choic
     crowd = None if spread is None else Crowd(state, policy)
     second: Row | None = None
     against: dict[Objection, Offering] = {}
+    standing = Standing(state, target, index)
     for row in fit.usable:
-        objection = objection_now(state, target, row)
+        objection = standing.against(row)
         if objection is None and crowd is not None and crowd.has(row.offering):
             objection = "Crowded"
             second = second or row
         if objection is None:
             return _chosen(row)
-        against.setdefault(objection, row.offering)
+        if objection not in against:
+            against[objection] = row.offering
     if second is not None and spread is not None and not spread.required:
         return _chosen(second)
     if fit.restricted is not None:
@@ -116,22 +120,6 @@ class Crowd:
         if self._places is None:
             return choose_zone(self._state, self._policy, offering) is None
         return bool(self._by) and place_of(self._by, offering) in self._places
-
-
-def objection_now(state: State, target: TargetEntry, row: Row) -> Objection | None:
-    """Return what stands against an offering that could be had, and that time or somebody else may change."""
-    if row.listed and prices_too_old(state, target):
-        return "PricesTooOld"
-    if (state.cooling or state.family_blocks) and capacity.refusal_of(state, row.offering) is not None:
-        return "Cooling"
-    if target.quotas:
-        return None if _quota_room(target, row.quota_keys, row.vcpus) else "NoQuota"
-    return "QuotaUnknown" if quotas.is_unknown(target) else None
-
-
-def prices_too_old(state: State, target: TargetEntry) -> bool:
-    """Say whether a target's price list is older than anything may be launched by."""
-    return target.prices_until_ms is not None and state.now_ms >= target.prices_until_ms
 
 
 def still_has_room(policy: Policy, target: TargetEntry, offering: Offering) -> bool:

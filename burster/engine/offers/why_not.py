@@ -11,7 +11,8 @@ import msgspec
 from burster.engine.offers import capacity, quotas
 from burster.engine.offers.objections import explain, in_words
 from burster.engine.offers.offer_index import Narrowing, Objection, OfferIndex, Row, narrowing_of, objections, price_of
-from burster.engine.offers.offerings import FURTHEST, Crowd, index_of, objection_now
+from burster.engine.offers.offerings import FURTHEST, Crowd, index_of
+from burster.engine.offers.standing import Standing
 from burster.engine.state import State, TargetEntry
 from burster.model.decisions import Reason
 from burster.model.offerings import Offering
@@ -52,10 +53,11 @@ def explain_all(state: State, policy: Policy | None, requests: Resources, target
     index, narrowing = _index(target, policy)
     rows = {row.offering.key: row for row in index.fit(requests).usable}
     crowd = Crowd(state, policy) if policy is not None and policy.placement.spread is not None else None
+    standing = Standing(state, target, index)
     usable: list[Row] = []
     refused: list[tuple[int, Offering, Objection]] = []
     for offering, objection in objections(target.target, target.offerings, narrowing):
-        against = objection or _against(state, target, requests, offering, rows, crowd)
+        against = objection or _against(standing, requests, offering, rows, crowd)
         if against is None:
             usable.append(rows[offering.key])
         else:
@@ -83,8 +85,7 @@ def _index(target: TargetEntry, policy: Policy | None) -> tuple[OfferIndex, Narr
 
 
 def _against(
-    state: State,
-    target: TargetEntry,
+    standing: Standing,
     requests: Resources,
     offering: Offering,
     rows: dict[str, Row],
@@ -96,7 +97,7 @@ def _against(
         if not requests.fits_in(offering.resources):
             return "TooSmall"
         return "Restricted" if offering.restricted else "NoPrice"
-    objection = objection_now(state, target, row)
+    objection = standing.against(row)
     return "Crowded" if objection is None and crowd is not None and crowd.has(offering) else objection
 
 
