@@ -18,7 +18,8 @@ from burster.lab.arm.capacity import Capacity, Wanted
 from burster.lab.arm.config import ArmConfig
 from burster.lab.arm.errors import ArmError, not_found
 from burster.lab.arm.faults import UNALLOCATED, Fault, Faults, strike
-from burster.lab.arm.latencies import create_ms, delete_ms
+from burster.lab.arm.latencies import create_ms, delete_ms, spot_life_ms
+from burster.lab.arm.making import new_vm
 from burster.lab.arm.operations import Operations
 from burster.lab.arm.quotas import Quotas
 from burster.lab.arm.request import VmRequest, read_vm_request
@@ -30,6 +31,7 @@ from burster.lab.arm.updates import check_stays, check_update
 
 _NAMESPACE: Final = uuid.UUID("6f0b1d2e-8a35-4c53-9a5e-2f6d6f1a7c11")
 _DEALLOCATE_MS: Final = 20_000
+_NOTICE_MS: Final = 30_000
 
 At = Callable[[int, Callable[[], None]], TimerHandle]
 
@@ -165,7 +167,9 @@ class Cloud:
         vm = next(iter(self.named(name)), None)
         if vm is None or not vm.spot or not vm.allocated:
             raise LookupError(f"no spot machine {name} runs")
-        due_ms = self._now_ms() + notice_s * 1000
+        return self._announce(vm, self._now_ms() + notice_s * 1000)
+
+    def _announce(self, vm: VmRecord, due_ms: int) -> dict[str, Any]:
         vm.notice = scheduled_event(vm.name, str(uuid.uuid5(_NAMESPACE, f"{vm.uid}/evicted/{due_ms}")), due_ms)
         self._later(vm, due_ms, self._evicted)
         return vm.notice
@@ -203,27 +207,11 @@ class Cloud:
     ) -> VmRecord:
         """Begin a VM; a former one of that name never had a machine, and what it has left goes over to the new one."""
         now_ms = self._now_ms()
-        vm_id = scope.resource_id(VM_KIND, name)
-        incarnation = self._incarnations[vm_id.casefold()]
-        self._incarnations[vm_id.casefold()] += 1
-        vm = VmRecord(
-            id=vm_id,
-            name=name,
-            scope=scope,
-            region=request.body.region,
-            size=request.size,
-            zones=tuple(request.body.zones),
-            tags=dict(request.body.tags),
-            properties=dict(request.raw["properties"]),
-            user_data=request.body.properties.user_data,
-            uid=str(uuid.uuid5(_NAMESPACE, f"{self._seed}/vm/{vm_id.casefold()}/{incarnation}")),
-            created_at_ms=now_ms,
-            incarnation=incarnation,
-            operation=Operation(id="", region="", subscription="", started_at_ms=now_ms),
-            doom=doom,
-            spot=request.body.spot,
-            eviction_policy=request.body.eviction_policy,
-        )
+        key = scope.resource_id(VM_KIND, name).casefold()
+        incarnation = self._incarnations[key]
+        self._incarnations[key] += 1
+        vm = new_vm(request, scope, name, seed=self._seed, incarnation=incarnation, now_ms=now_ms)
+        vm.doom = doom
         vm.operation = self.operations.begin(vm)
         if former is not None:
             self._forget(former, now_ms)
@@ -266,6 +254,8 @@ class Cloud:
         if not code:
             vm.state = "Succeeded"
             vm.operation.finish(at_ms)
+            if vm.spot and self._config.spot_life_mean_ms:
+                self._later(vm, at_ms + spot_life_ms(vm, self._config, self._seed), self._wanted_back)
             return
         vm.state, vm.failure = "Failed", code
         if code in UNALLOCATED:
@@ -274,6 +264,10 @@ class Cloud:
                 nic.address = ""
             self.billing.never_allocated(vm)
         vm.operation.finish(at_ms, code=code, message=message)
+
+    def _wanted_back(self, vm: VmRecord, at_ms: int) -> None:
+        if self.vms.get(vm.key) is vm and vm.allocated and vm.state != "Deleting":
+            self._announce(vm, at_ms + _NOTICE_MS)
 
     def _evicted(self, vm: VmRecord, at_ms: int) -> None:
         if self.vms.get(vm.key) is not vm or vm.state == "Deleting":

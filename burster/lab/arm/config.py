@@ -72,6 +72,8 @@ class ArmConfig(msgspec.Struct, frozen=True, kw_only=True):
     outages: tuple[Outage, ...] = ()
     #: creations that fail by seed
     failure_mix: FailureMix | None = None
+    #: how long spot machines run in the mean until somebody takes them back, drawn exponentially; 0: nobody does
+    spot_life_mean_ms: int = 0
     #: disk encryption sets, by id -> encryption type; empty: any id is a set for confidential VMs
     disk_encryption_sets: dict[str, str] = {}
     #: addresses a subnet can give out

@@ -1,4 +1,4 @@
-"""How long a VM takes to come and to go: drawn from the seed and the VM's name, so that load changes nothing."""
+"""How long a VM takes to come and to go, and stays: drawn from the seed and the VM's name, so that load changes nothing."""
 
 import math
 import random
@@ -24,6 +24,11 @@ def create_ms(vm: VmRecord, config: ArmConfig, seed: int) -> int:
 def delete_ms(vm: VmRecord, config: ArmConfig, seed: int, *, force: bool) -> int:
     """Return how long the deletion takes; a forced one takes half of it."""
     return _draw(vm, seed, "/delete").randint(config.delete_min_ms, config.delete_max_ms) // (2 if force else 1)
+
+
+def spot_life_ms(vm: VmRecord, config: ArmConfig, seed: int) -> int:
+    """Return for how long a spot machine runs until it is taken back."""
+    return int(_draw(vm, seed, "/spot").expovariate(1 / config.spot_life_mean_ms))
 
 
 def _draw(vm: VmRecord, seed: int, what: str = "") -> random.Random:

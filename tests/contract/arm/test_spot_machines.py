@@ -126,3 +126,21 @@ def test_a_machine_that_was_deleted_and_made_again_is_not_evicted_for_the_old_on
         assert world.server.vms["burstvm-a"].state == "Succeeded"
 
     lab(story)
+
+
+def test_spot_machines_are_taken_back_by_seed_after_lives_of_their_own(lab):
+    async def story(world):
+        names = [f"burstvm-{number}" for number in range(30)]
+        for name in [*names, "podvm-a"]:
+            body = world.body(name) if name == "podvm-a" else world.body(name, **SPOT)
+            assert (await world.put(name, body)).status == 201
+        left = []
+        for _ in range(4):
+            await world.clock.sleep(1_800)
+            left.append(len(world.server.vms))
+        assert left[0] > left[1] > left[3] > 1
+        assert "podvm-a" in world.server.vms
+        return left
+
+    config = ArmConfig(spot_life_mean_ms=3_600_000)
+    assert lab(story, config=config) == lab(story, config=config)
