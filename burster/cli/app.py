@@ -33,6 +33,7 @@ ENTRIES: Final = (
     Entry("trace", "burster.cli.trace", "app", "Look into load traces, convert them, make them, record them."),
     Entry("offerings", "burster.cli.offerings", "offerings", "What targets offer, ranked by price, and why not the others."),
     Entry("doctor", "burster.cli.doctor", "doctor", "Whether everything is right that bursting needs."),
+    Entry("probe", "burster.cli.probe", "probe", "Try network paths from here; doctor starts it on workers."),
     Entry("status", "burster.cli.status", "status", "Where everything stands."),
     Entry("why", "burster.cli.why", "why", "What was decided about a pod or by a policy, and why."),
     Entry("history", "burster.cli.history", "history", "The decisions in order of time."),
