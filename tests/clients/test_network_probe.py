@@ -90,7 +90,10 @@ def narrow_path() -> Iterator[str]:
         f"ip -n {far} addr add 10.231.2.1/24 dev {tag}d",
         f"ip -n {router} link set {tag}c mtu 1300",
         f"ip -n {far} link set {tag}d mtu 1300",
-    """A network of its own: here - router - far, with only 1,300 bytes between the last two. Yields the name of "here"."""
+        *(
+            f"ip -n {name} link set {link} up"
+            for name, link in ((here, f"{tag}a"), (router, f"{tag}b"), (router, f"{tag}c"), (far, f"{tag}d"))
+        ),
         f"ip -n {here} route add default via 10.231.1.254",
         f"ip -n {far} route add default via 10.231.2.254",
         f"ip netns exec {router} sysctl -qw net.ipv4.ip_forward=1",
