@@ -14,6 +14,7 @@ import orjson
 from burster.adaptors import cluster_api as paths
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.manifests import BURST_LABEL
+from burster.adaptors.peer_pods import is_placed
 from burster.adaptors.pod_place import PodPlace
 from burster.engine.bursts.vms import vm_stem
 from burster.model.bursts import Burst
@@ -58,9 +59,9 @@ class ConfidentialNodes(PodPlace):
 
 
 def _is_of(pod: dict[str, Any], burst: Burst) -> bool:
-    """Say whether a pod of the burst's pod name is its cloud pod; while its uid is not known, the pending one is not."""
+    """Say whether a pod of the burst's pod name is its cloud pod: by its uid, and by its marks while that is not known."""
     uid: str = pod["metadata"]["uid"]
-    return uid == burst.status.pod_uid if burst.status.pod_uid else uid != burst.spec.for_pod.uid
+    return uid == burst.status.pod_uid if burst.status.pod_uid else is_placed(pod, burst)
 
 
 def _has_sandbox(pod: dict[str, Any]) -> bool:

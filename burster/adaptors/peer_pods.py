@@ -53,7 +53,7 @@ async def _place_clone(api: KubeApi, burst: Burst, home: str) -> str:
     if workload is None or workload.kind not in WORKLOADS:
         raise RemoteError("Invalid", "the record names no workload to clone")
     pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
-    if pod is not None and _is_placed(pod, burst):
+    if pod is not None and is_placed(pod, burst):
         return pod["metadata"]["uid"]  # an earlier attempt's, whose answer was lost
     prefix, plural = WORKLOADS[workload.kind]
     owner = await paths.read(api, f"{prefix}/namespaces/{burst.namespace}/{plural}/{workload.name}")
@@ -73,7 +73,7 @@ async def _place_move(api: KubeApi, burst: Burst, home: str) -> str:
     marks = _annotations(record)
     taken, placed = marks.get(TAKEN_ANNOTATION) == "true", marks.get(PLACED_ANNOTATION)
     pod = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
-    if pod is not None and _is_placed(pod, burst):
+    if pod is not None and is_placed(pod, burst):
         uid: str = pod["metadata"]["uid"]
     elif placed:
         raise RemoteError("Conflict", "somebody else deleted the cloud pod")
@@ -149,13 +149,13 @@ async def _create(api: KubeApi, pod: dict[str, Any], burst: Burst) -> str:
             raise RemoteError("Unavailable", "a pod of that name has only just gone") from error
         if _is_taken(found, burst):
             raise RemoteError("Unavailable", "the pending pod is still going") from error
-        if not _is_placed(found, burst):
+        if not is_placed(found, burst):
             raise RemoteError("Invalid", "another pod has taken the name") from error
         return found["metadata"]["uid"]
     return written["metadata"]["uid"]
 
 
-def _is_placed(pod: dict[str, Any], burst: Burst) -> bool:
+def is_placed(pod: dict[str, Any], burst: Burst) -> bool:
     """Say whether this is the burst's cloud pod.
 
     The annotation alone could be anybody's: a clone is owned by its record as well, and a moved pod is another one than it was.
@@ -264,7 +264,7 @@ async def return_pod(api: KubeApi, instruction: ReturnPod) -> PodReturned:
         if error.kind != "AlreadyExists":
             raise
         found = await paths.read(api, paths.pods(burst.namespace, burst.spec.pod_name))
-        if found is None or _is_placed(found, burst) or _is_taken(found, burst):
+        if found is None or is_placed(found, burst) or _is_taken(found, burst):
             raise RemoteError("Unavailable", "the former pod has not gone yet") from error
     await _mark(api, burst, TAKEN_ANNOTATION, None)
     return PodReturned(key=burst.key)

@@ -8,8 +8,10 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
+from burster.adaptors import cluster_api as paths
 from burster.adaptors.cluster_api import HOME, KubeApi
 from burster.adaptors.peer_pod_records import PeerPodRecord, PeerPodRecords
+from burster.adaptors.peer_pods import is_placed
 from burster.adaptors.pod_place import PodPlace
 from burster.engine.bursts.vms import vm_stem
 from burster.model.bursts import Burst
@@ -38,8 +40,16 @@ class RecordedPeerPods(PodPlace):
                 "there are no PeerPod records in this cluster to tell what VMs there are: install peerpod-ctrl's CRD"
             )
             raise RemoteError("Unavailable", sentence, code="NoPeerPodRecords")
-        mine = (record for record in records if record.held and _is_of(record, burst))
+        mine = [record for record in records if record.held and _is_of(record, burst)]
+        if mine and not burst.status.pod_uid:
+            others = await self._strangers_uid(burst)
+            mine = [record for record in mine if not others or record.pod_uid != others]
         return VmsObserved(key=burst.key, vms=tuple(sorted((_vm(record) for record in mine), key=_name)))
+
+    async def _strangers_uid(self, burst: Burst) -> str:
+        """Return the uid of a pod that bears the burst's pod name and is not its own; "" where there is none."""
+        pod = await paths.read(self._api, paths.pods(burst.namespace, burst.spec.pod_name))
+        return "" if pod is None or is_placed(pod, burst) else pod["metadata"]["uid"]
 
     async def list(self, target: Target) -> CloudListed:
         """Return every VM on record at the target's provider. Records name no region: targets of one provider share them."""
