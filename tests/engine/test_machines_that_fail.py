@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from burster.model import stimuli as s
-from tests.support.builders import an_offering
-from tests.support.machine_life import MachineEngine, a_failure, a_lending_target, a_machine_policy
+from tests.support.builders import T0, an_offering
+from tests.support.machine_life import MachineEngine, a_failure, a_lending_target, a_machine_policy, the_vm
 
 
 ZONAL = (an_offering(2, zones=("1", "2")), an_offering(4, zones=("1", "2")))
@@ -256,3 +256,38 @@ def test_a_cloud_that_does_not_answer_ends_no_machine(engine: MachineEngine) -> 
         if engine.asked("ObserveVms"):
             engine.fail("ObserveVms", "Unreachable")
     assert engine.phase() == "Serving"
+
+
+# --- money of what never ran
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_the_cloud_found_no_room_for_in_the_end_costs_nothing(engine: MachineEngine, restarted: bool) -> None:
+    engine.begin()
+    burst = engine.to_provisioning()
+    engine.see(provisioning_state="Creating", after_ms=10_000)
+    failure = a_failure("Capacity", "ZonalAllocationFailed", "zonal-capacity")
+    shell = the_vm(burst, created_at=burst.status.placed_at_ms or 0, provisioning_state="Failed")
+    engine.send(s.VmsObserved(key=burst.key, vms=(shell,), failure=failure), after_ms=300_000)
+    assert engine.burst(burst.key).status.vms == ()
+    if restarted:
+        record = engine.burst(burst.key)
+        engine = MachineEngine()
+        engine.now = T0 + 900_000
+        engine.sync(
+            s.PolicySeen(policy=a_machine_policy(paused=True)),
+            s.TargetSeen(target=a_lending_target()),
+            s.BurstSeen(burst=record),
+        )
+        engine.send(s.VmsObserved(key=burst.key, vms=(shell,)), after_ms=1_000)
+    assert engine.asked("DeleteMachine")
+    assert engine.deleted(burst.key, after_ms=120_000).status.settled_micro_usd == 0
+
+
+def test_a_guest_that_never_came_up_has_cost_what_it_ran(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_provisioning()
+    shell = the_vm(burst, created_at=engine.now, provisioning_state="Failed")
+    failure = a_failure("Unavailable", "OSProvisioningTimedOut", "guest")
+    engine.send(s.VmsObserved(key=burst.key, vms=(shell,), failure=failure), after_ms=1_200_000)
+    assert engine.deleted(burst.key).status.settled_micro_usd == 120_000 * 1_230_000 // 3_600_000

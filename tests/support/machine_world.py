@@ -245,7 +245,7 @@ class MachineWorld:
 
     def take_away(self, name: str) -> None:
         vm = self.vms.pop(name, None)
-        if vm is not None and vm.seen:
+        if vm is not None and vm.seen and vm.coming != "Failed":  # else nothing ever ran
             self.billed_ms[vm.burst.key] = self.now - vm.created_at_ms
 
     def wait(self, after_ms: int) -> None:

@@ -23,6 +23,7 @@ def resume(state: State, entry: BurstEntry) -> None:
         entry.pod_gone_at_ms = state.now_ms
         delete(state, entry)
     elif phase in ENDING:
+        entry.unwatched = False  # its predecessor saw to its end, and wrote down what it had seen run
         # whether its endpoint was taken down, the record does not say
         entry.exposed = reachable and bool(burst.status.address)
         ending.carry_on(state, entry)

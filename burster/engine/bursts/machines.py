@@ -24,12 +24,22 @@ from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
 from burster.model.instructions import PublishEndpoint
-from burster.model.offerings import CloudFailure, Vm
+from burster.model.offerings import CloudFailure, Matter, Vm
 from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import EndpointPublished, MachineDeleted, MachineLaunched
 
 
 _FIRST_LOOK_MS: Final = 10_000
+#: Matters of an operation's end before which no machine ran.
+_NEVER_RAN: Final[frozenset[Matter]] = frozenset({
+    "capacity",
+    "zonal-capacity",
+    "sku-restricted",
+    "family-quota",
+    "regional-quota",
+    "spot-quota",
+    "address-space",
+})  # fmt: skip
 _NO_TARGET: Final = Reason(
     code="TargetMissing", sentence="Its BurstTarget is gone, and nobody can say what its machine has to be."
 )
@@ -60,6 +70,15 @@ def own(entry: BurstEntry, vms: tuple[Vm, ...]) -> tuple[Vm, ...]:
     """Return the burst's machine among VMs, if it is there: by its name, and by the cloud's own id where both are known."""
     spec, known = entry.burst.spec, entry.burst.status.pod_uid
     return tuple(vm for vm in vms if vm.name == spec.pod_name and (not known or vm.vm_id in {"", known}))
+
+
+def billed(entry: BurstEntry, vms: tuple[Vm, ...], failure: CloudFailure | None) -> tuple[Vm, ...]:
+    """Return the machines that cost. Where the cloud found no room in the end, nothing ever ran: what is there is an empty shell."""
+    if failure is not None and failure.matter in _NEVER_RAN:
+        entry.vms.clear()
+        return ()
+    shells = not entry.vms and entry.burst.status.phase in ENDING
+    return tuple(vm for vm in vms if not (shells and vm.provisioning_state == "Failed"))
 
 
 def observed(state: State, entry: BurstEntry, vms: tuple[Vm, ...], failure: CloudFailure | None) -> None:

@@ -36,7 +36,7 @@ def vms_observed(state: State, stimulus: VmsObserved) -> None:
         return
     if entry.burst.spec.strategy == "Machine":
         vms = machines.own(entry, stimulus.vms)
-        _note_vms(state, entry, vms)
+        _note_vms(state, entry, machines.billed(entry, vms, stimulus.failure))
         actions.cover_running(state, entry)
         machines.observed(state, entry, vms, stimulus.failure)
         return
