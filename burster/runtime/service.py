@@ -118,6 +118,7 @@ async def _serve(settings: Settings, clock: SystemClock, *, once: bool) -> None:
         )
         metrics.view, metrics.signals, metrics.polls = replica.view, replica.signals, replica.polls
         metrics.checks = replica.checks
+        metrics.cloud = arm.pace
         desk = Desk(lambda: replica.controller, replica.view, settings.ledger_place, clock)
         gate = TokenGate(kube, clock) if settings.http.questions == "token" else None
         app = make_app(replica.view, metrics, ailing=replica.ailing, questions=desk, gate=gate)

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 import burster
 from burster.model.decisions import Decision
 from burster.model.quantities import MICRO_USD_PER_USD
+from burster.surfaces.cloud_metrics import paced
 from burster.surfaces.view import StatusView
 
 
@@ -74,6 +75,8 @@ class Metrics:
         self.polls = polls
         #: target, check and verdict of the latest check of each target; may be set later
         self.checks: Callable[[], Iterable[tuple[str, str, str]]] = tuple
+        #: the cloud's refusals for haste, seconds waited, seconds for which it is closed yet; may be set later
+        self.cloud: Callable[[], tuple[int, float, float]] = lambda: (0, 0.0, 0.0)
         registry = self.registry
         self._decisions = _Family(
             Counter(
@@ -221,6 +224,7 @@ class _ViewCollector(Collector):
         yield _wanted(self._metrics.signals())
         yield _checked(self._metrics.checks())
         yield from _polled(*self._metrics.polls())
+        yield from paced(*self._metrics.cloud())
         if self._metrics.view is not None:
             yield from _gauges(self._metrics.view())
 

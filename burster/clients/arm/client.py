@@ -69,10 +69,9 @@ class Arm:
         """How often ARM has refused for haste (429)."""
         return self._link.pacer.refused
 
-    @property
-    def paced_ms(self) -> int:
-        """How long requests have waited for their turn in all."""
-        return int(self._link.pacer.waited_s * 1000)
+    def pace(self) -> tuple[int, float, float]:
+        """Return refusals for haste, for how many seconds requests have waited for their turn, and for how many ARM wants no more yet."""
+        return self._link.pacer.refused, self._link.pacer.waited_s, self.throttled_ms / 1000
 
     async def get_vm(self, target: Target, name: str, *, instance_view: bool | None = None) -> Vm | None:
         """Return a VM, None where ARM says there is none.
