@@ -13,6 +13,7 @@ from burster.model import stimuli as s
 from burster.model.errors import RemoteKind
 from burster.model.offerings import CloudFailure, Matter, Offering, Quota
 from burster.model.policies import Placement, Spread
+from burster.model.targets import Machines
 from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
 
 
@@ -154,6 +155,13 @@ def test_zone_by_zone_until_there_is_none() -> None:
     assert set(left_alone(engine)) == set(SIZES[1:3])
 
 
+def test_a_zone_that_the_target_does_not_name_is_no_next_one() -> None:
+    engine, entry = launched(zone="1")
+    lending = a_target(sizes=SIZES, machines=Machines(images=("i",), subnet="/s", zones=("1",)))
+    engine.send(s.TargetSeen(target=lending))
+    assert consequences.follow(engine.state, entry, failed("zonal-capacity")).consequence == "NextSize"
+
+
 def test_what_happens_next_is_told_with_the_failure() -> None:
     engine, _ = launched()
     key = engine.burst().key
@@ -268,6 +276,9 @@ def test_a_plain_vm_where_a_confidential_one_was_asked_for_stops_the_target() ->
 # --- zones of machines
 
 
+LENDING = a_target(machines=Machines(images=("i",), subnet="/s", zones=ZONES))
+
+
 def running(engine: Engine, *zones: str) -> None:
     (first,) = list(engine.state.bursts.values())
     for number, zone in enumerate(zones):
@@ -283,24 +294,32 @@ def running(engine: Engine, *zones: str) -> None:
 def test_the_emptiest_zone_is_taken(zones: tuple[str, ...], want: str) -> None:
     engine, _ = launched()
     running(engine, *zones)
-    assert choose_zone(engine.state, a_policy(), offered()[0]) == want
+    assert choose_zone(engine.state, a_policy(), LENDING, offered()[0]) == want
 
 
 def test_a_zone_that_refused_lately_is_passed_over() -> None:
     engine, entry = launched(zone="1")
     consequences.follow(engine.state, entry, failed("zonal-capacity"))
     size = offered()[1]
-    assert choose_zone(engine.state, a_policy(), size) == "2"
-    assert choose_zone(engine.state, a_policy(), offered()[0]) == "2", "the smaller one too goes where there are fewer"
+    assert choose_zone(engine.state, a_policy(), LENDING, size) == "2"
+    assert choose_zone(engine.state, a_policy(), LENDING, offered()[0]) == "2", (
+        "the smaller one too goes where there are fewer"
+    )
     for zone in ("2", "3"):
         spec = msgspec.structs.replace(entry.burst.spec, zone=zone)
         entry.burst = msgspec.structs.replace(entry.burst, spec=spec)
         consequences.follow(engine.state, entry, failed("zonal-capacity"))
-    assert choose_zone(engine.state, a_policy(), size) is None
+    assert choose_zone(engine.state, a_policy(), LENDING, size) is None
 
 
-def test_a_region_without_zones_has_none_to_choose() -> None:
-    assert choose_zone(launched()[0].state, a_policy(), an_offering(4)) == ""
+@pytest.mark.parametrize(("required", "want"), [(False, ""), (True, None)])
+def test_where_the_target_names_no_zones_the_cloud_chooses(required: bool, want: str | None) -> None:
+    policy = a_policy(placement=Placement(targets=("azure",), spread=Spread(by="zone", max_skew=1, required=required)))
+    assert choose_zone(launched()[0].state, policy, a_target(), offered()[0]) == want
+
+
+def test_a_size_without_zones_has_none_to_choose() -> None:
+    assert choose_zone(launched()[0].state, a_policy(), LENDING, an_offering(4)) is None
 
 
 @pytest.mark.parametrize(("required", "want"), [(True, None), (False, "1")])
@@ -313,4 +332,4 @@ def test_a_demanded_spread_waits_for_the_emptiest_zone(required: bool, want: str
         entry.burst = msgspec.structs.replace(entry.burst, spec=spec)
         consequences.follow(engine.state, entry, failed("zonal-capacity"))
     entry.burst = msgspec.structs.replace(entry.burst, spec=msgspec.structs.replace(entry.burst.spec, zone=""))
-    assert choose_zone(engine.state, policy, offered()[1]) == want
+    assert choose_zone(engine.state, policy, LENDING, offered()[1]) == want

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 from burster.engine.accounting import budgets
 from burster.engine.answers import Grant
 from burster.engine.bursts import provenance
-from burster.engine.bursts.lifecycle import ACTIVE
 from burster.engine.bursts.lifecycle_actions import ask, tell
 from burster.engine.bursts.vms import machine_name
-from burster.engine.offers import capacity
 from burster.engine.offers.offer_index import quota_keys
 from burster.engine.offers.offerings import family_of
+from burster.engine.offers.zones import choose_zone
 from burster.engine.state import BurstEntry, PodEntry, PolicyEntry, State
 from burster.model.bursts import Burst, BurstSpec, BurstStatus, BurstStrategy, InitdataSource, MachineSource, PodRef
 from burster.model.decisions import Decision, Reason, Verdict
@@ -130,16 +129,8 @@ def _made_as(strategy: BurstStrategy, name: str, key: str, wanted: Pod) -> str:
 
 
 def _zone(state: State, series: Series) -> str:
-    """Return the zone with the fewest of a target's machines, where the target names zones; else the cloud chooses."""
-    target = series.target.target
-    if target.machines is None or not target.machines.zones:
-        return ""
-    counts = dict.fromkeys(capacity.open_zones(state, series.grant.offering), 0)
-    for entry in state.bursts.values():
-        spec = entry.burst.spec
-        if spec.zone in counts and spec.target == target.name and entry.burst.status.phase in ACTIVE:
-            counts[spec.zone] += 1
-    return min(counts, key=lambda zone: (counts[zone], zone), default="")
+    """Return the zone of one more machine; where none has room any more, the cloud is to say so."""
+    return choose_zone(state, series.policy.policy, series.target.target, series.grant.offering) or ""
 
 
 def _shared_spec(rules: Policy, target: Target, grant: Grant, wanted: Pod, now_ms: int) -> BurstSpec:

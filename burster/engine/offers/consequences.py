@@ -175,7 +175,10 @@ def _leave_alone(
     else:
         capacity.remember(state, offering, until_ms, reason, family=about != "configuration")
     _reopen_at(state, until_ms)
-    if wanted == "NextZone" and not (zone and capacity.open_zones(state, offering)):
+    machines = target.target.machines
+    named = machines.zones if machines is not None else ()
+    left = [one for one in capacity.open_zones(state, offering) if not named or one in named]
+    if wanted == "NextZone" and not (zone and left):
         wanted = "NextSize"
     told = f"{_NEXT[wanted]} {what} for {format_duration_ms(rest)}."
     return Outcome(wanted, Reason(code=wanted, sentence=told, numbers={"until_ms": until_ms}), until_ms)

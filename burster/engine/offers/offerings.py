@@ -21,6 +21,7 @@ from burster.model.decisions import Reason
 from burster.model.offerings import Offering
 from burster.model.pods import Pod, Resources
 from burster.model.policies import Policy
+from burster.model.targets import Target
 
 
 #: When no size is left, the objection that came furthest is the one a person can do something about.
@@ -74,7 +75,7 @@ def ranked(state: State, policy: Policy, pod: Pod, target: TargetEntry) -> Choic
     index = index_of(target, policy)
     fit = index.fit(pod.requests)
     spread = policy.placement.spread
-    crowd = None if spread is None else Crowd(state, policy)
+    crowd = None if spread is None else Crowd(state, policy, target.target)
     second: Row | None = None
     against: dict[Objection, Offering] = {}
     standing = Standing(state, target, index)
@@ -105,11 +106,11 @@ def _chosen(row: Row) -> Choice:
 class Crowd:
     """The places that a policy's spread has no room in, found once for a walk over many offerings."""
 
-    __slots__ = ("_by", "_places", "_policy", "_state")
+    __slots__ = ("_by", "_places", "_policy", "_state", "_target")
 
-    def __init__(self, state: State, policy: Policy) -> None:
+    def __init__(self, state: State, policy: Policy, target: Target) -> None:
         spread = policy.placement.spread
-        self._state, self._policy = state, policy
+        self._state, self._policy, self._target = state, policy, target
         self._by = "" if spread is None else spread.by
         # a machine's zone is burster's to choose, so whether one has room is asked where it is chosen
         chosen = self._by == "zone" and policy.placement.strategy == "Machine"
@@ -118,7 +119,7 @@ class Crowd:
     def has(self, offering: Offering) -> bool:
         """Say whether one more of an offering would pass the skew."""
         if self._places is None:
-            return choose_zone(self._state, self._policy, offering) is None
+            return choose_zone(self._state, self._policy, self._target, offering) is None
         return bool(self._by) and place_of(self._by, offering) in self._places
 
 

@@ -52,7 +52,7 @@ def explain_all(state: State, policy: Policy | None, requests: Resources, target
     """
     index, narrowing = _index(target, policy)
     rows = {row.offering.key: row for row in index.fit(requests).usable}
-    crowd = Crowd(state, policy) if policy is not None and policy.placement.spread is not None else None
+    crowd = Crowd(state, policy, target.target) if policy is not None and policy.placement.spread is not None else None
     standing = Standing(state, target, index)
     usable: list[Row] = []
     refused: list[tuple[int, Offering, Objection]] = []
