@@ -70,11 +70,6 @@ def config_maps(namespace: str, name: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
 
 
-def nodes(name: str) -> str:
-    """Return the path of a node."""
-    return f"/api/v1/nodes/{name}"
-
-
 def events(namespace: str) -> str:
     """Return the path of a namespace's events."""
     return f"/api/v1/namespaces/{namespace}/events"

@@ -25,6 +25,7 @@ from burster.policy.records import parse_time
 
 
 _OVER: Final = frozenset({"Succeeded", "Failed"})
+_NODES: Final = "/api/v1/nodes"
 _PODS: Final = "/api/v1/pods"
 
 
@@ -40,8 +41,14 @@ class ConfidentialNodes(PodPlace):
         pod = await paths.read(self._api, paths.pods(burst.namespace, burst.spec.pod_name))
         if pod is None or not _is_of(pod, burst) or not _has_sandbox(pod):
             return VmsObserved(key=burst.key, vms=())
-        node = await paths.read(self._api, paths.nodes(pod["spec"]["nodeName"]))
+        node = await self._node(pod["spec"]["nodeName"])
         return VmsObserved(key=burst.key, vms=(_vm(pod, node, burst.spec.node_selector),))
+
+    async def _node(self, name: str) -> dict[str, Any] | None:
+        """Return a node, None where it is gone. Listed by its name, which is a right that burster has anyway."""
+        listed: dict[str, Any] = orjson.loads(await self._api.get(_NODES, {"fieldSelector": f"metadata.name={name}"}))
+        nodes: list[dict[str, Any]] = listed.get("items") or []
+        return next((node for node in nodes if node["metadata"]["name"] == name), None)
 
     async def list(self, target: Target) -> CloudListed:
         """Return the sandboxes of every pod of burster's own under the target's RuntimeClass."""
