@@ -31,7 +31,7 @@ _SYMBOLS: Final = {
 _TITLE_WIDE: Final = 56
 
 
-def doctor(
+def doctor(  # noqa: PLR0913 - its options, each by name
     *,
     target: Annotated[str, typer.Option("--target", metavar="NAME", help="Only this BurstTarget.")] = "",
     file: Annotated[
@@ -41,6 +41,22 @@ def doctor(
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask the cluster only: no cloud, no Trustee.")] = False,
+    probe_network: Annotated[
+        bool,
+        typer.Option("--probe-network", help="Try the network from the workers too: starts a short-lived pod on each."),
+    ] = False,
+    probe_address: Annotated[
+        str,
+        typer.Option("--probe-address", metavar="HOST", help="With it: what stands for a VM where none runs."),
+    ] = "",
+    probe_image: Annotated[
+        str,
+        typer.Option("--probe-image", metavar="IMAGE", help="With it: burster's image; its Deployment's if left out."),
+    ] = "",
+    canary: Annotated[
+        bool, typer.Option("--canary", help="With it: try from inside a VM too, which is paid for; you are asked.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to the canary's price beforehand.")] = False,
     kubeconfig: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A kubeconfig; the usual one if left out.")
     ] = None,
@@ -53,9 +69,13 @@ def doctor(
     kube = given({"kubeconfig": str(kubeconfig) if kubeconfig else None, "context": context})
     settings = load_settings(**given({"kube": kube}))
     from burster.runtime.doctor import DoctorOptions, examine_all
+    from burster.runtime.probing import ProbeOptions
 
-    options = DoctorOptions(target=target, rules=_rules(file), offline=offline)
-    report = asyncio.run(examine_all(settings, options, _progress))
+    if not probe_network and (probe_address or probe_image or canary or yes):
+        raise InputError("--probe-address, --probe-image, --canary and --yes are for --probe-network: give that too")
+    probe = ProbeOptions(address=probe_address, image=probe_image, canary=canary) if probe_network else None
+    options = DoctorOptions(target=target, rules=_rules(file), offline=offline, probe=probe)
+    report = asyncio.run(examine_all(settings, options, _progress, lambda what: yes or _agrees(what)))
     _progress("")
     match output:
         case "json":
@@ -87,6 +107,14 @@ def _progress(what: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[Klooking at {shown(what)} ..." if what else "\r\x1b[K")
         sys.stderr.flush()
+
+
+def _agrees(what: str) -> bool:
+    """Ask somebody at a terminal whether it may cost that. Raises InputError where nobody is there."""
+    _progress("")
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is there to agree to {what}: give --yes, or leave --canary out")
+    return typer.confirm(f"This starts {what}. Go on?", err=True)
 
 
 def _tell(report: "Report") -> None:

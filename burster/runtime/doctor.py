@@ -23,11 +23,13 @@ from burster.model.targets import Target
 from burster.policy.compile import compile_policy, compile_target
 from burster.runtime.clock import SystemClock
 from burster.runtime.preflight_poller import places_of
+from burster.runtime.probing import ProbeOptions, Prober
 from burster.settings import Settings
 from burster.sources.offerings import observe_offerings
 from burster.sources.policies import POLICIES_PATH, TARGETS_PATH
 from burster.sources.preflight import BY_CODE, CHECKS, Finding, World, examine, examine_cluster, known_of
-from burster.sources.preflight.objects import read_all
+from burster.sources.preflight.adaptor import installation_of
+from burster.sources.preflight.objects import find_config_maps, read_all
 from burster.sources.quota import observe_quota
 
 
@@ -89,13 +91,22 @@ class DoctorOptions(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     rules: Rules | None = None
     offline: bool = False
+    probe: ProbeOptions | None = None  #: try the network from the workers too
 
 
 _OFFLINE: Final = "--offline: only the cluster is asked."
 
 
-async def examine_all(settings: Settings, options: DoctorOptions, tell: Callable[[str], None]) -> Report:
-    """Look at everything. ``tell`` hears what is being looked at. Raises InputError where there is nobody to ask, or no such target."""
+async def examine_all(
+    settings: Settings,
+    options: DoctorOptions,
+    tell: Callable[[str], None],
+    agree: Callable[[str], bool] = lambda _: False,
+) -> Report:
+    """Look at everything. Raises InputError where there is nobody to ask, or no such target.
+
+    ``tell`` hears what is being looked at; ``agree`` is asked before anything that costs money.
+    """
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(
@@ -131,9 +142,16 @@ async def examine_all(settings: Settings, options: DoctorOptions, tell: Callable
         tell("the cluster")
         shared = await examine_cluster(world, targets)
         reports: list[TargetReport] = []
+        prober = None
+        if options.probe is not None:
+            prober = await stack.enter_async_context(Prober(kube, cloud, world.places, options.probe, agree))
         for target in targets:
             tell(target.name)
-            findings = await _examine(target, world, rules.policies, cloud, prices)
+            findings, offerings = await _examine(target, world, rules.policies, cloud, prices)
+            if prober is not None:
+                tell(f"the network of {target.name}")
+                config = await _config_of(world, target)
+                findings += await prober.probe(target, config, offerings)
             reports.append(TargetReport(target=target.name, provider=target.provider, findings=_told(findings)))
         reports += [
             TargetReport(target=name, refused=why)
@@ -194,7 +212,7 @@ def chosen_of(rules: Rules, name: str) -> tuple[Target, ...]:
 
 async def _examine(
     target: Target, world: World, policies: tuple[Policy, ...], cloud: Arm | None, prices: Prices | None
-) -> tuple[Finding, ...]:
+) -> tuple[tuple[Finding, ...], OfferingsSeen | None]:
     offerings: OfferingsSeen | RemoteError | None = None
     quota: QuotaSeen | RemoteError | None = None
     skus = _SkusOnce(cloud)
@@ -208,7 +226,17 @@ async def _examine(
         except RemoteError as error:
             quota = error
     known = known_of(target, policies, offerings, quota)
-    return await examine(target, world, known, tees={sku.name.casefold(): sku.tee for sku in skus.read})
+    found = await examine(target, world, known, tees={sku.name.casefold(): sku.tee for sku in skus.read})
+    return found, offerings if isinstance(offerings, OfferingsSeen) else None
+
+
+async def _config_of(world: World, target: Target) -> dict[str, str]:
+    """Return what cloud-api-adaptor is told of its ports; nothing where that can't be read, which its own check tells."""
+    try:
+        config = installation_of(target, await find_config_maps(world.api, world.places))
+    except RemoteError:
+        return {}
+    return (config.data if config is not None else None) or {}
 
 
 class _SkusOnce:

@@ -6,7 +6,7 @@ Every start is in the run log. It never binds, creates or re-creates a pod.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -82,6 +82,8 @@ class Kubelets:
         self._dirty = DirtyKeys(works, self._sync)
         self._unsubscribe: Callable[[], None] | None = None
         self.runs = RunLog()
+        #: what runs in pods that name a command, where somebody plays it: exit code and termination message; None: nobody does
+        self.played: Callable[[Json], Awaitable[tuple[int, str] | None]] | None = None
 
     def start(self) -> None:
         """Read what exists and follow it from now on. Pods found Running are taken over as they are, not started again."""
@@ -202,19 +204,28 @@ class Kubelets:
         if RUN_SECONDS in annotations and worker.pod["spec"].get("restartPolicy", "Always") != "Always":
             duration_ms = round(float(annotations[RUN_SECONDS]) * 1000)
             worker.timer = worker.work_timer = self._works.later(duration_ms, lambda: self._complete(worker))
+        elif self.played is not None:
+            self._works.spawn(self._play(worker), name=f"play {key_of(worker.pod)}")
+
+    async def _play(self, worker: _Worker) -> None:
+        """Have somebody play what runs in a pod, and end it as that ended."""
+        ended = None if self.played is None else await self.played(worker.pod)
+        if ended is not None:
+            self._complete(worker, *ended)
 
     @staticmethod
     def _is_here(worker: _Worker) -> bool:
         """Say whether a pod's VM is one of its own node."""
         return worker.pod["spec"].get("runtimeClassName") == node_vms.RUNTIME_CLASS
 
-    def _complete(self, worker: _Worker) -> None:
+    def _complete(self, worker: _Worker, code: int | None = None, message: str = "") -> None:
         if worker.state != "running":
             return
-        code = int(section(worker.pod["metadata"], "annotations").get(EXIT_CODE, "0"))
+        if code is None:
+            code = int(section(worker.pod["metadata"], "annotations").get(EXIT_CODE, "0"))
         worker.state = "ended"
         self._end_run(worker, "Failed" if code else "Succeeded")
-        self._write(worker, podstatus.ended_status(worker.pod, self._now_ms(), exit_code=code))
+        self._write(worker, podstatus.ended_status(worker.pod, self._now_ms(), exit_code=code, message=message))
         if worker.loop is not None:
             self._works.spawn(worker.loop.stop(), name=f"stop sandbox of {key_of(worker.pod)}")
         if is_terminating(worker.pod):

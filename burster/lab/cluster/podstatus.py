@@ -46,12 +46,14 @@ def regated_status(pod: Json, now_ms: int) -> Json:
     return {**_status(pod), "conditions": _conditions(pod, now_ms, ready=True, reason="", started=True)}
 
 
-def ended_status(pod: Json, now_ms: int, *, exit_code: int, reason: str = "") -> Json:
+def ended_status(pod: Json, now_ms: int, *, exit_code: int, reason: str = "", message: str = "") -> Json:
     """Return the status of a pod whose containers have all ended."""
     status = _status(pod)
     phase = "Failed" if exit_code else "Succeeded"
     why = reason or ("Error" if exit_code else "Completed")
     finished: dict[str, Any] = {"exitCode": exit_code, "reason": why, "finishedAt": rfc3339(now_ms)}
+    if message:
+        finished["message"] = message
     containers: list[Json] = []
     for former in items(status, "containerStatuses"):
         began = section(former, "state").get("running", {}).get("startedAt")

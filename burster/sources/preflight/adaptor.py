@@ -22,7 +22,7 @@ async def check_adaptor(target: Target, world: World, found: Findings) -> Config
     places = world.places
     config: ConfigMap | None = None
     with found.asking(c.CONFIG):
-        config = _of_target(target, await find_config_maps(world.api, places))
+        config = installation_of(target, await find_config_maps(world.api, places))
         if config is not None:
             found.ok(c.CONFIG, f"{config.metadata.namespace}/{config.metadata.name}.")
         elif target.proof == "Record":
@@ -51,7 +51,7 @@ async def check_adaptor(target: Target, world: World, found: Findings) -> Config
     return config
 
 
-def _of_target(target: Target, configs: list[ConfigMap]) -> ConfigMap | None:
+def installation_of(target: Target, configs: list[ConfigMap]) -> ConfigMap | None:
     """Return the one that makes VMs where the target is, else one of the same cloud, else the first: what is wrong in it is told then."""
 
     def fits(config: ConfigMap) -> int:
