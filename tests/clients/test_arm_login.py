@@ -1,10 +1,13 @@
 """Who burster is at Azure, where it logs in, and by which way its requests go: as the settings say, and in no other way."""
 
+import asyncio
 import subprocess
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.identity import aio
 
+import burster.clients.arm.link as link_module
 from burster.clients.arm import Arm, ArmSettings
 from burster.clients.arm.link import Link
 from burster.clients.arm.login import new_credential
@@ -178,6 +181,36 @@ async def test_a_proxy_is_used_where_the_environment_says_so_and_never_for_this_
     assert (str(session._default_proxy) if session._default_proxy else None) == want
     assert not session.trust_env
     await link.aclose()
+
+
+async def test_a_proxy_is_asked_for_the_way_with_its_own_login_and_its_refusal_is_told_without_it(monkeypatch):
+    heard = []
+
+    async def refuse(reader, writer):
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    class Credential:
+        async def get_token(self, *_scopes, **_):
+            return AccessToken("secret", 2**40)
+
+        async def close(self):
+            pass
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:hush@127.0.0.1:{port}")
+    monkeypatch.setattr(link_module, "new_credential", lambda settings, transport: Credential())
+    async with server, Arm(ArmSettings(base_url="https://arm.invalid", patience_ms=0)) as arm:
+        with pytest.raises(RemoteError, match=r"the proxy refuses the way to ARM \(407") as raised:
+            await arm.begin_vm(TARGET, "x", {})
+    assert (raised.value.kind, raised.value.code) == ("Unreachable", "ProxyRefused")
+    assert "hush" not in raised.value.message
+    (request,) = heard
+    assert request.startswith("CONNECT arm.invalid:443 ")
+    assert "Proxy-Authorization: Basic dXNlcjpodXNo" in request
+    assert "secret" not in request
 
 
 async def test_an_authority_of_ones_own_is_trusted_besides_the_usual_ones(pem):

@@ -113,6 +113,9 @@ def _of_the_way(error: ServiceRequestError | ServiceResponseError, what: str) ->
     if isinstance(inner, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         sentence = f"{what}: ARM's certificate is not trusted ({told}): is there a proxy that opens TLS? name its authority in ca_file"
         return RemoteError("Unreachable", sentence, code="Untrusted", matter="network")
+    if isinstance(inner, aiohttp.ClientHttpProxyError):
+        sentence = f"{what}: the proxy refuses the way to ARM ({inner.status} {short(inner.message)}): see HTTPS_PROXY and NO_PROXY"
+        return RemoteError("Unreachable", sentence, code="ProxyRefused", matter="network")
     if isinstance(error, ServiceRequestError) and isinstance(inner, aiohttp.ClientConnectorError):  # nothing was sent
         return RemoteError("Unreachable", f"{what}: ARM can't be reached: {told}", code="Unreachable", matter="network")
     return RemoteError("Timeout", f"{what}: the connection broke: {told}", code="ConnectionLost", matter="network")
