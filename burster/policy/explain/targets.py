@@ -18,6 +18,7 @@ def explain_target(target: Target) -> list[str]:
         *_who(target),
         *limit_sentences(target.limits, "All policies together use", "Together they spend"),
         *_prices(target),
+        *_shown(target),
         *_proof(target),
         *lent_sentences(target.machines),
         (
@@ -35,6 +36,23 @@ def _place(target: Target) -> str:
     if target.jurisdiction:
         place += f", under the law of {target.jurisdiction}"
     return f"{place}."
+
+
+def _shown(target: Target) -> Iterator[str]:
+    match target.proof:
+        case "Arm":
+            return
+        case "Record":
+            yield (
+                f"Of its VMs burster knows what cloud-api-adaptor records: that there is one, at {target.provider}. That they are confidential"
+                " attestation alone proves, so only policies with attestation Required may burst here."
+            )
+            yield "They cost what the catalogue says, from the pod's placing until the record is let go."
+        case "Node":
+            labels = [f"{key}={value}" for key, value in sorted(target.node_selector.items())]
+            if labels:
+                yield f"Pods run in VMs of nodes that carry {all_of(labels)}; each pod's node is checked once it has one."
+            yield "It holds what the nodes hold: a pod that none of them takes within 30s goes to the policy's next target."
 
 
 def _who(target: Target) -> Iterator[str]:
