@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from burster.model.limits import Budget, LaunchRate, Limits
 from burster.model.offerings import Offering
 from burster.model.pods import Owner, Pod, Resources
-from burster.model.policies import Confidential, LabelRule, Placement, Policy, Spread, Wait, WorkloadSelector
+from burster.model.policies import Confidential, LabelRule, Machine, Placement, Policy, Spread, Wait, WorkloadSelector
 from burster.model.scaling import Behavior, Direction, Fallback, Scaling, ScalingModifiers, Step
 from burster.model.stimuli import CapacitySeen
-from burster.model.targets import Target
+from burster.model.targets import Machines, Target
 from burster.model.triggers import (
     CronTrigger,
     ExternalTrigger,
@@ -151,6 +151,7 @@ FACETS: tuple[Facet, ...] = (
     _put(placement__strategy="Clone"),
     _put(placement__strategy="Move"),
     _put(placement__strategy="Machine"),
+    _put(placement__strategy="Machine", placement__spot="Prefer"),
     _put(confidential__attestation="VmOnly"),
     _put(confidential__tees=("TDX", "SNP")),
     _put(confidential__tees=("SNP",)),
@@ -229,6 +230,11 @@ SLOTS: dict[str, Draft] = {
 }
 
 
+MACHINE = Machine(
+    requests=Resources(cpu_millicores=2_000, memory_bytes=4 * GIB), image="cvm", service="legacy", port=8443
+)
+
+
 def a_policy(slot: str, generation: int, facets: list[int]) -> Policy:
     """One version of a policy."""
     base = SLOTS[slot]
@@ -255,6 +261,12 @@ def a_policy(slot: str, generation: int, facets: list[int]) -> Policy:
     draft.setdefault("triggers", (LOAD, pending) if 'metrics["load"]' in draft.get("when", "") else (pending,))
     if not by_number and len(draft["triggers"]) > 1:
         draft["placement"]["strategy"] = "Move"  # metrics only serve its condition
+    if draft["placement"].get("strategy") == "Machine":
+        draft["machine"] = MACHINE
+        # no policy is loaded that says of machines what only pods have
+        for name in ("allowed_images", "images_by_digest", "secrets", "sealed_secrets"):
+            draft["confidential"].pop(name, None)
+        draft.pop("wait", None)
     if not {"load", "rows"} <= {one.name for one in draft["triggers"]}:
         draft["scaling"].pop("modifiers", None)  # no policy is loaded whose formula names what is not there
     return Policy(
@@ -290,6 +302,8 @@ TARGET_FACETS: tuple[Facet, ...] = (
     _put(tees=("SNP",)),
     _put(runtime_class="kata-other"),
     _put(sweep="Report"),
+    _put(machines=None),
+    _put(machines=Machines(images=("another",), subnet="/s")),
 )
 
 
@@ -304,6 +318,7 @@ def a_target(name: str, generation: int, facets: list[int]) -> Target:
         "data_classes": ("gold",),
         "jurisdiction": "EU",
         "sweep": "Delete",
+        "machines": Machines(images=("cvm",), subnet="/s") if name == "azure" else None,
     }
     for facet in facets:
         TARGET_FACETS[facet % len(TARGET_FACETS)](draft)

@@ -98,6 +98,8 @@ class Rulebook:
             if burst.spec.strategy == "Move":
                 assert not (same and phase in ACTIVE), f"{burst.key} is for a pod that {other.burst.key} has taken"
             assert not (other.covers == entry.covers and phase in ANSWERING), f"two bursts answer {entry.covers}"
+            if burst.spec.machine is not None:
+                continue  # as many as the number says
             spare = phase in ANSWERING and not other.covers and other.withdraw is None and other.burst.spec.workload
             mine = (burst.policy_key, burst.spec.workload)
             if spare and mine == (other.burst.policy_key, other.burst.spec.workload):

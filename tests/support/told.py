@@ -201,9 +201,11 @@ class Told:
             return
         yield from self.against_policy(policy)
         yield from self.against_target(policy, target)
-        if spec.runtime_class != target.runtime_class:
+        if spec.runtime_class != ("" if spec.machine is not None else target.runtime_class):
             yield f"it has RuntimeClass {spec.runtime_class}"
-        if spec.for_pod.uid:
+        if spec.machine is not None:
+            yield from _against_machine(burst, policy, target)
+        elif spec.for_pod.uid:
             yield from self._against_pod(burst, policy, target)
         else:
             yield from self._against_clone(burst, policy)
@@ -218,8 +220,6 @@ class Told:
             yield "the policy is refused"
         if policy.paused or policy.paused_scale_out:
             yield PAUSED
-        if policy.placement.strategy == "Machine":
-            yield "strategy Machine is not there"
         opens = {window.name: holds for window, holds in WINDOWS}
         if policy.windows and not any(opens[one.name](self.now) for one in policy.windows):
             yield "no window is open"
@@ -298,7 +298,12 @@ class Told:
     def _against_offering(self, burst: Burst, policy: Policy, target: Target) -> Iterator[str]:
         spec = burst.spec
         offering = next(
-            (one for one in (*target.catalogue, *self.offerings.get(target.name, ())) if one.size == spec.size), None
+            (
+                one
+                for one in (*target.catalogue, *self.offerings.get(target.name, ()))
+                if (one.size, one.spot) == (spec.size, spec.spot)
+            ),
+            None,
         )
         if offering is None:
             yield "no such size is offered"
@@ -330,8 +335,10 @@ class Told:
             yield "nobody knows its price"
         if offering.region != target.region:
             yield "it is elsewhere"
-        if offering.spot or placement.spot == "Only":
+        if policy.machine is None and (offering.spot or placement.spot == "Only"):
             yield "no peer pod is a spot VM"
+        if policy.machine is not None and placement.spot == ("Never" if offering.spot else "Only"):
+            yield "the policy wants no such VM"
 
     def responsible(self, pod: Pod) -> str:
         """Return the policy that answers for a pod: priority, then most specific, then by name."""
@@ -377,6 +384,19 @@ def price_of(target: Target, offering: Offering) -> int | None:
         return target.assumed_price_micro_usd_per_hour
     exact, rest = divmod(listed * (100_000 - target.discount_milli_percent), 100_000)
     return exact + bool(rest)
+
+
+def _against_machine(burst: Burst, policy: Policy, target: Target) -> Iterator[str]:
+    machine, spec = policy.machine, burst.spec
+    if machine is None or target.machines is None or spec.machine is None:
+        yield "nobody makes machines there"
+        return
+    if spec.machine.image != machine.image or machine.image not in target.machines.images:
+        yield "its image is not allowed"
+    if spec.for_pod.uid:
+        yield "a machine is for no pod"
+    if spec.vcpus * _CPU < machine.requests.cpu_millicores:
+        yield "it is too small"
 
 
 def _against_contents(policy: Policy, images: tuple[str, ...], secrets: tuple[str, ...]) -> Iterator[str]:

@@ -23,13 +23,23 @@ from burster.model.targets import Target
 from burster.model.triggers import CronTrigger, PendingPodsTrigger, ResourceTrigger
 from tests.support.builders import GIB
 from tests.support.language import IMAGES, NAMESPACES, NEVER, SECRETS, TARGETS, a_pod, offerings_of
+from tests.support.machine_life import the_vm
 from tests.support.told import Told
 
 
 Channel = Literal["rules", "pods", "cloud", "metrics", "workloads"]
 CHANNELS: tuple[Channel, ...] = ("rules", "pods", "cloud", "metrics", "workloads")
 #: These may not be asked for again before they were answered.
-_ONCE = (i.RecordBurst, i.PlacePod, i.DeletePod, i.ReturnPod, i.ObserveVms, i.ForgetBurst)
+_ONCE = (
+    i.RecordBurst,
+    i.PlacePod,
+    i.DeletePod,
+    i.ReturnPod,
+    i.LaunchMachine,
+    i.DeleteMachine,
+    i.ObserveVms,
+    i.ForgetBurst,
+)
 _MINUTE = 60_000
 
 
@@ -43,6 +53,7 @@ class CloudPod:
     vm: Vm | None = None
     made: int = 0
     returned: bool = False
+    published: bool = False  #: a machine that people are sent to
 
 
 @dataclass
@@ -180,7 +191,7 @@ class WideWorld:
         facts += [s.PodSeen(pod=pod) for _, pod in sorted(self.pods.items())]
         facts += [one.seen() for _, one in sorted(self.workloads.items())]
         self.step(*facts)
-        for _, pod in sorted(self.cloud.items()):
+        for pod in (one for _, one in sorted(self.cloud.items()) if one.burst.spec.machine is None):
             self.tell("cloud", self._gone(pod, "") if pod.phase == "Gone" else self._as_seen(pod))
         self.deliver("cloud", 1_000, "")
 
@@ -234,6 +245,15 @@ class WideWorld:
             case i.ObserveVms(burst=burst):
                 pod = self.cloud.get(burst.uid)
                 return s.VmsObserved(key=burst.key, vms=(pod.vm,) if pod is not None and pod.vm is not None else ())
+            case i.LaunchMachine(burst=burst):
+                return self._launch_machine(burst)
+            case i.PublishEndpoint(burst=burst, ready=ready):
+                return self._publish(instruction, burst, ready=ready)
+            case i.DeleteMachine(burst=burst):
+                machine = self.cloud.get(burst.uid)
+                if machine is not None:
+                    machine.phase, machine.vm = "Gone", None
+                return s.MachineDeleted(key=burst.key)
             case i.MarkVerified(burst=burst):
                 return s.StatusWritten(key=burst.key, phase="Verified")
             case i.WriteStatus(burst=burst):
@@ -242,7 +262,11 @@ class WideWorld:
                 self.records.pop(burst.key, None)
                 return s.RecordDeleted(key=burst.key)
             case i.ListCloud(target=target):
-                vms = tuple(one.vm for one in self.cloud.values() if one.vm and one.burst.spec.target == target)
+                vms = tuple(
+                    one.vm
+                    for one in self.cloud.values()
+                    if one.vm and one.burst.spec.target == target and one.burst.spec.machine is None
+                )
                 return s.CloudListed(target=target, listed_at_ms=self.now, vms=vms)
             case i.DeleteVm(target=target, vm=vm):
                 for one in self.cloud.values():
@@ -265,6 +289,22 @@ class WideWorld:
                 return s.PolicyStatusWritten(policy=policy)
             case i.EmitEvent():
                 raise AssertionError("an event is never answered")
+
+    def _launch_machine(self, burst: Burst) -> s.Stimulus:
+        if burst.uid not in self.cloud:
+            self.made += 1
+            machine = CloudPod(burst, f"p-{self.made}", phase="Machine", made=self.made)
+            machine.vm = the_vm(burst, created_at=self.now)
+            self.cloud[burst.uid] = machine
+        return s.MachineLaunched(key=burst.key, vm_id=f"id-{burst.spec.pod_name}", operation="op")
+
+    def _publish(self, instruction: i.PublishEndpoint, burst: Burst, *, ready: bool) -> s.Stimulus:
+        machine = self.cloud.get(burst.uid)
+        if ready and (machine is None or machine.vm is None):
+            return _failure(instruction, "Unavailable")
+        if machine is not None:
+            machine.published = ready
+        return s.EndpointPublished(key=burst.key, ready=ready)
 
     def _place(self, instruction: i.PlacePod, burst: Burst) -> s.Stimulus:
         if burst.uid not in self.cloud:
@@ -399,7 +439,7 @@ class WideWorld:
             self._goes(pod)
 
     def vm_is_lost(self, choice: int) -> None:
-        pod = self._pick(choice, "Running")
+        pod = self._pick(choice, "Running", "Machine")
         if pod is not None:
             pod.vm = None
 
@@ -534,7 +574,7 @@ class WideWorld:
         """Return the bursts that may stay for ever: of a policy that clones by number those that serve, up to its number at rest."""
         found = set[str]()
         for policy in self.policies.values():
-            if policy.numeric and policy.placement.strategy == "Clone":
+            if policy.numeric and policy.placement.strategy in {"Clone", "Machine"}:
                 serving = [
                     key
                     for key, entry in sorted(self.state.bursts.items())
