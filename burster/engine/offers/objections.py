@@ -21,15 +21,15 @@ def explain(state: State, wanted: Resources, target: TargetEntry, objection: Obj
         "Restricted": f"The subscription may not use {offering.size} at {name}: {offering.restricted}.",
         "NoPrice": f"The price of {offering.size} at {name} is not known, and the target assumes none.{_doubt(offering)}",
         "PricesTooOld": (
-            f"The price list at {name}{_since(offering)} is older than it may be: nobody knows what {offering.size} costs now. "
-            f"{target.prices_problem}"
-        ).rstrip(),
+            f"The price list at {name}{_since(offering)} is older than it may be: nobody knows what {offering.size} costs now."
+            f"{_more(target.prices_problem)}"
+        ),
         "Cooling": _cooling_sentence(state, offering),
         "NoQuota": quotas.in_words(state, target, offering),
         "QuotaUnknown": (
-            f"The vCPU quota at {name} could not be read yet, and the target says whenQuotaUnknown: Refuse. "
-            f"{target.unread.get('quota', '')}"
-        ).rstrip(),
+            f"The vCPU quota at {name} could not be read yet, and the target says whenQuotaUnknown: Refuse."
+            f"{_more(target.unread.get('quota', ''))}"
+        ),
         "SizeNotAllowed": f"The policy and the target together allow none of the sizes that {name} offers.",
         "ElsewhereOnly": f"{offering.size} is offered in {offering.region}, and {name} is in {region}.",
         "NotInZones": f"{offering.size} can't be had in any of the zones that {name} names for machines.",
@@ -69,6 +69,10 @@ def explain(state: State, wanted: Resources, target: TargetEntry, objection: Obj
 
 def _doubt(offering: Offering) -> str:
     return f" The list says: {offering.price_problem}." if offering.price_problem else ""
+
+
+def _more(said: str) -> str:
+    return f" {said}" if said else ""
 
 
 def _since(offering: Offering) -> str:
