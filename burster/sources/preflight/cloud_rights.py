@@ -1,6 +1,7 @@
 """What burster's identity may do in the target's resource group: enough, and no more. Called by ``examine``.
 
-docs/azure.md says which roles give it; what counts here are the actions, whoever gave them.
+docs/azure.md lists the same actions; tests/docs holds the two together. What counts are the actions, whatever role gives them. Those that
+are the subscription's, a gallery's or a network's are not asked about here: what they are for is read by a check of its own.
 """
 
 from typing import Final
@@ -19,6 +20,7 @@ READS: Final = (
     "Microsoft.Compute/disks/read",
     "Microsoft.Network/networkInterfaces/read",
     "Microsoft.Network/publicIPAddresses/read",
+    "Microsoft.Resources/subscriptions/resourceGroups/read",
 )
 #: a sweep that deletes
 SWEEPS: Final = (
@@ -32,8 +34,10 @@ MACHINES: Final = (
     "Microsoft.Compute/virtualMachines/write",
     "Microsoft.Compute/virtualMachines/delete",
     "Microsoft.Compute/disks/write",
+    "Microsoft.Compute/disks/delete",
     "Microsoft.Network/networkInterfaces/write",
     "Microsoft.Network/networkInterfaces/join/action",
+    "Microsoft.Network/networkInterfaces/delete",
 )
 #: what nobody needs who only does what burster does
 _NEVER: Final = (
