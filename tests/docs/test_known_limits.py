@@ -4,12 +4,12 @@ import msgspec
 import orjson
 import pytest
 
+from burster.adaptors.guest_units import Guest, guest_config
 from burster.adaptors.peer_pods import PLACED_ANNOTATION, TAKEN_ANNOTATION, place_pod
 from burster.adaptors.port import TargetBook
 from burster.clients.metric_errors import MetricError
 from burster.engine.bursts.vms import vm_stem
 from burster.model import stimuli as s
-from burster.model.bursts import BurstSpec
 from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
 from burster.model.limits import Budget
@@ -17,7 +17,6 @@ from burster.model.pods import Resources
 from burster.model.triggers import AuthRef, ExternalTrigger, HttpAccess, MetricsApiTrigger, PrometheusTrigger
 from burster.policy.convert import convert_text
 from burster.runtime.metric_queries import read_triggers
-from burster.runtime.wiring import PROVIDERS
 from burster.sources.policies import RuleSink, _compiled_target, _target_gone, _target_refused
 from burster.sources.policy_places import PolicyPlaces
 from tests.adaptors.test_reading_a_bursts_vms import a_burst
@@ -176,11 +175,6 @@ def test_pods_with_another_controller_wait(kind):
     assert engine.codes() == ["MoveNeedsWebhook"]
 
 
-def test_a_target_of_another_provider_is_refused():
-    assert "**Other clouds.** A BurstTarget whose `provider` is not azure" in PAGE
-    assert frozenset({"azure"}) == PROVIDERS
-
-
 def test_a_signal_has_no_external_scaler():
     assert "`burster_wanted_replicas`" in PAGE
     assert "no gRPC external scaler" in PAGE
@@ -223,9 +217,23 @@ def test_two_policies_for_one_pod_are_told_apart_by_name():
     assert [each.policy for each in engine.decisions if each.reasons[0].code == "AmbiguousPolicies"] == ["bank/first"]
 
 
-def test_the_zone_of_a_burst_is_not_recorded():
-    assert "A Burst does not record its zone" in PAGE
-    assert [name for name in BurstSpec.__struct_fields__ if "zone" in name] == []
+def test_the_zone_of_a_pods_burst_is_not_recorded():
+    assert "A pod's Burst does not\n  record its zone" in PAGE
+    assert a_burst().spec.zone == ""
+
+
+def test_a_machine_that_ends_itself_is_not_deleted_by_what_it_boots_from():
+    assert "### A machine that has ended by itself goes on costing" in PAGE
+    programs = str(guest_config(Guest(machine="m", lease_end_ms=1, drain_ms=0, trustee_url="https://kbs", spot=True)))
+    assert '"systemctl", "poweroff"' in programs
+    assert "management.azure.com" not in programs
+
+
+def test_user_data_is_not_measured_by_what_burster_puts_in():
+    assert "### A machine's user data is not measured by burster" in PAGE
+    assert "pcrextend" not in str(
+        guest_config(Guest(machine="m", lease_end_ms=1, drain_ms=0, trustee_url="https://kbs"))
+    )
 
 
 def test_the_ledger_has_one_time_for_what_a_burst_has_cost():
