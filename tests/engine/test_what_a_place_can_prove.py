@@ -200,10 +200,14 @@ class Elsewhere(Engine):
             placement=msgspec.structs.replace(base.placement, targets=("there",)),
             confidential=Confidential(attestation="Required"),
         )
+        synced = ("pods", "policies", "targets", "bursts", "cloud-pods")
         self.send(
-            s.LedgerRestored(entries=()), s.TargetSeen(target=place), s.OfferingsSeen(target="there", offerings=()), s.PolicySeen(policy=policy),
-            *(s.SourceSynced(source=name) for name in ("pods", "policies", "targets", "bursts", "cloud-pods")),
-        )  # fmt: skip
+            s.LedgerRestored(entries=()),
+            s.TargetSeen(target=place),
+            s.OfferingsSeen(target="there", offerings=()),
+            s.PolicySeen(policy=policy),
+            *(s.SourceSynced(source=name) for name in synced),
+        )
         self.send(s.PodSeen(pod=a_pod()))
         (record,) = self.of(RecordBurst)
         self.key = record.burst.key

@@ -1,4 +1,4 @@
-"""A policy that names two providers, and nodes of one's own: it is taken, told in sentences, compared, and refused where nothing can be shown."""
+"""A policy of two providers, and nodes of one's own: taken, told in sentences, compared, and refused where nothing can be shown."""
 
 import json
 from pathlib import Path
@@ -88,5 +88,5 @@ def test_other_labels_of_nodes_are_a_change_of_security() -> None:
     after = load_text("\n---\n".join(json.dumps(obj) for obj in changed), "rules.yaml")
     changes = compare(compile_documents(before), compile_documents(after))
     assert {(one.object, one.area) for one in changes if "a label that nodes need" in one.sentence} == {
-        ("on-prem-tdx", "security")
+        ("BurstTarget on-prem-tdx", "security")
     }

@@ -44,8 +44,8 @@ def _shown(target: Target) -> Iterator[str]:
             return
         case "Record":
             yield (
-                f"Of its VMs burster knows what cloud-api-adaptor records: that there is one, at {target.provider}. That they are confidential"
-                " attestation alone proves, so only policies with attestation Required may burst here."
+                f"Of its VMs burster knows what cloud-api-adaptor records: that there is one, at {target.provider}. That they are"
+                " confidential attestation alone proves, so only policies with attestation Required may burst here."
             )
             yield "They cost what the catalogue says, from the pod's placing until the record is let go."
         case "Node":
