@@ -44,7 +44,7 @@ CHOICES = st.lists(st.integers(0, 251), max_size=3)
 WEATHER = st.sampled_from(["Timeout", "Throttled", "Unavailable", "Conflict", "Invalid", "Unauthorized", "NotFound"])
 RARELY = st.sampled_from([False, False, False, True])
 SLOT = st.sampled_from(sorted(SLOTS))
-NUMBERS = st.sampled_from(["bank/scale", "labs/clones", "labs/signal", "bank/tasks"])
+NUMBERS = st.sampled_from(["bank/scale", "bank/machines", "labs/clones", "labs/signal", "bank/tasks"])
 TARGET = st.sampled_from(TARGETS)
 NAMESPACE = st.sampled_from(NAMESPACES)
 #: For how long all goes well after something has happened; -1: nothing of it is even told.

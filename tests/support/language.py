@@ -227,6 +227,7 @@ SLOTS: dict[str, Draft] = {
     "labs/all": {"workload": WorkloadSelector()},
     "labs/signal": {"workload": WorkloadSelector(kind="Deployment", name="none"), "strategy": "Signal"},
     "labs/clones": {"workload": WorkloadSelector(kind="Deployment", name="web"), "strategy": "Clone", "number": True},
+    "bank/machines": {"workload": WorkloadSelector(kind="VirtualMachineInstance", name="old"), "strategy": "Machine"},
 }
 
 
@@ -263,6 +264,7 @@ def a_policy(slot: str, generation: int, facets: list[int]) -> Policy:
         draft["placement"]["strategy"] = "Move"  # metrics only serve its condition
     if draft["placement"].get("strategy") == "Machine":
         draft["machine"] = MACHINE
+        draft["scaling"].pop("target", None)
         # no policy is loaded that says of machines what only pods have
         for name in ("allowed_images", "images_by_digest", "secrets", "sealed_secrets"):
             draft["confidential"].pop(name, None)
