@@ -42,6 +42,7 @@ async def nothing_left(stage: Stage) -> None:
     await stage.until(lambda: not _held(stage), within_s=120, what="CAA lets go of its records")
     assert stage.site.cluster.elsewhere is None or stage.site.cluster.elsewhere.cloud.there == []
     assert stage.site.arm.leaks() == ()
+    assert "VmUnclaimed" not in stage.codes("Sweep"), "whatever was there was claimed"
     stage.no_doubles()
 
 

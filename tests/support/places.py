@@ -12,11 +12,12 @@ import msgspec
 from burster.lab.cluster.kubelet import RUN_SECONDS
 from burster.lab.cluster.runs import Run
 from burster.lab.lockstep import LabClock, run_lockstep
-from burster.lab.site import Site, SiteOptions, open_site
+from burster.lab.site import Connections, Site, SiteOptions, open_site
 from burster.ledger import Ledger
 from burster.model.decisions import Decision
 from burster.policy.load import Document, load_text
 from burster.runtime.wiring import Controller, ControllerOptions
+from burster.sources.preflight import StandingChecks, World
 
 
 NAMESPACE = "bank"
@@ -150,6 +151,20 @@ class Stage:
                 assert before.ended_at_ms <= after.started_at_ms, task
 
 
+class _WellTrustee:
+    """A Trustee that is well."""
+
+    async def health(self, url: str) -> str:
+        del url
+        return ""
+
+
+def _checks(clock: LabClock, connections: Connections) -> StandingChecks:
+    """The checks before any launch, as the service makes them."""
+    cloud = connections.arm
+    return StandingChecks(World(api=connections.kube, cloud=cloud, trustee=_WellTrustee(), now_ms=clock.now_ms))
+
+
 @asynccontextmanager
 async def staged(clock: LabClock, folder: Path, options: SiteOptions) -> AsyncGenerator[Stage]:
     """A site with the controller running over it."""
@@ -162,6 +177,7 @@ async def staged(clock: LabClock, folder: Path, options: SiteOptions) -> AsyncGe
                 ledger=ledger,
                 clock=clock,
                 options=ControllerOptions(),
+                preflight=_checks(clock, connections),
             )
             stage = Stage(clock, site, controller)
             controller.listen(lambda _stimuli, result, _now_ms: stage.decisions.extend(result.decisions))
