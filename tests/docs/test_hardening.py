@@ -76,7 +76,7 @@ def test_the_network_lets_out_what_the_settings_name_and_everything_has_a_port()
     (container,) = one("Deployment", "controller.yaml")["spec"]["template"]["spec"]["containers"]
     given = {each["name"]: each.get("value", "") for each in container["env"]}
     anywhere = {port["port"] for rule in rules if "to" not in rule for port in rule["ports"]}
-    for url in (ArmSettings().base_url, given["BURSTER_PRICES__URL"]):
+    for url in (ArmSettings().for_client().endpoints.base_url, given["BURSTER_PRICES__URL"]):
         assert {"http": 80, "https": 443}[urlsplit(url).scheme] in anywhere
     assert {53, 9090} <= {port["port"] for rule in rules for port in rule["ports"]}
 

@@ -299,7 +299,7 @@ def test_a_vms_name_tells_neither_namespace_nor_cluster():
     assert a_vm(a_burst(), created_at=1).name.startswith(vm_stem("task-1"))
 
 
-@pytest.mark.parametrize("command", ["drain", "evacuate", "doctor", "compare", "sweep"])
+@pytest.mark.parametrize("command", ["drain", "evacuate", "compare", "sweep"])
 def test_commands_that_are_said_to_be_missing_are_missing(command):
     from burster.cli.app import ENTRIES
 
