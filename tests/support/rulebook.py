@@ -23,6 +23,7 @@ _OTHER_CAUSES = {
     "TargetEvacuated",
     "PolicyGone",
     "OutsideBounds",
+    "TargetMissing",  # the place where it runs was deleted
 }
 #: Why it may rise.
 _BY_RULE = {"OutsideBounds", "BelowMinimum"}
