@@ -13,6 +13,7 @@ from burster.model import stimuli as s
 from burster.model.errors import RemoteError
 from burster.model.instructions import PlacePod
 from burster.model.limits import Budget
+from burster.model.offerings import CloudResource
 from burster.model.pods import Resources
 from burster.model.triggers import AuthRef, ExternalTrigger, HttpAccess, MetricsApiTrigger, PrometheusTrigger
 from burster.policy.convert import convert_text
@@ -299,12 +300,23 @@ def test_a_vms_name_tells_neither_namespace_nor_cluster():
     assert a_vm(a_burst(), created_at=1).name.startswith(vm_stem("task-1"))
 
 
-@pytest.mark.parametrize("command", ["drain", "evacuate", "compare", "sweep"])
+@pytest.mark.parametrize("command", ["drain", "evacuate", "compare"])
 def test_commands_that_are_said_to_be_missing_are_missing(command):
     from burster.cli.app import ENTRIES
 
     assert f"`{command}`" in PAGE
     assert command not in {entry.name for entry in ENTRIES}
+
+
+def test_what_is_left_of_a_vm_is_told_and_not_deleted_where_only_tags_tell():
+    assert "### What is left of a VM bears no tags" in PAGE
+    engine = an_engine(target=a_target(sweep_tags={"burster-cluster": "c"}))
+    nic = CloudResource(kind="Nic", name="podvm-x-0123abcd-net", resource_id="/n", region="r")
+    for _ in range(4):
+        engine.now += 600_000
+        engine.send(s.CloudListed(target="azure", listed_at_ms=engine.now, vms=(), strays=(nic,), claimed=()))
+        assert not engine.asked("DeleteResource")
+    assert engine.codes(nic.name) == ["PartUnclaimed"]
 
 
 def test_which_of_too_many_policies_count():
