@@ -707,6 +707,22 @@ def test_the_next_opening_of_a_window():
     assert next_opening(WORK, evening) == AT_MS + 19 * 3_600_000
 
 
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ({"sweep": "Report", "sweep_exclusive": True}, "only reported."),
+        ({"sweep_exclusive": True}, "deleted: the resource group is this cluster's alone."),
+        (
+            {"sweep_tags": {"burster-cluster": "p"}},
+            "deleted where a burst's record proves whose they were, or where they bear the tags burster-cluster=p; others are reported.",
+        ),
+    ],
+)
+def test_what_is_swept_is_told_with_its_scope(scope: dict[str, object], told: str) -> None:
+    target = replaced(TARGET, **({"sweep": "Delete"} | scope))
+    assert explain_target(target)[-1] == f"VMs older than 5m that no record claims are {told}"
+
+
 def test_the_whole_of_a_target():
     rack = Offering(
         target="east",
@@ -765,7 +781,7 @@ def test_the_whole_of_a_target():
             "A VM must be there 5m after its pod was placed, and the pod must run on the verified VM after 15m; otherwise the burst has"
             " failed."
         ),
-        "VMs older than 5m that no record claims are deleted.",
+        "VMs older than 5m that no record claims are deleted where a burst's record proves whose they were, and reported otherwise.",
     ]
     assert explain_target(TARGET)[0] == "Target east is azure region eastus, subscription s, resource group g."
     assert "Every namespace may burst here." in explain_target(replaced(TARGET, allowed_namespaces=("*",)))

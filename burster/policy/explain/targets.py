@@ -11,7 +11,6 @@ from burster.policy.explain.words import all_of, any_of
 
 def explain_target(target: Target) -> list[str]:
     """Return what a target allows, one sentence an item."""
-    sweep = "only reported" if target.sweep == "Report" else "deleted"
     return [
         _place(target),
         f"Pods run under RuntimeClass {target.runtime_class} on {any_of(target.sizes)}, with {any_of(target.tees)}.",
@@ -25,8 +24,20 @@ def explain_target(target: Target) -> list[str]:
             f"A VM must be there {format_duration_ms(target.launch_deadline_ms)} after its pod was placed, and the pod must run on the"
             f" verified VM after {format_duration_ms(target.ready_deadline_ms)}; otherwise the burst has failed."
         ),
-        f"VMs older than {format_duration_ms(target.sweep_grace_ms)} that no record claims are {sweep}.",
+        f"VMs older than {format_duration_ms(target.sweep_grace_ms)} that no record claims are {_swept(target)}.",
     ]
+
+
+def _swept(target: Target) -> str:
+    if target.sweep == "Report":
+        return "only reported"
+    if target.sweep_exclusive:
+        return "deleted: the resource group is this cluster's alone"
+    proven = "deleted where a burst's record proves whose they were"
+    if target.sweep_tags:
+        tags = ", ".join(f"{name}={value}" for name, value in sorted(target.sweep_tags.items()))
+        return f"{proven}, or where they bear the tags {tags}; others are reported"
+    return f"{proven}, and reported otherwise"
 
 
 def _place(target: Target) -> str:
