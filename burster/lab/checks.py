@@ -11,7 +11,7 @@ import msgspec
 
 from burster.engine import initial_state, snapshot, step
 from burster.engine.accounting.money import limits_of, window_of
-from burster.engine.bursts.vms import stem_of, vm_stem
+from burster.engine.bursts.vms import machine_name, stem_of, vm_stem
 from burster.lab.arm import ArmServer
 from burster.lab.arm.billing import BilledVm
 from burster.lab.cluster.runs import Run, RunLog
@@ -23,6 +23,7 @@ from burster.ledger import Ledger
 from burster.ledger.replay import replay
 from burster.model.policies import Policy
 from burster.model.quantities import cost_micro_usd, format_micro_usd
+from burster.model.tags import MACHINE_PREFIX
 from burster.policy.records import burst_from_object
 
 
@@ -137,7 +138,7 @@ def _budgets_held(evidence: Evidence, policies: Sequence[Policy], ledger: Ledger
     worst, broken = "no policy has a budget", False
     share = -1.0
     for policy in policies:
-        vms = [vm for vm in evidence.arm.billing.vms if owners.get(stem_of(vm.name)) == policy.key]
+        vms = [vm for vm in evidence.arm.billing.vms if owners.get(whose(vm.name)) == policy.key]
         for kind, limit in limits_of(policy.limits.budget):
             zone = policy.limits.budget.timezone
             spent = _largest_window(vms, now_ms, lambda at_ms, kind=kind, zone=zone: window_of(kind, at_ms, zone)[0])
@@ -156,7 +157,13 @@ def _owners(ledger: Ledger) -> dict[str, str]:
         pod = decision.subject.partition("/")[2]
         owners[vm_stem(burst)] = decision.policy
         owners[vm_stem(pod)] = decision.policy
+        owners[machine_name(decision.burst)] = decision.policy
     return owners
+
+
+def whose(vm_name: str) -> str:
+    """Return what of a VM's name tells whose it is: a machine's is one burst's as a whole, a pod's less its sandbox."""
+    return vm_name if vm_name.startswith(MACHINE_PREFIX) else stem_of(vm_name)
 
 
 def _largest_window(vms: Sequence[BilledVm], now_ms: int, window_at: Callable[[int], int]) -> int:
@@ -204,13 +211,14 @@ def _worst_bill(evidence: Evidence, ledger: Ledger, now_ms: int) -> str:
     for decision in ledger.decisions(verdict="Burst", limit=1_000_000):
         stems[vm_stem(decision.burst.partition("/")[2])] = decision.subject
         stems[vm_stem(decision.subject.partition("/")[2])] = decision.subject
+        stems[machine_name(decision.burst)] = decision.subject
     subjects = {decision.burst: decision.subject for decision in ledger.decisions(verdict="Burst", limit=1_000_000)}
     balance: dict[str, int] = {}
     for spend in ledger.spend():
         subject = subjects.get(spend.burst, "")
         balance[subject] = balance.get(subject, 0) + spend.micro_usd
     for vm in evidence.arm.billing.vms:
-        subject = stems.get(stem_of(vm.name), "")
+        subject = stems.get(whose(vm.name), "")
         balance[subject] = balance.get(subject, 0) - vm.cost_micro_usd(now_ms)
     worst = min(balance, key=lambda subject: (balance[subject], subject), default="")
     if not balance or balance[worst] >= 0:

@@ -89,15 +89,17 @@ class Witness:
         key = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
         status: dict[str, Any] = obj.get("status") or {}
         phase = status.get("phase")
+        #: empty where a number asked for it, and no pod in particular
+        pod: dict[str, str] = obj["spec"].get("forPod") or {}
         if phase == "Failed":
             self.failed.add(key)
         elif phase == "Serving":
-            self.served[key] = f"{obj['metadata']['namespace']}/{obj['spec']['forPod']['name']}"
+            self.served[key] = f"{obj['metadata']['namespace']}/{pod.get('name') or obj['metadata']['name']}"
         if event.type != "ADDED":
             return
         self.bursts_created += 1
         policy = f"{obj['metadata']['namespace']}/{obj['spec']['policy']}"
-        due = self._due.get((obj["spec"]["forPod"]["uid"], self._pending_for.get(policy, -1)))
+        due = self._due.get((pod.get("uid", ""), self._pending_for.get(policy, -1)))
         if due is None or self._now_ms() - due[0] > _HELD_UP_MS or len(self.reactions_ms) >= _REACTIONS_MAX:
             return
         self.reactions_ms.append((time.perf_counter() - due[1]) * 1000)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from burster.adaptors.manifests import BURST_LABEL, POLICY_LABEL
-from burster.engine.bursts.vms import stem_of, vm_stem
+from burster.engine.bursts.vms import machine_name, vm_stem
 from burster.engine.numbers.replica_gates import REPLICA_GOING_MS
 from burster.lab.apiserver.shelves import StoreEvent
-from burster.lab.checks import check_run
+from burster.lab.checks import check_run, whose
 from burster.lab.player import Player
 from burster.lab.site import Site
 from burster.lab.witness import Witness
@@ -117,10 +117,11 @@ class Evidence:
         for decision in ledger.decisions(verdict="Burst", limit=1_000_000):
             for name in (decision.burst, decision.subject):
                 owners[vm_stem(name.partition("/")[2])] = decision.policy
+                owners[machine_name(name)] = decision.policy
         moments: list[tuple[int, int, str, str]] = []
         problems: list[str] = []
         for vm in self.site.arm.billing.vms:
-            stem = stem_of(vm.name)
+            stem = whose(vm.name)
             owner = owners.get(stem, "")
             if not owner and not self.scaled:
                 problems.append(f"nobody decided on VM {vm.name}")

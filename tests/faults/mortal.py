@@ -129,11 +129,14 @@ class MortalCloud:
         self._outlives = outlives
 
     def __getattr__(self, name: str) -> Any:
-        async def call(target: Target, *arguments: Any) -> Any:
+        async def call(target: Target, *arguments: Any, **options: Any) -> Any:
+            about = [one if isinstance(one, str) else getattr(one, "name", "") for one in arguments]
+            if name == "follow_operation":
+                about = []  # its token is nothing to know it again by
             return await self._life.request(
-                f"ARM {name} {' '.join(arguments)}".rstrip(),
-                lambda: getattr(self._own, name)(target, *arguments),
-                lambda: getattr(self._outlives, name)(target, *arguments),
+                " ".join(["ARM", name, *filter(None, about)]),
+                lambda: getattr(self._own, name)(target, *arguments, **options),
+                lambda: getattr(self._outlives, name)(target, *arguments, **options),
             )
 
         return call
@@ -174,6 +177,7 @@ async def live(
                 clock=clock,
                 options=options,
                 authority=life,
+                reach=site.guests.reach,
             )
             running = asyncio.create_task(controller.run(), name=f"controller {life.epoch}")
             ends = [asyncio.create_task(life.died.wait()), asyncio.create_task(until(controller))]

@@ -34,6 +34,7 @@ from burster.runtime.wiring import Controller, ControllerOptions
 from burster.simulator.traces.model import Trace, TraceEntry
 from tests.faults.evidence import BURSTS, POLICIES, Evidence, phase_of
 from tests.faults.mortal import Death, Life, live
+from tests.support.machine_site import IMAGE, PORT, SUBNET, USER_DATA
 
 
 NAMESPACE: Final = "default"
@@ -60,6 +61,7 @@ TARGET: Final[dict[str, Any]] = {
         "trustee": {"url": "https://trustee.example.com:8080"},
         "allowedNamespaces": [NAMESPACE],
         "limits": {"maxBursts": 4},
+        "machines": {"images": [IMAGE], "subnet": SUBNET},
         "launchDeadline": "5m",
         "readyDeadline": "5m",
         "sweep": {"mode": "Delete", "grace": "1m"},
@@ -109,6 +111,12 @@ class Stage:
     def serve(self, name: str, replicas: int) -> None:
         entry = TraceEntry(arrival_ms=0, name=name, kind="Deployment", replicas=replicas, requests=_ONE)
         self.store.create("deployments.apps", NAMESPACE, service(entry))
+
+    def offer(self, name: str) -> None:
+        """Have a Service for machines, and what they boot from."""
+        ports = [{"name": "https", "port": 443, "targetPort": PORT}]
+        self.store.create("services", NAMESPACE, {"metadata": {"name": name}, "spec": {"ports": ports}})
+        self.store.create("configmaps", NAMESPACE, {"metadata": {"name": name}, "data": {"user-data": USER_DATA}})
 
     def serve_in_the_cloud(self, name: str, replicas: int) -> None:
         """Have a Deployment whose pods are peer pods."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 from burster.lab.caa.config import CaaFaults
 from tests.faults.evidence import POLICIES
 from tests.faults.scenes import NAMESPACE, SERVICES, TASKS, Scene, Stage, a_policy
+from tests.support.machine_site import IMAGE, PORT
 
 
 async def _a_service_has_a_peak(stage: Stage) -> None:
@@ -97,6 +98,43 @@ def _the_number_is_back(stage: Stage) -> list[str]:
     return problems
 
 
+_MACHINES: Final[dict[str, Any]] = a_policy(
+    "machines",
+    {"kind": "Deployment", "namePattern": "nobody"},
+    "Machine",
+    triggers=[
+        {
+            "type": "cron",
+            "metadata": {"start": "1 8 * * *", "end": "4 8 * * *", "timezone": "UTC", "desiredReplicas": 2},
+        },
+    ],
+    machine={
+        "requests": {"cpu": "1", "memory": "1Gi"},
+        "image": IMAGE,
+        "userData": {"configMap": "scorer"},
+        "service": {"name": "scorer", "port": PORT},
+    },
+    minReplicaCount=0,
+    maxReplicaCount=2,
+    pollingInterval=10,
+    advanced={"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}},
+)
+
+
+async def _machines_come_and_go(stage: Stage) -> None:
+    stage.offer("scorer")
+    await stage.at(400)
+
+
+def _nobody_is_sent_anywhere(stage: Stage) -> list[str]:
+    slices = stage.store.list("endpointslices.discovery.k8s.io", NAMESPACE)
+    problems = [f"EndpointSlice {one['metadata']['name']} is still there" for one in slices]
+    names = [vm.name for vm in stage.site.arm.billing.vms]
+    if len(names) < 2 or len(set(names)) < len(names):
+        problems.append(f"machines were made: {names}")
+    return problems
+
+
 SCENES: Final = (
     Scene("clones come and go", (SERVICES,), _a_service_has_a_peak),
     Scene("tasks move, and one is brought home", (TASKS,), _tasks_move_and_their_policy_goes, _both_have_worked),
@@ -107,5 +145,6 @@ SCENES: Final = (
         caa_faults=CaaFaults(crash_before_record=f"{NAMESPACE}/burst-web.*"),
     ),
     Scene("clones lose their policy", (SERVICES,), _a_service_loses_its_policy, _the_policy_is_gone),
+    Scene("machines come and go", (_MACHINES,), _machines_come_and_go, _nobody_is_sent_anywhere),
     Scene("a number is set and put back", (_NUMBER,), _a_number_rises_falls_and_is_put_back, _the_number_is_back),
 )
