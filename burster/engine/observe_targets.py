@@ -3,7 +3,6 @@
 Called by ``step`` for each such fact. Notes it, and has everybody looked at again whom it could let go; decides nothing.
 """
 
-
 import msgspec
 
 from burster.engine import statuses
@@ -35,7 +34,7 @@ def target_seen(state: State, stimulus: TargetSeen) -> None:
         entry = state.targets[target.name] = TargetEntry(target=target, scope=scope)
         early = state.early_offerings.pop(target.name, None)
         if early is not None:
-            _take_offerings(state, entry, early)
+            _take_offerings(state, entry, *early)
         rows = state.early_quotas.pop(target.name, None)
         if rows is not None:
             quotas.take(state, entry, rows)
@@ -72,13 +71,14 @@ def _forget(state: State, name: str) -> None:
         budgets.rules_changed(state, "Target", name)
         if entry.read:
             usable_ms = None if entry.prices_until_ms is None else entry.prices_until_ms - state.now_ms
-            state.early_offerings[name] = OfferingsSeen(
+            seen = OfferingsSeen(
                 target=name,
                 offerings=entry.listed,
                 prices_as_of=entry.prices_as_of,
                 prices_usable_ms=usable_ms,
                 prices_problem=entry.prices_problem,
             )
+            state.early_offerings[name] = (state.now_ms, seen)
         state.early_problems[name] = entry.problems
         if entry.quotas_read_ms is not None:
             state.early_quotas[name] = tuple(entry.quotas.values())
@@ -107,12 +107,12 @@ def offerings_seen(state: State, stimulus: OfferingsSeen) -> None:
     """Replace what a target offers, and what is known of its prices."""
     target = state.targets.get(stimulus.target)
     if target is None:
-        state.early_offerings[stimulus.target] = stimulus
+        state.early_offerings[stimulus.target] = (state.now_ms, stimulus)
         return
-    _take_offerings(state, target, stimulus)
+    _take_offerings(state, target, state.now_ms, stimulus)
 
 
-def _take_offerings(state: State, target: TargetEntry, stimulus: OfferingsSeen) -> None:
+def _take_offerings(state: State, target: TargetEntry, heard_ms: int, stimulus: OfferingsSeen) -> None:
     target.read = True
     target.unread.pop("offerings", None)
     target.unread.pop("prices", None)
@@ -121,9 +121,9 @@ def _take_offerings(state: State, target: TargetEntry, stimulus: OfferingsSeen) 
     too_old = target.prices_until_ms is not None and target.prices_until_ms <= state.now_ms
     target.prices_as_of, target.prices_problem = stimulus.prices_as_of, stimulus.prices_problem
     usable_ms = stimulus.prices_usable_ms
-    target.prices_until_ms = None if usable_ms is None else state.now_ms + usable_ms
-    if usable_ms is not None:
-        state.at(state.now_ms + max(0, usable_ms), "status", target.target.name)
+    target.prices_until_ms = None if usable_ms is None else heard_ms + usable_ms
+    if target.prices_until_ms is not None:
+        state.at(max(state.now_ms, target.prices_until_ms), "status", target.target.name)
     if target.listed != stimulus.offerings or too_old:
         target.listed = stimulus.offerings
         target.offerings = join_offerings(target.target, target.listed)

@@ -73,8 +73,8 @@ class State:
     target_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     policy_statuses: dict[str, StatusBook] = field(default_factory=dict[str, StatusBook])
     targets: dict[str, TargetEntry] = field(default_factory=dict[str, TargetEntry])
-    #: offerings and quotas that came before their target did
-    early_offerings: dict[str, OfferingsSeen] = field(default_factory=dict[str, OfferingsSeen])
+    #: offerings, with when they were heard of, and quotas that came before their target did
+    early_offerings: dict[str, tuple[int, OfferingsSeen]] = field(default_factory=dict[str, tuple[int, OfferingsSeen]])
     #: what was found wrong at targets before they were told
     early_problems: dict[str, tuple[TargetProblem, ...]] = field(default_factory=dict[str, "tuple[TargetProblem, ...]"])
     early_quotas: dict[str, tuple[Quota, ...]] = field(default_factory=dict[str, tuple[Quota, ...]])

@@ -211,6 +211,22 @@ def test_they_grow_too_old_while_nobody_reads_them_and_count_again_when_they_are
     assert engine.asked("RecordBurst")
 
 
+@pytest.mark.parametrize(("later_ms", "want"), [(59_999, "Cheapest"), (60_000, "PricesTooOld")])
+def test_they_age_while_their_target_is_away(later_ms: int, want: str) -> None:
+    engine = aged(60_000)
+    engine.send(s.TargetGone(name="azure"), after_ms=10_000)
+    engine.send(s.TargetSeen(target=a_target()), after_ms=later_ms - 10_000)
+    assert reason(engine).code == want
+
+
+def test_they_age_from_when_they_were_heard_of_before_their_target() -> None:
+    engine = Engine()
+    seen = s.OfferingsSeen(target="azure", offerings=(an_offering(2),), prices_usable_ms=60_000)
+    engine.sync(s.PolicySeen(policy=a_policy()), seen)
+    engine.send(s.TargetSeen(target=a_target()), after_ms=60_000)
+    assert reason(engine).code == "PricesTooOld"
+
+
 def test_a_negotiated_price_has_no_age() -> None:
     engine = aged(0, negotiated_micro_usd_per_hour={"Standard_DC2es_v6": 7})
     assert reason(engine).code == "Cheapest"
