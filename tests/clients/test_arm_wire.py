@@ -104,6 +104,15 @@ def test_restrictions_of_place_close_the_size_and_those_of_zones_only_the_zones(
     assert _sku(restrictions=[{"type": "Zone", "restrictionInfo": {"zones": ["1"]}}]).restricted == ""
 
 
+@pytest.mark.parametrize(
+    ("stated", "want"),
+    [({"LowPriorityCapable": "True", "HyperVGenerations": "V1,V2"}, (True, "V1,V2")), ({}, (False, ""))],
+)
+def test_spot_and_generation_are_as_stated(stated, want):
+    sku = _sku(capabilities=stated)
+    assert (sku.spot_capable, sku.generation) == want
+
+
 def test_what_is_no_vm_size_is_passed_over():
     assert _sku(resourceType="disks") is None
 
@@ -115,6 +124,8 @@ def test_what_is_no_vm_size_is_passed_over():
         (" standardDCEV6Family ", "standardDCEV6Family"),
         ("StandardDCEV6family", "StandardDCEV6family"),
         ("lowPriorityCores", "lowPriorityCores"),
+        (" Cores", "Cores"),
+        ("lowprioritycores", "lowprioritycores"),
         ("virtualMachines", None),
         ("", None),
     ],
