@@ -94,17 +94,26 @@ def _best(status: int, error: ErrorBody) -> tuple[Classified, str]:
 
 def translate(error: Exception, what: str) -> RemoteError:
     """Return the RemoteError for whatever Azure's client raised."""
-    if isinstance(error, RemoteError):
-        return error
     if isinstance(error, ClientAuthenticationError) and (error.response is None or "AADSTS" in str(error.message)):
         return _no_token(error, what)
     if isinstance(error, HttpResponseError) and error.response is not None:
         return _of_answer(error, what)
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return _of_the_way(error, what)
+    if isinstance(error, OSError):
+        return _of_the_system(error, what)
     return RemoteError(
         "Protocol", f"{what}: the answer makes no sense: {short(str(error))}", code="Protocol", matter="service"
     )
+
+
+def _of_the_system(error: OSError, what: str) -> RemoteError:
+    """Return what is wrong on this machine: a login's own file, which is read anew for each token, or a socket."""
+    told = short(str(error))
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        sentence = f"{what}: no token: {told} (is the service account's token, or the Secret, still mounted?)"
+        return RemoteError("Unauthorized", sentence, code="NoLogin", matter="auth")
+    return RemoteError("Timeout", f"{what}: the connection broke: {told}", code="ConnectionLost", matter="network")
 
 
 def _of_the_way(error: ServiceRequestError | ServiceResponseError, what: str) -> RemoteError:

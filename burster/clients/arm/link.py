@@ -50,7 +50,7 @@ Hook = Callable[[PipelineResponse[Any, Any]], None]
 _SUBSCRIPTIONS_MAX: Final = 16
 _PAGES_MAX: Final = 1_000
 #: what a request may raise that is not RemoteError
-_RAISED: Final = (AzureError, msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError)
+_RAISED: Final = (AzureError, msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, OSError)
 
 
 class Link:
@@ -60,6 +60,7 @@ class Link:
         """Raise InputError where the settings would send a token in the clear, or none where one is needed."""
         self.local = check_way(settings)
         self.settings = settings
+        self._trusted = _trusted(settings.ca_file)
         self.pacer = Pacer()
         self.base_url = settings.endpoints.base_url
         self.clock_skew_ms: int | None = None
@@ -230,11 +231,10 @@ class Link:
         proxy = None
         if host not in LOOPBACK and not proxy_bypass(host):
             proxy = getproxies().get(parts.scheme)
-        trusted = _trusted(self.settings.ca_file)
         # With trust_env aiohttp would look for a netrc file in a thread before every single request. Nor may it repeat a PUT by itself when
         # a kept connection breaks: nobody knows then what became of the first one.
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=trusted) if trusted else None,
+            connector=aiohttp.TCPConnector(ssl=self._trusted) if self._trusted else None,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=proxy,

@@ -6,7 +6,6 @@ Called once by the link. Its errors say what is missing; no secret is in any of 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AsyncHttpTransport
@@ -26,7 +25,7 @@ def new_credential(settings: ArmSettings, transport: AsyncHttpTransport[Any, Any
     """
     from azure.identity import aio
 
-    authority = urlsplit(settings.endpoints.authority).netloc
+    authority = settings.endpoints.authority
     common: dict[str, Any] = {"authority": authority, "transport": transport}
     client_id, tenant_id = settings.client_id or None, settings.tenant_id or None
     ways: dict[str, Callable[[], AsyncTokenCredential]] = {
