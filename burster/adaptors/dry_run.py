@@ -19,6 +19,8 @@ from burster.model.errors import RemoteError
 from burster.model.instructions import Instruction
 from burster.model.stimuli import (
     BurstRecorded,
+    EndpointPublished,
+    MachineDeleted,
     PodDeleted,
     PodReturned,
     PolicyReleased,
@@ -64,6 +66,14 @@ class DryRunAdaptor:
                 raise RemoteError(
                     "Unavailable", "a dry run places nothing", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS
                 )
+            case i.LaunchMachine():
+                raise RemoteError(
+                    "Unavailable", "a dry run makes nothing", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS
+                )
+            case i.DeleteMachine(burst=burst):
+                return MachineDeleted(key=burst.key)
+            case i.PublishEndpoint(burst=burst, ready=ready):
+                return EndpointPublished(key=burst.key, ready=ready)
             case i.DeletePod(burst=burst):
                 return PodDeleted(key=burst.key, gone=True)
             case i.ReturnPod(burst=burst):
@@ -92,7 +102,12 @@ def _leave_alone(instruction: Instruction) -> None:
     """Raise RemoteError where an instruction would end, settle or remove a record that is there for real."""
     match instruction:
         case (
-            i.DeletePod(burst=burst) | i.ReturnPod(burst=burst) | i.ObserveVms(burst=burst) | i.ForgetBurst(burst=burst)
+            i.DeletePod(burst=burst)
+            | i.DeleteMachine(burst=burst)
+            | i.PublishEndpoint(burst=burst)
+            | i.ReturnPod(burst=burst)
+            | i.ObserveVms(burst=burst)
+            | i.ForgetBurst(burst=burst)
         ) if burst.uid and not burst.uid.startswith(MARK):
             raise RemoteError(
                 "Unavailable", "a dry run leaves what is real alone", code="DryRun", retry_after_ms=_LOOK_AGAIN_MS

@@ -58,9 +58,9 @@ class FencedMachines:
         """Return every VM of the target's resource group."""
         return await self._cloud.list_vms(target)
 
-    async def list_resources(self, target: Target) -> list[CloudResource]:
-        """Return the VMs, network interfaces, disks and public addresses of the target's resource group."""
-        return await self._cloud.list_resources(target)
+    async def list_attachments(self, target: Target) -> list[CloudResource]:
+        """Return the network interfaces, disks and public addresses of the target's resource group."""
+        return await self._cloud.list_attachments(target)
 
     async def follow_operation(self, target: Target, token: str) -> OperationState:
         """Look once at what ``begin_vm`` began."""

@@ -29,22 +29,34 @@ def adaptor() -> DryRunAdaptor:
 def asked(burst):
     return {
         "DeletePod": i.DeletePod(key="x", burst=burst, grace_ms=0),
+        "DeleteMachine": i.DeleteMachine(key="x", burst=burst),
+        "PublishEndpoint": i.PublishEndpoint(key="x", burst=burst, address="10.0.0.4", ready=False),
         "ReturnPod": i.ReturnPod(key="x", burst=burst),
         "ObserveVms": i.ObserveVms(key="x", burst=burst),
         "ForgetBurst": i.ForgetBurst(key="x", burst=burst),
     }
 
 
-@pytest.mark.parametrize("kind", ["DeletePod", "ReturnPod", "ObserveVms", "ForgetBurst"])
+@pytest.mark.parametrize(
+    "kind", ["DeletePod", "DeleteMachine", "PublishEndpoint", "ReturnPod", "ObserveVms", "ForgetBurst"]
+)
 async def test_what_is_real_is_left_alone(adaptor, kind):
     with pytest.raises(RemoteError) as raised:
         await adaptor.carry_out(asked(a_record())[kind])
     assert (raised.value.kind, raised.value.code) == ("Unavailable", "DryRun")
 
 
-@pytest.mark.parametrize("kind", ["DeletePod", "ReturnPod", "ObserveVms", "ForgetBurst"])
+@pytest.mark.parametrize(
+    "kind", ["DeletePod", "DeleteMachine", "PublishEndpoint", "ReturnPod", "ObserveVms", "ForgetBurst"]
+)
 async def test_its_own_records_end_as_they_would(adaptor, kind):
     assert await adaptor.carry_out(asked(a_record("dry-run-0123"))[kind]) is not None
+
+
+async def test_no_machine_is_made(adaptor):
+    with pytest.raises(RemoteError) as raised:
+        await adaptor.carry_out(i.LaunchMachine(key="x", burst=a_record("dry-run-0123")))
+    assert (raised.value.kind, raised.value.code) == ("Unavailable", "DryRun")
 
 
 async def drive(engine: Engine, adaptor: DryRunAdaptor, rounds: int = 200) -> None:
