@@ -23,7 +23,7 @@ MARKETPLACE = "RedHat:rhel-cvm:9_6_cvm:latest"
 
 
 def a_burst(**changes: Any) -> Burst:
-    values = {
+    values: dict[str, Any] = {
         "policy": "tasks", "target": "azure", "strategy": "Move", "pod_name": "task-1",
         "for_pod": PodRef(name="task-1", uid="u"), "region": "westeurope", "size": "Standard_DC2es_v6",
         "runtime_class": "kata-remote", "price_micro_usd_per_hour": 1, "reserved_micro_usd": 1, "decided_at_ms": T0,
@@ -36,7 +36,7 @@ def told(vm: dict[str, Any], burst: Burst | None = None, target: Target | None =
     """What is said of a VM with these facts, the rest being right; "" for nothing."""
     burst = burst or a_burst()
     target = target or a_target(image=IMAGE, subnet=SUBNET)
-    right = {"image": target.image, "subnet": target.subnet}
+    right: dict[str, Any] = {"image": target.image, "subnet": target.subnet}
     found = a_vm(burst, created_at=T0, **(right | vm))
     policy = a_policy(confidential=Confidential(**confidential))
     mismatch = find_mismatch(found, burst, policy, target)
@@ -119,7 +119,7 @@ def a_machine(**changes: Any) -> Burst:
 
 
 def of_machine(vm: dict[str, Any], **changes: Any) -> str:
-    right = {
+    right: dict[str, Any] = {
         "name": "burstvm-x", "image": MARKETPLACE, "encryption_type": "DiskWithVMGuestState", "subnet": SUBNET, "zone": "",
     }  # fmt: skip
     return told(right | vm, a_machine(**changes))
@@ -143,7 +143,7 @@ def test_a_machine_is_held_against_what_its_own_record_says() -> None:
 
 
 def a_record(**changes: Any) -> Vm:
-    values = {
+    values: dict[str, Any] = {
         "name": "podvm-task-1-0123abcd", "resource_id": "sv-1", "region": "", "size": "", "provisioning_state": "Succeeded",
         "provider": "sovereign",
     }  # fmt: skip
@@ -154,6 +154,7 @@ def test_of_a_record_the_provider_and_an_id_are_asked_for_and_nothing_that_it_ca
     burst = a_burst(provider="sovereign")
     assert find_mismatch(a_record(), burst, None, None) is None
     assert find_mismatch(a_record(provider="Sovereign"), burst, None, None) is None
+    changes: dict[str, Any]
     for changes in ({"provider": "aws"}, {"provider": ""}, {"resource_id": ""}):
         mismatch = find_mismatch(a_record(**changes), burst, None, None)
         assert mismatch is not None
@@ -164,7 +165,7 @@ def test_of_a_node_its_labels_are_asked_for() -> None:
     burst = a_burst(provider="onprem", node_selector={"tee": "tdx", "zone": "a"})
     on_node = a_record(provider="", node="n1", tags={"tee": "tdx", "zone": "a"})
     assert find_mismatch(on_node, burst, None, None) is None
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "node label tee=tdx and has tee=none": {"tags": {"tee": "none", "zone": "a"}},
         "node label tee=tdx and has node n1 without it": {"tags": {"zone": "a"}},
         "a node of the cluster and has none": {"node": ""},
@@ -219,7 +220,7 @@ class Elsewhere(Engine):
         return [one for one in self.instructions if isinstance(one, kind)]
 
     def pod(self, phase: str = "Running", **facts: Any) -> None:
-        values = {
+        values: dict[str, Any] = {
             "burst_uid": "b-1", "burst_key": self.key, "pod_uid": "cp-1", "phase": phase, "size": "big", "runtime_class": "kata-there",
             "name": "task-1",
         }  # fmt: skip
@@ -229,7 +230,7 @@ class Elsewhere(Engine):
         self.send(s.VmsObserved(key=self.key, vms=vms), after_ms=after_ms)
 
     @property
-    def phase(self) -> str:
+    def stage(self) -> str:
         return self.state.bursts[self.key].burst.status.phase
 
 
@@ -238,15 +239,15 @@ def test_a_recorded_vm_serves_when_its_containers_are_ready_and_not_before() -> 
     engine.pod()
     assert engine.of(ObserveVms)
     engine.observed(a_record())
-    assert engine.phase == "Attesting"
+    assert engine.stage == "Attesting"
     engine.pod(containers_ready=True)
     engine.send(after_ms=60_000)
     assert engine.of(ObserveVms)
     engine.observed()
-    assert engine.phase == "Attesting", "no record, no word of it"
+    assert engine.stage == "Attesting", "no record, no word of it"
     engine.send(after_ms=60_000)
     engine.observed(a_record())
-    assert engine.phase == "Serving"
+    assert engine.stage == "Serving"
     assert not engine.of(MarkVerified), "a moved pod has no gate"
 
 
@@ -254,7 +255,7 @@ def test_a_record_of_another_provider_ends_the_pod_at_once_and_opens_the_breaker
     engine = Elsewhere("sovereign")
     engine.pod(containers_ready=True)
     engine.observed(a_record(provider="azure"))
-    assert engine.phase == "Failed"
+    assert engine.stage == "Failed"
     assert engine.state.targets["there"].tripped is not None
 
 
@@ -264,12 +265,12 @@ def test_what_is_on_record_costs_from_its_pods_placing_and_is_released_when_the_
     engine.pod(containers_ready=True)
     engine.observed(a_record(created_at_ms=engine.now))
     engine.pod("Succeeded")
-    assert engine.phase == "Releasing"
+    assert engine.stage == "Releasing"
     engine.observed(a_record(provisioning_state="Deleting"))
-    assert engine.phase == "Releasing"
+    assert engine.stage == "Releasing"
     engine.send(after_ms=60_000)
     engine.observed()
-    assert engine.phase == "Released"
+    assert engine.stage == "Released"
     assert engine.spends[-1].micro_usd == (engine.now - placed_ms) * 360_000 // 3_600_000
 
 
@@ -280,34 +281,34 @@ def test_a_record_may_come_as_late_as_a_launch_may_take_where_the_pod_never_ran(
     engine.observed()
     engine.send(after_ms=200_000)
     engine.observed()
-    assert engine.phase == "Releasing", "CAA may still be making it"
+    assert engine.stage == "Releasing", "CAA may still be making it"
     engine.send(after_ms=120_000)
     engine.observed()
-    assert engine.phase == "Released"
+    assert engine.stage == "Released"
 
 
 def test_a_pod_on_a_node_of_ones_own_has_no_size_and_no_vm_to_wait_for() -> None:
     engine = Elsewhere("onprem", node_selector={"tee": "tdx"})
     engine.pod(size="")
-    assert engine.phase == "Attesting"
+    assert engine.stage == "Attesting"
     engine.observed(a_record(provider="", node="n1", tags={"tee": "tdx"}))
-    assert engine.phase == "Serving"
+    assert engine.stage == "Serving"
     engine.pod("Succeeded", size="")
     engine.observed()
-    assert engine.phase == "Released"
+    assert engine.stage == "Released"
 
 
 def test_a_pod_that_no_node_takes_goes_home_and_the_nodes_are_left_alone() -> None:
     engine = Elsewhere("onprem", node_selector={"tee": "tdx"})
-    refused = {
+    refused: dict[str, Any] = {
         "size": "",
         "unschedulable_since_ms": engine.now,
         "unschedulable": "0/3 nodes are available: 3 Insufficient cpu.",
     }
     engine.pod("Pending", **refused)
-    assert engine.phase == "Provisioning"
+    assert engine.stage == "Provisioning"
     engine.send(after_ms=30_000)
-    assert engine.phase == "Failed"
+    assert engine.stage == "Failed"
     engine.observed()
     engine.send(s.StatusWritten(key=engine.key, phase="Failed"))
     (delete,) = engine.of(DeletePod)
@@ -323,4 +324,4 @@ def test_a_pod_that_waits_for_a_slot_of_a_cloud_is_not_given_up_for_that() -> No
     engine = Elsewhere("sovereign")
     engine.pod("Pending", unschedulable_since_ms=engine.now, unschedulable="Insufficient kata.peerpods.io/vm")
     engine.send(after_ms=60_000)
-    assert engine.phase == "Provisioning"
+    assert engine.stage == "Provisioning"
