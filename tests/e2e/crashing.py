@@ -4,6 +4,7 @@ import asyncio
 import random
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from burster.lab.apiserver.faults import Rule, SeededFaults
 from burster.lab.arm import ArmConfig
@@ -104,9 +105,16 @@ def run_with_crashes(
     arm: ArmConfig | None = None,
     caa_faults: CaaFaults | None = None,
     api_rules: tuple[Rule, ...] = (),
+    sweep: dict[str, Any] | None = None,
 ) -> tuple[tuple[Invariant, ...], list[str]]:
-    """Play the shipped demo with a controller that dies ``crashes`` times; return what must hold, and where it died."""
+    """Play the shipped demo with a controller that dies ``crashes`` times; return what must hold, and where it died.
+
+    ``sweep``: what the target says of it instead of what the demo says.
+    """
     stage = set_stage(DemoOptions(run_dir=str(folder), seed=seed))
+    for document in stage.documents:
+        if sweep is not None and document.object["kind"] == "BurstTarget":
+            document.object["spec"]["sweep"] = sweep
     rng = random.Random(f"{seed}/crashes")
     deaths: list[str] = []
     blind_ms = 0

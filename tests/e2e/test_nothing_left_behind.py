@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import aiohttp
 import orjson
+import pytest
 
 from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.engine.reaping import ReapRules
 from burster.lab.arm import known_fault
 from burster.lab.caa.body import vm_body
-from burster.lab.caa.config import LAB_CONFIG, read_config
+from burster.lab.caa.config import LAB_CONFIG, CaaFaults, read_config
 from burster.lab.caa.peerpods import RESOURCE
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.site import Connections, Site, open_site
@@ -23,6 +24,7 @@ from burster.runtime.cloud_sweep import CloudSweep, SweepOptions
 from burster.runtime.reaper import Reaper, ReaperOptions
 from burster.runtime.reaper_cluster import ClusterReader
 from burster.runtime.wiring import Controller
+from tests.e2e.crashing import run_with_crashes
 from tests.support.small_site import one_node
 
 
@@ -228,3 +230,22 @@ def test_the_reaper_ends_all_of_it_by_arm_alone(tmp_path: Path) -> None:
         assert group.left == set()
 
     play(tmp_path, "Report", story, controlled=False)
+
+
+LEAKING = CaaFaults(
+    swallow_delete="default/task-00[12].*",
+    slow_vm="default/task-001.*",
+    leak_abandoned=True,
+    crash_before_record="default/task-00[34].*",
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("seed", "crashes"), [(3, 0), (11, 2)])
+def test_a_storm_of_retries_and_a_caa_that_dies_leave_nothing_and_cost_what_is_settled(
+    seed: int, crashes: int, tmp_path: Path
+) -> None:
+    sweep = {"mode": "Delete", "grace": "5m", "scope": {"exclusive": True}}
+    invariants, deaths = run_with_crashes(seed, tmp_path, crashes=crashes, caa_faults=LEAKING, sweep=sweep)
+    broken = [f"{one.name}: {one.detail}" for one in invariants if not one.ok]
+    assert not broken, f"died {deaths}: {broken}"
