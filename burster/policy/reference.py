@@ -78,11 +78,9 @@ def _inner_rows(node: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _code(default: Any) -> str:
-    if (
-        default is None
-        or isinstance(default, dict)
-        or (isinstance(default, list) and any(isinstance(item, dict) for item in default))
-    ):  # pyright: ignore[reportUnknownVariableType] (JSON)
+    if default is None or isinstance(default, dict):
+        return ""
+    if isinstance(default, list) and any(isinstance(item, dict) for item in default):  # pyright: ignore[reportUnknownVariableType] (JSON)
         return ""
     text = ", ".join(map(str, default)) if isinstance(default, list) else str(default)  # pyright: ignore[reportUnknownArgumentType] (JSON)
     return f"`{text.lower() if isinstance(default, bool) else text}`"
