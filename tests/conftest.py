@@ -27,6 +27,12 @@ def quiet_logs() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
+@pytest.fixture(autouse=True)
+def no_price_list_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no stand-in's prices in the developer's cache, whatever settings a test reads."""
+    monkeypatch.setenv("BURSTER_PRICES__CACHE_DIR", "-")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what needs a real control plane where there is none; the summary says so in one line."""

@@ -87,9 +87,7 @@ def cpu_ms(run: Callable[[], Any]) -> float:
     return (time.process_time() - begin) * 1_000
 
 
-@pytest.mark.parametrize(
-    ("case", "most"), [("all are free", 3.0), ("some are refused", 4.0), ("none can be had", 8.0)]
-)
+@pytest.mark.parametrize(("case", "most"), [("all are free", 3.0), ("some are refused", 4.0), ("none can be had", 8.0)])
 def test_a_thousand_shapes_among_a_thousand_offerings(note: Note, case: str, most: float) -> None:
     state, policy = a_world(case)
     target, pods, listed = state.targets["azure"], shapes(), offerings()
