@@ -33,7 +33,7 @@ class CloudMachine:
     state: str = "Creating"
     power: str = "running"
     answers: bool = False
-    seen: bool = False  #: burster was told of it
+    seen: bool = False  #: its record tells of it
 
 
 class MachineWorld:
@@ -161,6 +161,9 @@ class MachineWorld:
                 if burst.key not in self.records:
                     raise RemoteError("NotFound", "no such record")
                 self.records[burst.key] = msgspec.structs.replace(self.records[burst.key], status=burst.status)
+                for name in burst.status.vms:
+                    if name in self.vms:
+                        self.vms[name].seen = True
                 return s.StatusWritten(key=burst.key, phase=burst.status.phase)
             case i.ForgetBurst(burst=burst):
                 assert self.state.bursts[burst.key].burst.status.phase == "Released"
@@ -197,7 +200,6 @@ class MachineWorld:
         vm = self.vms.get(burst.spec.pod_name)
         if vm is None:
             return s.VmsObserved(key=burst.key, vms=())
-        vm.seen = True
         wrong = {"secure_boot": False} if vm.coming == "Wrong" else {}
         told = the_vm(vm.burst, created_at=vm.created_at_ms, provisioning_state=vm.state, power_state=vm.power, **wrong)
         failure = CloudFailure(kind="Capacity", code="AllocationFailed", matter="capacity", message="full")
