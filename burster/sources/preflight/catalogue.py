@@ -42,7 +42,7 @@ PEER_POD_KIND: Final = Check(
     peer_pods=True,
 )  # fmt: skip
 WEBHOOK: Final = Check(
-    code="WebhookMissing", group="Cluster", peer_pods=True,
+    code="WebhookMissing", group="Cluster", standing=False, peer_pods=True,
     title="the peer pods' webhook is there",
     asks="The MutatingWebhookConfigurations, for the webhook mwebhook.peerpods.io.",
     why="Without it a peer pod asks its worker node for all the cpu and memory that its VM is to have.",

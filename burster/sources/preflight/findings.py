@@ -77,8 +77,12 @@ class Findings:
         self._write(check, "skipped", sentence, "")
 
     def unread(self, check: Check, error: RemoteError) -> None:
-        """Write that it could not be asked."""
-        if check.code not in self._found:
+        """Write that it could not be asked. What the controller needs no right to is for an administrator to ask."""
+        if check.code in self._found:
+            return
+        if error.kind == "Unauthorized" and not check.standing:
+            self.skipped(check, _ended(f"Whoever asks may not read it, and burster needs no right to: {error}"))
+        else:
             cure = _access_cure(error)
             self._found[check.code] = Finding(
                 check=check.code,
