@@ -8,8 +8,11 @@ any process by the token in the Burst's status.
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from burster.adaptors.azure_peer_pods import OfferingReader
 from burster.adaptors.cluster_api import KubeApi
+from burster.adaptors.fence import NOT_LEADING
 from burster.adaptors.machine_bodies import machine_body, made_with
 from burster.adaptors.machine_cloud import MachineCloud
 from burster.adaptors.port import TargetBook
@@ -23,6 +26,8 @@ from burster.model.stimuli import CloudListed, MachineDeleted, MachineLaunched, 
 from burster.model.tags import LEASE_END_TAG, MACHINE_PREFIX, UID_TAG, read_tag
 from burster.model.targets import Target
 
+
+_log = structlog.get_logger("burster.adaptors.azure_machines")
 
 #: A deletion is begun, and not waited for: it takes a minute, and whoever carries instructions out has others to carry out.
 _BEGIN_DELETE_MS: Final = 3_000
@@ -113,7 +118,13 @@ class AzureMachines:
         if read_tag(vm.tags, LEASE_END_TAG) == wanted:
             return
         others = {name: value for name, value in vm.tags.items() if name.casefold() != LEASE_END_TAG}
-        await self._cloud.tag_vm(target, vm, {**others, LEASE_END_TAG: wanted})
+        try:
+            await self._cloud.tag_vm(target, vm, {**others, LEASE_END_TAG: wanted})
+        except RemoteError as error:
+            if error.code == NOT_LEADING:
+                raise
+            # what was seen counts all the same; the next look tells it, and until then the machine ends when it was to
+            _log.warning("machine.lease_not_told", machine=vm.name, kind=error.kind, message=error.message)
 
     async def release(self, burst: Burst, *, grace_ms: int, let_go: bool = False) -> MachineDeleted:
         """Have the machine, its network interface and its disk deleted. Raises Unavailable until each is confirmed gone."""

@@ -15,6 +15,7 @@ from burster.model.targets import Target
 
 
 EPOCH_ANNOTATION: Final = "burster.dev/epoch"
+NOT_LEADING: Final = "NotLeading"  #: the code of what was not done for want of the lead
 
 
 class Authority(Protocol):
@@ -128,5 +129,5 @@ def check(authority: Authority, what: str) -> int:
     """Return how many milliseconds there are. Raises RemoteError Unreachable (nothing was done) where there are none."""
     remaining_ms = authority.remaining_ms()
     if remaining_ms <= 0:
-        raise RemoteError("Unreachable", f"{what}: not done, this replica does not lead any more", code="NotLeading")
+        raise RemoteError("Unreachable", f"{what}: not done, this replica does not lead any more", code=NOT_LEADING)
     return remaining_ms

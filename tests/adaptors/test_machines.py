@@ -35,6 +35,7 @@ class FakeArm:
         self.read: list[str] = []
         self.bodies: dict[str, dict[str, Any]] = {}
         self.lose_answer = False
+        self.refuse_tags = False
         self.delete_takes = 0  #: looks at a VM that is being deleted until it is gone
 
     async def get_vm(self, target: Target, name: str, *, instance_view: bool | None = None) -> Vm | None:
@@ -69,6 +70,8 @@ class FakeArm:
         return self.operations.get(token, OperationState(state="Forgotten"))
 
     async def tag_vm(self, target: Target, vm: Vm, tags: dict[str, str]) -> None:
+        if self.refuse_tags:
+            raise RemoteError("Unauthorized", "may not be written", code="AuthorizationFailed")
         self.wrote.append(f"tag {vm.name}")
         self.vms[vm.name] = msgspec.structs.replace(self.vms[vm.name], tags=tags)
 
@@ -237,6 +240,19 @@ async def test_a_renewed_lease_is_told_to_the_machine_once(machines: AzureMachin
     assert cloud.wrote == [f"put {NAME}", f"tag {NAME}"]
     assert cloud.vms[NAME].tags[LEASE_END_TAG] == str(first + 3_000_000)
     assert cloud.vms[NAME].tags[UID_TAG] == "u-1"
+
+
+async def test_a_lease_that_can_not_be_told_does_not_keep_the_machine_from_being_seen(
+    machines: AzureMachines, cloud: FakeArm
+) -> None:
+    await machines.launch(a_machine())
+    cloud.finish()
+    cloud.refuse_tags = True
+    renewed = launched("", "Serving", lease_until_ms=T0 + 9_000_000)
+    assert [vm.name for vm in (await machines.observe(renewed)).vms] == [NAME]
+    cloud.refuse_tags = False
+    await machines.observe(renewed)
+    assert cloud.vms[NAME].tags[LEASE_END_TAG] == str(T0 + 9_000_000), "the next look tells it"
 
 
 async def test_its_deletion_is_begun_once_looked_after_and_ends_with_what_came_with_it(
