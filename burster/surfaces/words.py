@@ -81,6 +81,7 @@ _CHANGES: Final = {
     "NamespaceNotOptedIn": "The platform team labelling the namespace.",
     "DataClassNotAllowed": "A target that lists this class of data, or another class of data.",
     "JurisdictionNotAllowed": "A target where another law holds, or more jurisdictions in the policy.",
+    "ProofMissing": "attestation: Required in the policy, or a target whose VMs can be looked at.",
     "TrusteeMissing": "A trustee.url at the target, another target, or attestation: VmOnly in the policy.",
     "TrusteeDown": "The target's Trustee answering again; it is asked again by itself.",
     "TargetMissing": "A valid BurstTarget of that name.",
