@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from burster.cli import main
 from burster.clients.network_probe import try_mtu, try_tcp, try_udp
 
 
@@ -136,9 +137,9 @@ def test_a_path_that_leads_nowhere_is_blocked_and_a_bit_of_the_exit_code(narrow_
 
 
 @pytest.mark.parametrize("words", [(), ("--tcp", "nowhere"), ("--tcp", "host:0"), ("--udp", "host:99999")])
-def test_what_is_no_address_is_an_input_error(words: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "burster", "probe", *words], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
+def test_what_is_no_address_is_an_input_error(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["probe", *words])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert len(err.splitlines()) == 1

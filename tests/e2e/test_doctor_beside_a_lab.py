@@ -119,6 +119,7 @@ async def burster(site: Site, *words: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
+@pytest.mark.long
 def test_the_command_shows_every_check_and_its_exit_code_says_whether_all_is_well(tmp_path):
     async def main(clock: LabClock) -> None:
         async with open_site(clock, one_node(tmp_path, the_documents(tmp_path), ("batch",))) as site:
