@@ -204,8 +204,10 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "VmLeftBehind": ("Sweep", "Told once; the burst stays in Releasing, and its money reserved, until the VM is gone."),
     "VmUnclaimed": (
         "Sweep",
-        "Told once; the VM is left alone, or deleted after the next listing where it is this cluster's by `sweep.scope` and the mode is"
-        " Delete.",
+        (
+            "Told once; the VM is left alone, or deleted after the next listing where it is this cluster's by `sweep.scope` and the mode is"
+            " Delete."
+        ),
     ),
     "PartUnclaimed": ("Sweep", "The same of a network interface, a disk or a public address that a VM has left behind."),
     "SweepDeletes": ("Sweep", "It is deleted: it is this cluster's for certain, and the target says `sweep.mode: Delete`."),
