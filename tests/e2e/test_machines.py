@@ -125,6 +125,16 @@ def test_a_machine_that_fails_late_is_swept_with_its_parts_and_another_size_come
     play(tmp_path, story)
 
 
+def test_an_interface_that_azure_keeps_for_a_while_is_deleted_when_it_may_be(tmp_path: Path) -> None:
+    async def story(site: MachineSite) -> None:
+        site.site.arm.faults.add(known_fault("AllocationFailed", times=1))
+        await site.want(1)
+        await site.until(lambda: site.serving() == 1, within_s=3_600, why="another one serves")
+        await home(site)
+
+    play(tmp_path, story, arm=ArmConfig(subnets=(SUBNET,), nic_reserved_ms=180_000))
+
+
 def test_a_zone_without_room_is_left_for_the_next(tmp_path: Path) -> None:
     async def story(site: MachineSite) -> None:
         site.site.arm.faults.add(known_fault("ZonalAllocationFailed", times=1))
