@@ -118,7 +118,9 @@ def test_an_answer_that_is_lost_is_an_outcome_that_nobody_knows_and_is_found_whe
     play(scene)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.001, 0.02, 0.2])
+@pytest.mark.parametrize(
+    "after_s", [0.0, 0.02, pytest.param(0.001, marks=pytest.mark.long), pytest.param(0.2, marks=pytest.mark.long)]
+)
 def test_a_launch_that_is_cancelled_at_any_moment_leaves_nothing_that_the_next_does_not_find(
     play: Play, after_s: float
 ) -> None:
