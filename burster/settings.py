@@ -286,7 +286,9 @@ class ReaperSettings(_Section):
     @model_validator(mode="after")
     def _bear_the_skew(self) -> Self:
         if self.skew_max_ms * 2 > self.grace_ms:
-            raise ValueError("grace_ms must be twice skew_max_ms at least: else a clock that is off ends what is leased")
+            raise ValueError(
+                "grace_ms must be twice skew_max_ms at least: else a clock that is off ends what is leased"
+            )
         if self.max_age_ms and self.max_age_ms < self.grace_ms:
             raise ValueError("max_age_ms must not be below grace_ms")
         if self.api == "none" and not self.targets:
