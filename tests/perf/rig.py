@@ -29,6 +29,7 @@ from burster.ledger import Ledger
 from burster.policy.crds import crds
 from burster.runtime.clock import Clock
 from burster.runtime.wiring import Controller, ControllerOptions
+from burster.sources.preflight import StandingChecks, World
 
 
 Json = dict[str, Any]
@@ -190,7 +191,8 @@ async def run_controller(lab: Lab, clock: Clock, folder: Path) -> AsyncGenerator
         controller = Controller(
             kube=kube,
             cloud=arm,
-            facts=Connections(kube, arm, prices),
+            # nobody has installed cloud-api-adaptor here: what is checked before a launch would find that
+            facts=Connections(kube, arm, prices, StandingChecks(World(api=kube, cloud=arm, now_ms=clock.now_ms))),
             ledger=ledger,
             clock=clock,
             options=ControllerOptions(),
