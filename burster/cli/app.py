@@ -31,7 +31,12 @@ ENTRIES: Final = (
     Entry("simulate", "burster.cli.simulate", "simulate", "Try policies on a recorded load, offline."),
     Entry("policy", "burster.cli.policy", "app", "Check, explain, compare, convert and test policies."),
     Entry("trace", "burster.cli.trace", "app", "Look into load traces, convert them, make them, record them."),
-    Entry("offerings", "burster.cli.offerings", "offerings", "What targets offer, ranked by price, and why not the others."),
+    Entry(
+        "offerings",
+        "burster.cli.offerings",
+        "offerings",
+        "What targets offer, ranked by price, and why not the others.",
+    ),
     Entry("doctor", "burster.cli.doctor", "doctor", "Whether everything is right that bursting needs."),
     Entry("probe", "burster.cli.probe", "probe", "Try network paths from here; doctor starts it on workers."),
     Entry("status", "burster.cli.status", "status", "Where everything stands."),

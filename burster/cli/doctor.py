@@ -83,7 +83,7 @@ def doctor(  # noqa: PLR0913 - its options, each by name
         case "yaml":
             print_yaml(report)
         case _:
-            _tell(report)
+            tell(report)
     sys.stdout.flush()
     if not report.well:
         raise typer.Exit(1)
@@ -117,7 +117,8 @@ def _agrees(what: str) -> bool:
     return typer.confirm(f"This starts {what}. Go on?", err=True)
 
 
-def _tell(report: "Report") -> None:
+def tell(report: "Report") -> None:
+    """Print a report for people, on standard output."""
     from rich.text import Text
 
     terminal = console()

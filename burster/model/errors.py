@@ -42,10 +42,10 @@ class RemoteError(BursterError):
     """A call to the outside world did not succeed.
 
     ``kind`` is for code, ``code`` is the other side's own word (``SkuNotAvailable``), ``retry_after_ms`` what it asked for. ``matter`` is
-    what a cloud's refusal is about (``burster.model.offerings.Matter``; empty: no cloud said it), ``limit_vcpus`` what quota refusals state.
+    what a cloud's refusal is about (``burster.model.offerings.Matter``; empty: no cloud said it), ``limit_vcpus`` a refused quota.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the other side said, each by name
         self,
         kind: RemoteKind,
         message: str,

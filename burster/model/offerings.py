@@ -99,7 +99,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CloudFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a cloud did not do what it was asked for, understood. ``limit_vcpus`` is stated by quota refusals only; 0: none were ever given."""
+    """Why a cloud did not do what it was asked for, understood. ``limit_vcpus`` is stated by quota refusals only; 0: never any."""
 
     kind: RemoteKind
     code: str  #: the cloud's own word

@@ -71,7 +71,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     catalogue: tuple[Offering, ...] = ()  #: declared offerings, where no cloud lists them
     #: reserved per hour for a size whose price is unknown; None: such a size is refused
     assumed_price_micro_usd_per_hour: int | None = None
-    when_quota_unknown: Literal["Refuse", "Allow"] = "Refuse"  #: whether anything launches before the quota was read once
+    when_quota_unknown: Literal["Refuse", "Allow"] = (
+        "Refuse"  #: whether anything launches before the quota was read once
+    )
     launch_deadline_ms: int = 300_000  #: from the pod's placing to its VM being there
     ready_deadline_ms: int = 900_000  #: from the pod's placing to the pod running and its VM verified
     sweep: Literal["Report", "Delete"] = "Report"  #: what to do with VMs that no record claims

@@ -9,8 +9,9 @@ from burster.ledger import Ledger
 from burster.surfaces.words import _BY_VERDICT
 from tools.reference import reasons
 from tools.reference.consoles import run_consoles
+from tools.reference.doctor_shown import doctor_example
 from tools.reference.pages import pages
-from tools.reference.shown import GUIDE, ROOT, decision, guide, life_of_a_burst, rule_of, show
+from tools.reference.shown import DOCTOR, GUIDE, ROOT, decision, guide, life_of_a_burst, rule_of, show
 
 
 README, ARCHITECTURE = ROOT / "README.md", ROOT / "docs" / "architecture.md"
@@ -45,6 +46,11 @@ def test_the_guide_shows_what_the_code_has_and_the_commands_print():
 def test_the_readme_shows_what_the_commands_print():
     page = README.read_text("utf-8")
     assert run_consoles(page) == page, "run: make reference"
+
+
+def test_the_page_about_doctor_shows_what_it_says_of_a_sick_lab():
+    page = DOCTOR.read_text("utf-8")
+    assert show(page, "doctor", doctor_example()) == page, "run: make reference"
 
 
 def test_a_shown_commands_old_output_is_replaced_and_other_blocks_stay():

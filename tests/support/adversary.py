@@ -274,7 +274,11 @@ class Adversary:
 
     @staticmethod
     def _failure(instruction: i.Instruction, error: RemoteError) -> s.InstructionFailed:
-        subject = instruction.target if isinstance(instruction, i.ListCloud | i.DeleteVm | i.DeleteResource) else instruction.burst.key  # type: ignore[union-attr]
+        subject = (
+            instruction.target
+            if isinstance(instruction, i.ListCloud | i.DeleteVm | i.DeleteResource)
+            else instruction.burst.key
+        )  # type: ignore[union-attr]
         return s.InstructionFailed(
             instruction=type(instruction).__name__,
             key=instruction.key,

@@ -1,8 +1,8 @@
 """What the documents show of the code and of a run.
 
-The life of a Burst as a picture, a rule, what was decided by it, the names that conditions can use, what `burster policy` commands print. A
-shown part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; what is between them is replaced, the rest of the page is written by
-people.
+The life of a Burst as a picture, a rule, what was decided by it, the names that conditions can use, what commands print, what doctor says
+of a sick lab. A shown part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; what is between them is replaced, the rest of the
+page is written by people.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from burster.cli.demo import pod_to_ask_about
 from burster.cli.run_dir import LEDGER
 from burster.engine.bursts.lifecycle import to_mermaid
 from tools.reference.consoles import run_consoles
+from tools.reference.doctor_shown import doctor_example
 from tools.reference.language import variables_table
 
 
@@ -24,6 +25,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: the demo's own seed, so that a newcomer who runs `make demo` finds the very same decision
 SEED: Final = 7
 GUIDE: Final = ROOT / "docs" / "policies.md"
+DOCTOR: Final = ROOT / "docs" / "doctor.md"
 CASES: Final = ROOT / "docs" / "examples" / "web.cases.yaml"
 RULES: Final = ROOT / "simulations" / "demo" / "policies.yaml"
 
@@ -79,6 +81,7 @@ def shown_pages() -> dict[Path, str]:
         readme: run_consoles(show(show(readme.read_text("utf-8"), "rule", rule_of(policy)), "decision", said)),
         architecture: show(architecture.read_text("utf-8"), "life", life_of_a_burst()),
         GUIDE: guide(GUIDE.read_text("utf-8")),
+        DOCTOR: show(DOCTOR.read_text("utf-8"), "doctor", doctor_example()),
     }
 
 
