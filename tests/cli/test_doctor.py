@@ -41,7 +41,7 @@ def found(monkeypatch):
     asked = []
 
     def find(report: Report) -> list:
-        async def examine_all(settings, options, tell):
+        async def examine_all(settings, options, tell, agrees):
             asked.append((settings, options))
             tell("everything")
             return report
