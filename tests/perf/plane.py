@@ -29,7 +29,9 @@ from burster.clients.kube import Kube, KubeSettings
 from burster.lab.arm import ArmConfig, ArmServer
 from burster.lab.caa.body import vm_body, vm_name
 from burster.lab.caa.config import LAB_CONFIG, CaaConfig, read_config
-from burster.lab.cluster.nodes import make_runtime_class
+from burster.lab.caa.config import NAMESPACE as CAA_NAMESPACE
+from burster.lab.caa.presence import DAEMON_SET, daemon_set, daemon_set_status
+from burster.lab.cluster.nodes import make_node, make_runtime_class
 from burster.policy.crds import crds
 from burster.runtime.clock import SystemClock
 from tests.e2e.processes import kubectl
@@ -291,6 +293,7 @@ def _install(place: Place) -> None:
     kubectl(plane.kubeconfig, "apply", "-n", BANK, "-f", str(ROOT / "deploy/opt-in/rolebinding.yaml"))
     kubectl(plane.kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     plane.make("/apis/node.k8s.io/v1/runtimeclasses", make_runtime_class())
+    _install_caa(plane)
     plane.make("/apis/burster.dev/v1alpha1/bursttargets", rig.TARGET)
     apps = f"/apis/apps/v1/namespaces/{BANK}"
     labels = {"app": "web"}
@@ -303,6 +306,23 @@ def _install(place: Place) -> None:
     plane.make(f"{apps}/deployments", deployment)
     replica_set = {**deployment, "kind": "ReplicaSet", "metadata": {"name": REPLICA_SET}}
     place.owner_uid = plane.make(f"{apps}/replicasets", replica_set)["metadata"]["uid"]
+
+
+def _install_caa(plane: ControlPlane) -> None:
+    """Have what burster checks before it launches: cloud-api-adaptor on one worker, as its chart leaves it."""
+    node = make_node("gateway-1", "16", "32Gi", worker=True, extended={"kata.peerpods.io/vm": "100000"})
+    for path, named in (
+        ("/api/v1/nodes", node),
+        ("/api/v1/namespaces", {"metadata": {"name": CAA_NAMESPACE}}),
+        (f"/api/v1/namespaces/{CAA_NAMESPACE}/configmaps", rig.caa_config_map()),
+        (f"/apis/apps/v1/namespaces/{CAA_NAMESPACE}/daemonsets", daemon_set(CAA_NAMESPACE)),
+    ):
+        plane.make(path, named)
+    for path, status in (
+        ("/api/v1/nodes/gateway-1", node["status"]),
+        (f"/apis/apps/v1/namespaces/{CAA_NAMESPACE}/daemonsets/{DAEMON_SET}", daemon_set_status(1, 1)),
+    ):
+        plane.ask("PATCH", f"{path}/status", {"status": status}, content_type="application/merge-patch+json")
 
 
 def _floors() -> Json:

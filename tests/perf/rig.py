@@ -185,12 +185,17 @@ async def open_lab(clock: Clock, folder: Path, *, max_bursts: int | None = None)
         yield Lab(store, api, arm, path, clock.now_ms)
 
 
+def caa_config_map() -> Json:
+    """Return cloud-api-adaptor's configuration, with the target's sizes."""
+    data = {**LAB_CONFIG, "AZURE_INSTANCE_SIZES": ",".join(TARGET["spec"]["sizes"])}
+    return {"metadata": {"name": CONFIG_MAP}, "data": data}
+
+
 def _install_caa(store: Store, clock: Clock) -> None:
     """Have what a controller checks before it launches: cloud-api-adaptor, whose pods none of the measured ones needs, on one worker."""
     add_node(store, make_node("gateway-1", "16", "32Gi", worker=True))
     store.create("namespaces", "", {"metadata": {"name": CAA_NAMESPACE}})
-    data = {**LAB_CONFIG, "AZURE_INSTANCE_SIZES": ",".join(TARGET["spec"]["sizes"])}
-    store.create("configmaps", CAA_NAMESPACE, {"metadata": {"name": CONFIG_MAP}, "data": data})
+    store.create("configmaps", CAA_NAMESPACE, caa_config_map())
     presence = Presence(store, clock.now_ms)
     presence.install()
     presence.come_up("gateway-1")

@@ -47,7 +47,7 @@ class Presence:
     def install(self) -> None:
         """Create what the chart would, besides ConfigMap and definition."""
         with contextlib.suppress(ApiError):  # there already
-            self._store.create("daemonsets.apps", self._namespace, _daemon_set(self._namespace))
+            self._store.create("daemonsets.apps", self._namespace, daemon_set(self._namespace))
         with contextlib.suppress(ApiError):
             self._store.create(
                 "mutatingwebhookconfigurations.admissionregistration.k8s.io", "", _webhook(self._namespace)
@@ -74,21 +74,13 @@ class Presence:
 
     def _count(self) -> None:
         with contextlib.suppress(ApiError):
-            daemon_set = self._store.get("daemonsets.apps", self._namespace, DAEMON_SET)
+            found = self._store.get("daemonsets.apps", self._namespace, DAEMON_SET)
             wanted, ready = len(worker_nodes(self._store)), len(self._pods)
-            status = {
-                "currentNumberScheduled": wanted,
-                "desiredNumberScheduled": wanted,
-                "numberMisscheduled": 0,
-                "numberReady": ready,
-                "numberAvailable": ready,
-                "updatedNumberScheduled": ready,
-                "observedGeneration": 1,
-            }
-            write_status(self._store, "daemonsets.apps", daemon_set, status)
+            write_status(self._store, "daemonsets.apps", found, daemon_set_status(wanted, ready))
 
 
-def _daemon_set(namespace: str) -> Json:
+def daemon_set(namespace: str) -> Json:
+    """Return CAA's DaemonSet, as its chart makes it."""
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -100,6 +92,19 @@ def _daemon_set(namespace: str) -> Json:
                 "spec": {"hostNetwork": True, "nodeSelector": {WORKER_LABEL: ""}, "containers": _containers()},
             },
         },
+    }
+
+
+def daemon_set_status(wanted: int, ready: int) -> Json:
+    """Return what its status says with so many pods wanted and ready."""
+    return {
+        "currentNumberScheduled": wanted,
+        "desiredNumberScheduled": wanted,
+        "numberMisscheduled": 0,
+        "numberReady": ready,
+        "numberAvailable": ready,
+        "updatedNumberScheduled": ready,
+        "observedGeneration": 1,
     }
 
 
