@@ -140,8 +140,8 @@ class State:
     leftovers: dict[LeftoverKey, Leftover] = field(default_factory=dict[LeftoverKey, Leftover])
     #: (where, VM name) -> when it was last seen with the tags that make it this cluster's
     proven_vms: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    #: (target, VM name) -> until when what it costs unclaimed is booked
-    leaks_booked: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    #: VM name -> target -> until when what it costs unclaimed is booked there
+    leaks_booked: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     leaked_total_micro_usd: int = 0  #: of what is settled, what unclaimed VMs have cost
     #: key of a ListCloud, DeleteVm or DeleteResource under way -> when its answer is overdue
     under_way: dict[str, int] = field(default_factory=dict[str, int])

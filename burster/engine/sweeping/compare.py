@@ -23,6 +23,7 @@ from burster.engine.sweeping.scope import (
     as_resource,
     bears,
     claims_of,
+    place_of,
     proof_of,
     rule_of,
     vm_of,
@@ -30,7 +31,6 @@ from burster.engine.sweeping.scope import (
 from burster.model.instructions import ListCloud
 from burster.model.offerings import CloudResource, Vm
 from burster.model.stimuli import CloudListed
-from burster.model.targets import Target
 
 
 _LIST_DEADLINE_MS: Final = 120_000
@@ -148,11 +148,6 @@ def forget_old(state: State) -> None:
     oldest_ms = state.now_ms - _PROVEN_KEPT_MS
     state.proven_vms = {key: at_ms for key, at_ms in state.proven_vms.items() if at_ms > oldest_ms}
     leaks.forget_old(state)
-
-
-def place_of(target: Target) -> str:
-    """Return where a target's VMs are: two targets may share a resource group, and what is there is there once."""
-    return f"{target.subscription}/{target.resource_group}".casefold()
 
 
 def _is_another(before: CloudResource, now: CloudResource) -> bool:

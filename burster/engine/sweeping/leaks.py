@@ -12,7 +12,7 @@ from burster.engine.entries import TargetEntry
 from burster.engine.offers.offer_index import price_of
 from burster.engine.state import State
 from burster.engine.sweeping.leftovers import Leftover
-from burster.engine.sweeping.scope import Owner
+from burster.engine.sweeping.scope import Owner, place_of
 from burster.model.offerings import Vm
 from burster.model.quantities import cost_micro_usd
 from burster.model.stimuli import LEAK, Spend
@@ -31,13 +31,24 @@ def take_in(state: State, entry: TargetEntry, one: Leftover, vm: Vm, owner: Owne
         began_ms = min(vm.created_at_ms if vm.created_at_ms is not None else one.first_seen_ms, state.now_ms)
         if owner is not None and owner.saw_it:
             began_ms = max(began_ms, owner.released_at_ms)  # until then it was the burst's, and is paid for
-        one.cost_since_ms = max(began_ms, state.leaks_booked.get((one.target, vm.name), 0))
+        one.cost_since_ms = max(began_ms, _booked_until_ms(state, entry, vm.name))
     if owner is not None:
         one.price_micro_usd_per_hour = owner.price_micro_usd_per_hour
     else:
         one.price_micro_usd_per_hour = max(one.price_micro_usd_per_hour, price_of_size(entry, vm.size))
     if one.due and (not one.cost_micro_usd or state.now_ms - one.cost_since_ms >= _BOOKED_EVERY_MS):
         _book(state, one, state.now_ms)
+
+
+def _booked_until_ms(state: State, entry: TargetEntry, vm: str) -> int:
+    """Return until when a VM's cost is booked, be it at another target of its group, or at one that is gone and may have been of it."""
+    place = place_of(entry.target)
+    booked_ms = 0
+    for name, until_ms in state.leaks_booked.get(vm, {}).items():
+        other = state.targets.get(name)
+        if other is None or place_of(other.target) == place:
+            booked_ms = max(booked_ms, until_ms)
+    return booked_ms
 
 
 def close(state: State, one: Leftover, at_ms: int) -> None:
@@ -85,11 +96,11 @@ def book(state: State, spend: Spend, since_ms: int | None = None) -> None:
     state.settled_total_micro_usd += spend.micro_usd
     state.leaked_total_micro_usd += spend.micro_usd
     budgets.settle_leak(state, spend.target, spend.micro_usd, spend.at_ms, since_ms)
-    key = (spend.target, spend.burst.removeprefix(LEAK))
-    state.leaks_booked[key] = max(state.leaks_booked.get(key, 0), spend.at_ms)
+    booked = state.leaks_booked.setdefault(spend.burst.removeprefix(LEAK), {})
+    booked[spend.target] = max(booked.get(spend.target, 0), spend.at_ms)
 
 
 def forget_old(state: State) -> None:
     """Forget until when VMs were booked that nobody has seen for longer than a budget's window."""
     oldest_ms = state.now_ms - _BOOKED_KEPT_MS
-    state.leaks_booked = {key: at_ms for key, at_ms in state.leaks_booked.items() if at_ms > oldest_ms}
+    state.leaks_booked = {vm: booked for vm, booked in state.leaks_booked.items() if max(booked.values()) > oldest_ms}

@@ -80,6 +80,11 @@ class Claims:
         return self.seen.get(vm) or self.own.get(stem_of(vm) or vm)
 
 
+def place_of(target: Target) -> str:
+    """Return where a target's VMs are: two targets may share a resource group, and what is there is there once."""
+    return f"{target.subscription}/{target.resource_group}".casefold()
+
+
 def rule_of(target: Target, cluster: str) -> Rule:
     """Return a target's rule."""
     return Rule(tags=target.sweep_tags, exclusive=target.sweep_exclusive, cluster=cluster)

@@ -3,7 +3,7 @@
 from burster.model import stimuli as s
 from burster.model.limits import Budget, Limits
 from tests.engine.sweeping.conftest import GRACE, TAGS, TWO_MINUTES, Make, Swept, a_leak
-from tests.support.builders import T0, a_pod
+from tests.support.builders import T0, a_pod, a_target, an_offering
 
 
 HOUR = 3_600_000
@@ -96,3 +96,32 @@ def test_a_vm_of_a_burst_that_is_over_costs_from_then_on(at: Make) -> None:
     engine.send(s.VmDeleted(target="azure", vm=vm.name), after_ms=60_000)
     released = engine.burst().status.released_at_ms or 0
     assert leaked(engine) - PRICE * (engine.now - released) // HOUR in {0, 1, 2}, "rounded up each time"
+
+
+def test_a_restart_books_nothing_twice_though_another_target_of_the_group_is_listed_first(at: Make) -> None:
+    first = at(sweep_exclusive=True, sweep="Report")
+    vm = a_leak(created_at_ms=T0)
+    for _ in range(35):
+        first.listed(vm, after_ms=TWO_MINUTES)
+    second = at(sweep_exclusive=True, sweep="Report")
+    second.send(s.TargetSeen(target=a_target(name="sibling", sweep_exclusive=True)))
+    second.send(s.OfferingsSeen(target="sibling", offerings=(an_offering(2, target="sibling"),)))
+    second.now = first.now
+    second.send(s.LedgerRestored(entries=tuple(first.spends)))
+    second.listed(vm, after_ms=HOUR, target="sibling")
+    second.listed(after_ms=TWO_MINUTES, target="sibling")
+    assert leaked(first) + leaked(second) == PRICE * (second.now - T0) // HOUR
+
+
+def test_a_target_that_goes_leaves_what_was_booked_to_the_next_of_its_group(at: Make) -> None:
+    engine = at(sweep_exclusive=True, sweep="Report")
+    engine.send(s.TargetSeen(target=a_target(name="sibling", sweep_exclusive=True)))
+    engine.send(s.OfferingsSeen(target="sibling", offerings=(an_offering(2, target="sibling"),)))
+    vm = a_leak(created_at_ms=T0)
+    for _ in range(35):
+        engine.listed(vm, after_ms=TWO_MINUTES)
+    engine.send(s.TargetGone(name="azure"))
+    engine.send(s.Tick(kind="gc"))
+    engine.listed(vm, after_ms=HOUR, target="sibling")
+    engine.listed(after_ms=TWO_MINUTES, target="sibling")
+    assert leaked(engine) <= PRICE * (engine.now - T0) // HOUR
