@@ -58,8 +58,11 @@ def _observe(state: State, key: str) -> None:
     if entry is None:
         return
     phase = entry.burst.status.phase
-    serving = phase == "Serving" and entry.burst.spec.strategy == "Machine"
-    if serving or phase in {"Provisioning", "Attesting", "Releasing"}:
+    if phase == "Serving" and entry.burst.spec.strategy == "Machine":
+        # each answer has the next look asked for: an older wish, from before the latest look, would begin a second series of them
+        if state.now_ms >= entry.asked_at_ms + machine_ends.watch_ms(entry):
+            actions.observe(state, entry)
+    elif phase in {"Provisioning", "Attesting", "Releasing"}:
         actions.observe(state, entry)
     else:
         ending.carry_on(state, entry)

@@ -363,3 +363,19 @@ def test_what_people_read_of_a_machine_speaks_of_no_pod(engine: MachineEngine) -
     said = [one.message for one in engine.instructions if isinstance(one, EmitEvent)]
     assert said
     assert not [text for text in said if " pod" in text]
+
+
+def test_looks_that_others_ask_for_do_not_make_it_looked_at_ever_more_often(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_served()
+    for _ in range(60):  # listings in which it is missing
+        engine.send(s.CloudListed(target="azure", listed_at_ms=engine.now, vms=()), after_ms=10_000)
+        if engine.asked("ObserveVms"):
+            engine.see(burst.key, after_ms=1_500)
+    looks = 0
+    for _ in range(600):
+        engine.wait(1_000)
+        if engine.asked("ObserveVms"):
+            looks += 1
+            engine.see(burst.key, after_ms=100)
+    assert 9 <= looks <= 12, "once a minute"
