@@ -11,6 +11,7 @@ from tests.support.builders import an_offering
 from tests.support.machine_life import (
     ADDRESS,
     MachineEngine,
+    a_failure,
     a_lending_target,
     a_machine_policy,
     a_waiting_vm,
@@ -155,3 +156,43 @@ def test_a_state_with_machines_is_the_same_after_a_snapshot() -> None:
     looked = s.VmsObserved(key=burst.key, vms=(the_vm(burst, created_at=1, power_state="stopped"),))
     assert engine.send(looked, after_ms=60_000) == copy.send(looked, after_ms=60_000)
     assert snapshot.dump(engine.state) == snapshot.dump(copy.state)
+
+
+def late_successor(phase: str) -> MachineEngine:
+    """A successor that comes long after a machine had to be ready."""
+    burst = at(phase)
+    engine = MachineEngine()
+    engine.now = (burst.status.placed_at_ms or engine.now) + burst.spec.ready_deadline_ms + 60_000
+    engine.sync(
+        s.PolicySeen(policy=a_machine_policy()),
+        s.TargetSeen(target=a_lending_target()),
+        s.OfferingsSeen(target="azure", offerings=(an_offering(2),)),
+        s.BurstSeen(burst=burst),
+        a_waiting_vm(),
+    )
+    return engine
+
+
+@pytest.mark.parametrize("phase", ["Provisioning", "Attesting"])
+def test_what_came_up_while_nobody_was_there_is_looked_at_before_its_time_counts(phase: str) -> None:
+    engine = late_successor(phase)
+    engine.wait(500)
+    assert engine.burst().status.phase == phase
+    engine.see(after_ms=500)
+    assert engine.publish().status.phase == "Serving"
+
+
+def test_what_does_not_come_up_for_a_successor_either_has_its_end() -> None:
+    engine = late_successor("Provisioning")
+    engine.see(after_ms=500, provisioning_state="Creating", power_state="")
+    engine.wait(300_000)
+    assert engine.burst().status.reason == "NotReadyInTime"
+
+
+def test_a_machine_that_the_cloud_had_no_room_for_while_nobody_was_there_costs_nothing() -> None:
+    burst = at("Provisioning")
+    engine = successor(burst)
+    told = a_failure("Capacity", "AllocationFailed", "capacity")
+    engine.send(s.VmsObserved(key=burst.key, vms=(), failure=told), after_ms=3_600_000)
+    assert engine.burst(burst.key).status.phase == "Failed"
+    assert engine.deleted(burst.key).status.settled_micro_usd == 0

@@ -189,12 +189,13 @@ def made_at_ms(state: State, entry: BurstEntry, pod: CloudPodSeen) -> int:
 def ready_by_ms(entry: BurstEntry) -> int:
     """Return until when a placed pod must run and its VM be verified.
 
-    A pod that came up while nobody was there did its part in time: whoever adopts it has to look at its VM first.
+    A pod that came up while nobody was there did its part in time: whoever adopts it has to look at its VM first. Whether a machine did,
+    only that look tells.
     """
     burst = entry.burst
     placed_at_ms = burst.status.placed_at_ms
     due_ms = (burst.spec.decided_at_ms if placed_at_ms is None else placed_at_ms) + burst.spec.ready_deadline_ms
-    if entry.adopted_at_ms is None or not entry.ran:
+    if entry.adopted_at_ms is None or not (entry.ran or burst.spec.strategy == "Machine"):
         return due_ms
     return max(due_ms, entry.adopted_at_ms + _VERIFY_ADOPTED_MS)
 

@@ -76,6 +76,7 @@ def billed(entry: BurstEntry, vms: tuple[Vm, ...], failure: CloudFailure | None)
     """Return the machines that cost. Where the cloud found no room in the end, nothing ever ran: what is there is an empty shell."""
     if failure is not None and failure.matter in _NEVER_RAN:
         entry.vms.clear()
+        entry.unwatched = False
         return ()
     shells = not entry.vms and entry.burst.status.phase in ENDING
     return tuple(vm for vm in vms if not (shells and vm.provisioning_state == "Failed"))
