@@ -23,6 +23,8 @@ from burster.model.targets import Target
 
 
 MAX_ENCODED: Final = 64 * 1024
+#: More is not even looked into, however well it would pack: the look takes as long as the text is.
+MAX_TEXT: Final = 256 * 1024
 _LINE_MAX: Final = 900
 _OWN: Final = "burster.cfg"
 _MESSAGE: Final = ("content-type:", "mime-version:")
@@ -74,6 +76,8 @@ class TooLargeError(ValueError):
 
 def compose(text: str, guest: Guest) -> str:
     """Return the whole message. Raises ValueError where ``text`` may not go to a machine."""
+    if len(text) > MAX_TEXT:
+        raise TooLargeError(f"the user data has {len(text)} characters, and no more than {MAX_TEXT} are taken")
     parts = _parts(text)
     own = "#cloud-config\n" + json.dumps(guest_config(guest), indent=1, sort_keys=True) + "\n"
     digest = hashlib.sha256("\0".join([*(part for _, part in parts), own]).encode()).hexdigest()

@@ -5,6 +5,7 @@ import gzip
 import json
 import shutil
 import subprocess
+import time
 from email import message_from_string
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burster.adaptors.guest_units import PROOF, Guest, guest_config
-from burster.adaptors.user_data import MAX_ENCODED, build_user_data, compose, read_user_data
+from burster.adaptors.user_data import MAX_ENCODED, MAX_TEXT, build_user_data, compose, read_user_data
 from burster.adaptors.user_data_checks import find_secret
 from burster.model.errors import RemoteError
 from burster.model.tags import LEASE_END_TAG
@@ -229,6 +230,38 @@ def test_a_secret_in_a_packed_file_is_found_too() -> None:
 )
 def test_what_only_says_where_a_secret_is_may_go(line: str) -> None:
     assert find_secret(line) == ""
+
+
+@pytest.mark.parametrize(
+    "piece", ["a-", "a.", "eyJ-", "eyJ.", "a://b:", "secret ", "token-", "$1$", "AKIA", "-----BEGIN "]
+)
+def test_no_line_is_long_enough_to_hold_everybody_up(piece: str) -> None:
+    line = piece * (MAX_TEXT // len(piece))
+    began_s = time.process_time()
+    find_secret(line)
+    assert time.process_time() - began_s < 5, "it takes as long as the line is, and not its square"
+
+
+def test_what_is_longer_than_anybody_may_look_into_is_refused_unread() -> None:
+    error = refusal(CONFIG + "# a long comment\n" * 100_000)
+    assert error.code == "UserDataTooLarge"
+    assert f"no more than {MAX_TEXT} are taken" in error.message
+
+
+def test_packed_files_that_are_more_than_can_be_looked_into_are_refused() -> None:
+    packed = base64.b64encode(gzip.compress(b" " * 700_000)).decode()
+    file = f"- path: /x\n  encoding: gz+b64\n  content: {packed}\n"
+    assert "when unpacked" in refusal("#cloud-config\nwrite_files:\n" + file * 2).message
+    hidden = base64.b64encode(gzip.compress(b" " * (1 << 20) + b"\n" + SECRETS["pem"].encode())).decode()
+    text = f"#cloud-config\nwrite_files:\n- path: /x\n  encoding: gz+b64\n  content: {hidden}\n"
+    assert "when unpacked" in refusal(text).message, "nothing goes that was not seen"
+
+
+def test_a_few_lines_that_would_fill_any_memory_are_refused() -> None:
+    levels = ["a0: &a0 {x: 1, y: 2}"]
+    levels += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    assert "merge keys" in refusal("#cloud-config\n" + "\n".join(levels) + "\n").message
+    assert "nested" in refusal("#cloud-config\na: " + "[" * 100_000).message
 
 
 async def test_it_is_read_from_the_policys_namespace(cluster: FakeCluster, api: FakeKube) -> None:
