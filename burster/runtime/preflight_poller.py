@@ -134,6 +134,7 @@ class PreflightPoller:
         if self._targets.get(target.name) == target:
             return
         self._targets[target.name] = target
+        self._read = {key: value for key, value in self._read.items() if key[0] != target.name}
         # no launch on doubt: what was found is of what the target was before
         self._tell(target.name, s.TargetChecked(target=target.name, problems=(_NOT_YET,)))
         self._wish(target.name)

@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from burster.clients.arm_facts import ImageFacts
 from burster.model import stimuli as s
 from burster.model.errors import RemoteError
 from burster.model.targets import Target
 from burster.runtime.preflight_poller import PreflightPoller
-from burster.sources.preflight import Finding, Known
+from burster.sources.preflight import Finding, Known, StandingChecks
 from tests.support.builders import a_policy, a_target
+from tests.support.preflight import CM, SmallWorld, the_target
 
 
 KEEP_S = 900.0
@@ -107,6 +109,37 @@ async def test_an_edit_is_looked_at_anew_and_holds_everything_back_until_then() 
         assert len(one.checks.asked) == 2
         await one.hear(seen(generation=2))
         assert len(one.checks.asked) == 2, "the same again is no edit"
+
+
+async def test_what_was_found_before_an_edit_vouches_for_nothing_after_it() -> None:
+    async with standing() as one:
+        await one.hear(seen(generation=1))
+        one.checks.found = (UNREAD,)
+        assert await one.hear(seen(generation=2)) == [("ConfidentialVmsDisabled", True)]
+
+
+async def test_what_was_wrong_stays_wrong_while_what_it_is_read_from_can_not_be_read() -> None:
+    small = SmallWorld()
+    posted = list[s.Stimulus]()
+    poller = PreflightPoller(StandingChecks(small.world), posted.append, Steps())
+
+    async def problems(*facts: s.Stimulus) -> dict[str, bool]:
+        for fact in facts:
+            poller.hear(fact)
+        await poller._look("azure")
+        return {
+            problem.code: problem.blocks
+            for problem in next(told for told in reversed(posted) if isinstance(told, s.TargetChecked)).problems
+        }
+
+    small.api.data["DISABLECVM"] = "true"
+    small.cloud.image = ImageFacts(id="x", found=True, generation="V2", security_types=("TrustedLaunch",))
+    wrong = {"ConfidentialVmsDisabled": True, "ImageNotConfidential": True}
+    before = await problems(s.TargetSeen(target=msgspec.structs.replace(the_target(), name="azure")))
+    assert wrong.items() <= before.items()
+    small.api.objects[CM] = RemoteError("Unavailable", "etcd is slow")
+    small.cloud.subscription = RemoteError("Timeout", "no answer within 20000 ms")
+    assert wrong.items() <= (await problems()).items()
 
 
 async def test_an_edit_in_the_middle_of_a_round_makes_that_round_count_for_nothing() -> None:

@@ -84,7 +84,7 @@ def _tell_health(daemon_set: DaemonSet, found: Findings) -> None:
 async def _check_restarted(world: World, daemon_set: DaemonSet, config: ConfigMap | None, found: Findings) -> None:
     meta = daemon_set.metadata
     if config is None:
-        found.skipped(c.STALE, "Its ConfigMap can't be read.")
+        found.skipped(c.STALE, "Its ConfigMap can't be read.", unread=found.is_unread(c.CONFIG))
         return
     pods = await pods_of(world.api, daemon_set)
     started = [pod.status.start_time for pod in pods if pod.status.start_time is not None]

@@ -146,7 +146,7 @@ def _public_ip(data: Mapping[str, str], found: Findings) -> None:
         found.problem(c.PUBLIC_IP, f"USE_PUBLIC_IP is {data['USE_PUBLIC_IP']!r}.")
 
 
-def skip_all(checks: tuple[Check, ...], found: Findings, why: str) -> None:
-    """Say of checks that there was nothing to look at."""
+def skip_all(checks: tuple[Check, ...], found: Findings, why: str, *, unread: bool = False) -> None:
+    """Say of checks that there was nothing to look at; ``unread``: for now."""
     for check in checks:
-        found.skipped(check, why)
+        found.skipped(check, why, unread=unread)

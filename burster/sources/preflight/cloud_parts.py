@@ -24,7 +24,8 @@ _FEW_PERCENT: Final = 10
 async def check_subnet(target: Target, subnet: str, cloud: Cloud, found: Findings) -> None:
     """Look at the subnet's room."""
     if not subnet:
-        found.skipped(c.SUBNET, "Neither the target nor cloud-api-adaptor names a subnet.")
+        said = "Neither the target nor cloud-api-adaptor names a subnet."
+        found.skipped(c.SUBNET, said, unread=found.is_unread(c.CONFIG))
         return
     with found.asking(c.SUBNET):
         try:
@@ -47,7 +48,8 @@ async def check_image(target: Target, image: str, cloud: Cloud, found: Findings)
     """Look whether confidential VMs can be made of the image."""
     check = c.CONFIDENTIAL_IMAGE
     if not image:
-        found.skipped(check, "Neither the target nor cloud-api-adaptor names an image.")
+        said = "Neither the target nor cloud-api-adaptor names an image."
+        found.skipped(check, said, unread=found.is_unread(c.CONFIG))
         return
     with found.asking(check):
         facts = await cloud.read_image(target, image)

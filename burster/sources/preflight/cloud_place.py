@@ -15,6 +15,8 @@ from burster.sources.preflight.world import Cloud
 
 _FORBIDDEN: Final = 403
 _ENABLED: Final = frozenset({"Enabled", "Warned"})
+#: what is not asked where the cloud does not answer: it stays what it was, for a while
+_REST_ON_THE_LOGIN: Final = (c.SUBSCRIPTION, c.REGION, c.RESOURCE_GROUP, c.ROLES, c.BROAD, c.SUBNET)
 #: beyond it amounts of money and the age of leftovers are wrong by more than anybody would want
 _SKEW_MAX_MS: Final = 300_000
 _SKEW_TOLD_MS: Final = 30_000
@@ -81,6 +83,9 @@ def _tell_refused(target: Target, error: RemoteError, found: Findings) -> bool:
         )
         return False
     found.unread(c.LOGIN, error)
+    for check in _REST_ON_THE_LOGIN:
+        found.skipped(check, "The cloud has not answered.", unread=True)
+    found.unread(c.CONFIDENTIAL_IMAGE, error)
     return False
 
 

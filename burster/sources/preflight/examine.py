@@ -44,7 +44,8 @@ async def examine(
             config = kept.data or {}
             adaptor_config.check_config(config, target, known, found)
         else:
-            adaptor_config.skip_all(adaptor_config.OF_THE_CONFIG, found, "cloud-api-adaptor's ConfigMap was not read.")
+            why, unread = "cloud-api-adaptor's ConfigMap was not read.", found.is_unread(c.CONFIG)
+            adaptor_config.skip_all(adaptor_config.OF_THE_CONFIG, found, why, unread=unread)
         await check_slots(target, world, found)
         if standing:
             await installed.check_peer_pod_kind(world, found)

@@ -72,9 +72,14 @@ class Findings:
         """Write that it is wrong."""
         self._write(check, "problem", sentence, cure or check.cure)
 
-    def skipped(self, check: Check, sentence: str) -> None:
-        """Write that there was nothing to ask, or nobody to ask it."""
-        self._write(check, "skipped", sentence, "")
+    def skipped(self, check: Check, sentence: str, *, unread: bool = False) -> None:
+        """Write that there was nothing to ask, or nobody to ask it. ``unread``: only for now, as what it rests on could not be read."""
+        self._found[check.code] = Finding(check=check.code, verdict="skipped", sentence=sentence, unread=unread)
+
+    def is_unread(self, check: Check) -> bool:
+        """Say whether a check was made, and could not be asked."""
+        found = self._found.get(check.code)
+        return found is not None and found.unread
 
     def unread(self, check: Check, error: RemoteError) -> None:
         """Write that it could not be asked. What the controller needs no right to is for an administrator to ask."""
