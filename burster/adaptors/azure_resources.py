@@ -7,6 +7,8 @@ read once more: what is held by something, claimed, or another one of the same n
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from burster.adaptors.azure_vms import CloudVms
 from burster.adaptors.peer_pod_records import PeerPodRecords
 from burster.adaptors.port import TargetBook
@@ -103,7 +105,7 @@ class AzureResources:
         """Return what is there of that name now."""
         if resource.kind == "Vm":
             vm = await self._cloud.get_vm(target, resource.name)
-            return None if vm is None else _of(vm, resource)
+            return None if vm is None else msgspec.structs.replace(vm.as_resource, resource_id=resource.resource_id)
         vm_name = vm_of(resource.kind, resource.name)
         if await self._cloud.get_vm(target, vm_name) is not None:
             raise RemoteError("Conflict", f"{vm_name} is there by now", code="InUse")
@@ -128,18 +130,6 @@ class AzureResources:
 
             parts = self._parts[target.name] = Shared(fetch)
         return parts
-
-
-def _of(vm: Vm, resource: CloudResource) -> CloudResource:
-    return CloudResource(
-        kind="Vm",
-        name=vm.name,
-        resource_id=resource.resource_id,
-        region=vm.region,
-        created_at_ms=vm.created_at_ms,
-        tags=vm.tags,
-        provisioning_state=vm.provisioning_state,
-    )
 
 
 def _is_another(listed: CloudResource, there: CloudResource) -> bool:

@@ -17,7 +17,6 @@ from burster.engine.sweeping.scope import (
     ORDER,
     Proof,
     Rule,
-    as_resource,
     bears,
     is_others,
     proof_by_rule,
@@ -81,7 +80,7 @@ class _Judge:
         for vm in self._reading.listing.vms:
             listed.add(vm.name)
             if vm_of("Vm", vm.name):
-                yield self._finding(as_resource(vm), vm.name, self._vm(vm), size=vm.size)
+                yield self._finding(vm.as_resource, vm.name, self._vm(vm), size=vm.size)
         for part in self._reading.listing.strays:
             name = vm_of(part.kind, part.name)
             if name and not part.attached_to and name not in listed:
@@ -174,7 +173,7 @@ class _Judge:
             return "Unproven", "NoPeerPodRecords", "there are no PeerPod records to tell whose pod it is"
         if vm.name.lower() in self._peer_pods:
             return "Stays", "Claimed", "a PeerPod record claims it, and no burst does"
-        return self._unclaimed(as_resource(vm))
+        return self._unclaimed(vm.as_resource)
 
     def _part(self, part: CloudResource, vm: str) -> _Judgement:
         reading = self._reading
@@ -197,7 +196,7 @@ class _Judge:
         return "Goes", "Unclaimed", "no record claims it, and no controller leads that could sweep it"
 
     def _by_age(self, vm: Vm) -> _Judgement:
-        max_age_ms, age_ms = self._rules.max_age_ms, self._age_ms(as_resource(vm))
+        max_age_ms, age_ms = self._rules.max_age_ms, self._age_ms(vm.as_resource)
         if max_age_ms is None:
             return "Stays", "NoMaxAge", "nothing but its age is known, and no age was set at which it is to end"
         if age_ms is None or age_ms < max_age_ms:

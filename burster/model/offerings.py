@@ -97,6 +97,19 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure_code: str = ""  #: why it is Failed, in the cloud's own words; empty: it is not, or nobody was told
     failure_message: str = ""
 
+    @property
+    def as_resource(self) -> "CloudResource":
+        """The same as one resource among others."""
+        return CloudResource(
+            kind="Vm",
+            name=self.name,
+            resource_id=self.resource_id,
+            region=self.region,
+            created_at_ms=self.created_at_ms,
+            tags=self.tags,
+            provisioning_state=self.provisioning_state,
+        )
+
 
 class CloudFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a cloud did not do what it was asked for, understood. ``limit_vcpus`` is stated by quota refusals only; 0: never any."""

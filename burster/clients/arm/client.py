@@ -112,7 +112,7 @@ class Arm:
 
     async def list_resources(self, target: Target) -> list[CloudResource]:
         """Return the VMs, network interfaces, disks and public addresses of the target's resource group, all pages."""
-        vms = [resources.of_vm(vm) for vm in await self.list_vms(target)]
+        vms = [vm.as_resource for vm in await self.list_vms(target)]
         return vms + await resources.list_attachments(self._link, target)
 
     async def list_attachments(self, target: Target) -> list[CloudResource]:

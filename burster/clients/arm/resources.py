@@ -15,7 +15,7 @@ from burster.clients.arm.pacing import Call, CallClass
 from burster.clients.arm.patience import CALL
 from burster.clients.arm.wire import read_resource
 from burster.model.errors import RemoteError
-from burster.model.offerings import CloudResource, Vm
+from burster.model.offerings import CloudResource
 from burster.model.targets import Target
 
 
@@ -26,19 +26,6 @@ _PLACES: Final[dict[Literal["Nic", "Disk", "PublicIp"], tuple[str, str]]] = {
     "PublicIp": ("Microsoft.Network/publicIPAddresses", "2024-05-01"),
 }
 _ACCEPTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
-
-
-def of_vm(vm: Vm) -> CloudResource:
-    """Return a VM as one resource among others."""
-    return CloudResource(
-        kind="Vm",
-        name=vm.name,
-        resource_id=vm.resource_id,
-        region=vm.region,
-        created_at_ms=vm.created_at_ms,
-        tags=vm.tags,
-        provisioning_state=vm.provisioning_state,
-    )
 
 
 async def list_attachments(link: Link, target: Target) -> list[CloudResource]:

@@ -20,7 +20,6 @@ from burster.engine.sweeping.scope import (
     Claims,
     Proof,
     Rule,
-    as_resource,
     bears,
     claims_of,
     place_of,
@@ -80,7 +79,7 @@ class _Comparison:
         for vm in self._stimulus.vms:
             listed.add(vm.name)
             if vm_of("Vm", vm.name):
-                self._take(as_resource(vm), vm.name, vm)
+                self._take(vm.as_resource, vm.name, vm)
         for resource in self._stimulus.strays:
             vm_name = vm_of(resource.kind, resource.name)
             # what is left of a VM is looked at when that is gone: deleting a VM takes it along

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from burster.engine.sweeping.scope import NOUNS, ORDER, Claims, Proof, Rule, as_resource, proof_of, vm_of
+from burster.engine.sweeping.scope import NOUNS, ORDER, Claims, Proof, Rule, proof_of, vm_of
 from burster.model.offerings import CloudResource
 from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import CloudListed
@@ -61,7 +61,7 @@ def _findings(asked: Inspection) -> Iterator[Finding]:
     for vm in asked.listing.vms:
         listed.add(vm.name)
         if vm_of("Vm", vm.name):
-            yield _finding(asked, as_resource(vm), vm.name, size=vm.size)
+            yield _finding(asked, vm.as_resource, vm.name, size=vm.size)
     for part in asked.listing.strays:
         vm_name = vm_of(part.kind, part.name)
         if vm_name and not part.attached_to and vm_name not in listed:

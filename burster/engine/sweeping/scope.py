@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 from burster.engine.bursts.vms import stem_of, vm_stem
 from burster.model.bursts import Burst
-from burster.model.offerings import CloudResource, Vm
 from burster.model.tags import CLUSTER_TAG, MACHINE_PREFIX
 from burster.model.targets import Target
 
@@ -174,16 +173,3 @@ def proof_by_rule(vm: str, tags: Mapping[str, str], rule: Rule) -> Proof:
 def bears(tags: Mapping[str, str], rule: Rule) -> bool:
     """Say whether something has all the tags that the target names."""
     return bool(rule.tags) and all(tags.get(name) == value for name, value in rule.tags.items())
-
-
-def as_resource(vm: Vm) -> CloudResource:
-    """Return a VM as something that can be deleted."""
-    return CloudResource(
-        kind="Vm",
-        name=vm.name,
-        resource_id=vm.resource_id,
-        region=vm.region,
-        created_at_ms=vm.created_at_ms,
-        tags=vm.tags,
-        provisioning_state=vm.provisioning_state,
-    )
