@@ -1,10 +1,14 @@
 """What is asked of a cloud for machines, and the fence before all of it that writes: who does not lead any more asks for nothing."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 from burster.adaptors.azure_resources import Cloud
 from burster.adaptors.fence import Authority, check
 from burster.clients.arm_facts import OperationState, VmOperation
+from burster.model.errors import RemoteError
 from burster.model.offerings import CloudResource, Vm
 from burster.model.tags import EPOCH_TAG
 from burster.model.targets import Target
@@ -67,16 +71,28 @@ class FencedMachines:
         return await self._cloud.follow_operation(target, token)
 
     async def begin_vm(self, target: Target, name: str, body: dict[str, Any], *, only_new: bool = True) -> VmOperation:
-        """Ask for a VM, with the epoch in its tags."""
-        check(self._authority, f"asking for machine {name}")
-        tags: dict[str, str] = body.get("tags") or {}
-        stamped = {**body, "tags": {**tags, EPOCH_TAG: str(self._authority.epoch)}}
-        return await self._cloud.begin_vm(target, name, stamped, only_new=only_new)
+        """Ask for a VM, with the epoch in its tags, for no longer than this lead lasts: a request may wait for its turn at the cloud."""
+        async with self._while_leading(f"asking for machine {name}"):
+            tags: dict[str, str] = body.get("tags") or {}
+            stamped = {**body, "tags": {**tags, EPOCH_TAG: str(self._authority.epoch)}}
+            return await self._cloud.begin_vm(target, name, stamped, only_new=only_new)
 
     async def tag_vm(self, target: Target, vm: Vm, tags: dict[str, str]) -> None:
         """Give a VM these tags in place of its own, and this lead's epoch."""
-        check(self._authority, f"tagging machine {vm.name}")
-        await self._cloud.tag_vm(target, vm, {**tags, EPOCH_TAG: str(self._authority.epoch)})
+        async with self._while_leading(f"tagging machine {vm.name}"):
+            await self._cloud.tag_vm(target, vm, {**tags, EPOCH_TAG: str(self._authority.epoch)})
+
+    @asynccontextmanager
+    async def _while_leading(self, what: str) -> AsyncGenerator[None]:
+        """Give what happens inside as long as this lead lasts. Raises Timeout at its end: nobody knows whether it was done."""
+        left_ms = check(self._authority, what)
+        try:
+            async with asyncio.timeout(left_ms / 1000):
+                yield
+        except TimeoutError:
+            raise RemoteError(
+                "Timeout", f"{what}: this lead ended before the cloud answered", matter="deadline"
+            ) from None
 
     async def delete_vm(self, target: Target, name: str, *, deadline_ms: int = _DELETE_DEADLINE_MS) -> None:
         """Delete a VM, for no longer than this lead lasts."""

@@ -36,6 +36,8 @@ class FakeArm:
         self.bodies: dict[str, dict[str, Any]] = {}
         self.lose_answer = False
         self.refuse_tags = False
+        self.turn_comes = asyncio.Event()  #: whoever writes waits for it
+        self.turn_comes.set()
         self.delete_takes = 0  #: looks at a VM that is being deleted until it is gone
 
     async def get_vm(self, target: Target, name: str, *, instance_view: bool | None = None) -> Vm | None:
@@ -53,6 +55,7 @@ class FakeArm:
 
     async def begin_vm(self, target: Target, name: str, body: dict[str, Any], *, only_new: bool = True) -> VmOperation:
         await asyncio.sleep(0)
+        await self.turn_comes.wait()
         assert only_new
         self.wrote.append(f"put {name}")
         if name in self.vms:
@@ -72,6 +75,7 @@ class FakeArm:
     async def tag_vm(self, target: Target, vm: Vm, tags: dict[str, str]) -> None:
         if self.refuse_tags:
             raise RemoteError("Unauthorized", "may not be written", code="AuthorizationFailed")
+        await self.turn_comes.wait()
         self.wrote.append(f"tag {vm.name}")
         self.vms[vm.name] = msgspec.structs.replace(self.vms[vm.name], tags=tags)
 
@@ -303,6 +307,19 @@ async def test_who_leads_says_in_a_tag_which_lead_it_was(
 ) -> None:
     await make(FencedMachines(cloud, Lead(10_000)), api).launch(a_machine())
     assert cloud.bodies[NAME]["tags"][EPOCH_TAG] == "7"
+
+
+async def test_what_waits_for_its_turn_at_the_cloud_is_not_written_after_the_lead(
+    cloud: FakeArm, machines: AzureMachines, api: FakeKube
+) -> None:
+    former = FencedMachines(cloud, Lead(20))
+    cloud.turn_comes.clear()
+    for act in (former.begin_vm(the_target(), NAME, {}), former.tag_vm(the_target(), a_vm(), {})):
+        with pytest.raises(RemoteError) as refused:
+            await asyncio.wait_for(act, 5)
+        assert refused.value.kind == "Timeout", "nobody knows: whoever leads next looks"
+    cloud.turn_comes.set()
+    assert cloud.wrote == []
 
 
 async def test_who_leads_no_more_makes_changes_and_deletes_nothing(
