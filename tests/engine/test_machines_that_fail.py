@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from burster.engine.accounting.costs import real_cost_micro_usd
 from burster.model import stimuli as s
 from tests.support.builders import T0, an_offering
 from tests.support.machine_life import MachineEngine, a_failure, a_lending_target, a_machine_policy, the_vm
@@ -256,6 +257,56 @@ def test_a_cloud_that_does_not_answer_ends_no_machine(engine: MachineEngine) -> 
         if engine.asked("ObserveVms"):
             engine.fail("ObserveVms", "Unreachable")
     assert engine.phase() == "Serving"
+
+
+# --- what can't be deleted
+
+
+def to_deleting(engine: MachineEngine, *, seen: bool) -> str:
+    """End a machine before it serves, and have its deletion asked for; return its key."""
+    engine.begin()
+    key = engine.to_provisioning().key
+    engine.send(s.DrainRequested())
+    if seen:
+        engine.see(key)
+    else:
+        engine.fail("ObserveVms", "Unreachable", burst=key)
+    assert engine.asked("DeleteMachine")
+    return key
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_can_not_be_deleted_takes_the_money_it_costs_from_what_others_could_have(
+    engine: MachineEngine, *, seen: bool
+) -> None:
+    key = to_deleting(engine, seen=seen)
+    for _ in range(6 * 60):
+        engine.fail("DeleteMachine", "Unauthorized", burst=key, after_ms=1_000)
+        engine.wait(59_000)
+    entry = engine.state.bursts[key]
+    cost = real_cost_micro_usd(engine.state, entry)
+    assert cost > entry.burst.spec.reserved_micro_usd
+    assert cost <= entry.held_micro_usd == entry.burst.status.reserved_micro_usd == outstanding(engine)
+    assert engine.deleted(key).status.phase == "Released"
+    assert outstanding(engine) == 0
+
+
+def test_what_can_not_be_deleted_is_told_of_once(engine: MachineEngine) -> None:
+    key = to_deleting(engine, seen=True)
+    for _ in range(10):
+        engine.fail("DeleteMachine", "Conflict", code="ScopeLocked", burst=key)
+        engine.wait(60_000)
+    told = [one for one in engine.decisions if one.reasons[0].code == "DeletionFails"]
+    assert [(one.verdict, one.burst) for one in told] == [("Warn", key)]
+    assert "so it said" in told[0].reasons[0].sentence
+
+
+def test_a_dry_run_warns_of_no_deletion(engine: MachineEngine) -> None:
+    key = to_deleting(engine, seen=True)
+    for _ in range(10):
+        engine.fail("DeleteMachine", "Unavailable", code="DryRun", burst=key)
+        engine.wait(60_000)
+    assert "DeletionFails" not in engine.codes()
 
 
 # --- money of what never ran

@@ -213,6 +213,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "SweepDeletes": ("Sweep", "It is deleted: it is this cluster's for certain, and the target says `sweep.mode: Delete`."),
     "LeftoverGone": ("Sweep", "It is confirmed gone, and what it has cost is settled."),
     "SweepFails": ("Warn", "Told once; the deletion is tried again, once an hour at last."),
+    "DeletionFails": ("Warn", "Told once; the deletion is tried again each minute, and what the machine costs until then is reserved."),
     "RecordForeign": ("Warn", "Told once; the record counts for nothing, and nothing is done about it."),
     "Dearer": ("in `burster offerings` only", "It could be chosen, were the cheaper ones not there."),
     # of the chain that `burster why POLICY` shows

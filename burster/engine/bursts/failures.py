@@ -66,6 +66,8 @@ def instruction_failed(state: State, stimulus: InstructionFailed) -> None:
         _not_placed(state, entry, stimulus, reason)
     elif kind == "LaunchMachine":
         machine_failures.not_launched(state, entry, stimulus, reason)
+    elif kind == "DeleteMachine":
+        machine_failures.not_deleted(state, entry, stimulus)
     elif kind == "WriteStatus" and stimulus.kind == "NotFound":
         # The record is gone: there is nothing to be true to.
         entry.written_phase = entry.burst.status.phase

@@ -276,14 +276,18 @@ def watch_lease(state: State, entry: BurstEntry) -> None:
 def cover_running(state: State, entry: BurstEntry) -> None:
     """Raise the reservation to what is certain to be spent: so far, and by every VM there is until the lease and the drain are over.
 
-    A second VM (the kubelet has tried again) or one that outlives its pod spends money that nobody had set aside. It can't be refused any
-    more, so it is taken at once from what others could have been granted.
+    A second VM (the kubelet has tried again), one that outlives its pod or one that can't be deleted spends money that nobody had set
+    aside. It can't be refused any more, so it is taken at once from what others could have been granted.
     """
-    if entry.burst.status.phase == "Released" or all(end_ms is not None for _, end_ms in entry.vms.values()):
+    undeletable = "DeleteMachine" in entry.attempts
+    unseen = undeletable and not entry.vms_known  # what it costs is counted from its placing
+    if entry.burst.status.phase == "Released" or not (
+        unseen or any(end_ms is None for _, end_ms in entry.vms.values())
+    ):
         return
     spec = entry.burst.spec
     until_ms = state.now_ms + _OUTLIVING_MS
-    if entry.pod_gone_at_ms is None:
+    if entry.pod_gone_at_ms is None and not undeletable:
         until_ms = entry.burst.status.lease_until_ms + spec.drain_ms
     ahead = running_vms(entry) * cost_micro_usd(spec.price_micro_usd_per_hour, max(0, until_ms - state.now_ms))
     missing = real_cost_micro_usd(state, entry) - entry.booked_micro_usd + ahead - entry.held_micro_usd

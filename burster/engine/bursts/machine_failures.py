@@ -1,4 +1,4 @@
-"""What it means for a burst that its machine could not be asked for. Called by ``failures`` and ``timers``.
+"""What it means for a burst that its machine could not be asked for, or not be deleted. Called by ``failures`` and ``timers``.
 
 It never guesses: what may have been done is deleted by its name, which finds nothing where nothing was made.
 """
@@ -22,6 +22,8 @@ _NOTHING_MADE: Final[frozenset[RemoteKind]] = frozenset({"Throttled", "Unreachab
 #: What a dry run says of what it leaves alone.
 _DRY_RUN: Final = "DryRun"
 _TAKEN: Final = "NameTaken"
+#: After so many deletions in a row that did not succeed somebody is told.
+_FAILURES_TOLD: Final = 3
 
 
 def not_launched(state: State, entry: BurstEntry, stimulus: InstructionFailed, reason: Reason) -> None:
@@ -63,6 +65,22 @@ def launch_again(state: State, entry: BurstEntry) -> None:
         ending.fail_unplaced(state, entry, entry.withdraw)
     else:
         actions.launch(state, entry)
+
+
+def not_deleted(state: State, entry: BurstEntry, stimulus: InstructionFailed) -> None:
+    """Have the deletion asked for again: until then the machine is paid for; say so where that goes on."""
+    actions.retry_later(state, entry, "DeleteMachine", stimulus.retry_after_ms)
+    actions.cover_running(state, entry)
+    if entry.attempts["DeleteMachine"] != _FAILURES_TOLD or stimulus.code == _DRY_RUN:
+        return
+    burst = entry.burst
+    sentence = (
+        f"Machine {burst.spec.pod_name} could not be deleted {_FAILURES_TOLD} times, and is paid for until it is: "
+        f"{stimulus.message[:300]}"
+    )
+    reason = Reason(code="DeletionFails", sentence=sentence)
+    state.decide("Warn", reason, policy=burst.policy_key, subject=burst.spec.pod_name, burst=burst.key)
+    actions.tell(state, entry, reason.code, sentence, warning=True)
 
 
 def _name_taken(state: State, entry: BurstEntry, stimulus: InstructionFailed) -> None:
