@@ -3,6 +3,8 @@
 Called by ``step`` for each such fact. Notes it, and has everybody looked at again whom it could let go; decides nothing.
 """
 
+from typing import Final
+
 import msgspec
 
 from burster.engine import statuses
@@ -21,6 +23,10 @@ from burster.model.stimuli import (
     TargetSeen,
     TargetUnread,
 )
+
+
+#: For how long it is remembered what a target offered that is not there now.
+_KEPT_MS: Final = 86_400_000
 
 
 def target_seen(state: State, stimulus: TargetSeen) -> None:
@@ -63,6 +69,14 @@ def target_gone(state: State, stimulus: TargetGone) -> None:
     state.refused_targets.pop(stimulus.name, None)
     _forget(state, stimulus.name)
     state.early_problems.pop(stimulus.name, None)
+
+
+def forget_old(state: State) -> None:
+    """Drop what targets offered and might use that went a day ago and did not come back."""
+    oldest_ms = state.now_ms - _KEPT_MS
+    early = {name: one for name, one in state.early_offerings.items() if one[0] > oldest_ms}
+    state.early_offerings = early
+    state.early_quotas = {name: rows for name, rows in state.early_quotas.items() if name in early}
 
 
 def _forget(state: State, name: str) -> None:

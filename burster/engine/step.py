@@ -160,6 +160,7 @@ def _synced(state: State, stimulus: s.SourceSynced) -> None:
 def _tick(state: State, stimulus: s.Tick) -> None:
     if stimulus.kind == "gc" and state.ready:
         world.prune(state)
+        targets.forget_old(state)
         compare.list_clouds(state)
 
 

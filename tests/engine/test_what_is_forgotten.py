@@ -3,9 +3,9 @@
 import msgspec
 
 from burster.model import stimuli as s
-from burster.model.offerings import Vm
+from burster.model.offerings import Quota, Vm
 from burster.model.triggers import ExternalTrigger
-from tests.support.builders import Engine, a_pod, a_policy, a_target
+from tests.support.builders import Engine, a_pod, a_policy, a_target, an_offering
 
 
 def an_engine() -> Engine:
@@ -45,3 +45,19 @@ def test_vms_that_nobody_claims_are_forgotten_with_their_target() -> None:
     engine.send(s.TargetGone(name="azure"))
     engine.send(s.Tick(kind="gc"))
     assert engine.state.leftovers == {}
+
+
+def test_what_a_target_offered_and_might_use_is_forgotten_a_day_after_it() -> None:
+    engine = an_engine()
+    for number in range(5):
+        name = f"trial-{number}"
+        engine.send(s.TargetSeen(target=a_target(name=name)))
+        engine.send(s.OfferingsSeen(target=name, offerings=(an_offering(2, target=name),)))
+        engine.send(s.QuotaSeen(target=name, rows=(Quota(region="r", family="cores", used_vcpus=0, limit_vcpus=9),)))
+        engine.send(s.TargetGone(name=name))
+    engine.send(s.Tick(kind="gc"))
+    assert len(engine.state.early_offerings) == len(engine.state.early_quotas) == 5
+    engine.wait(86_400_000)
+    engine.send(s.Tick(kind="gc"))
+    assert not engine.state.early_offerings
+    assert not engine.state.early_quotas
