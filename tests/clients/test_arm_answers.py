@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from burster.clients.arm import Arm, ArmSettings, link
 from burster.clients.arm.answers import ErrorBody, read_error, refused, short, translate, understood
+from burster.clients.arm.patience import retry_after_s
 from burster.clients.arm_cures import cure_of
 from burster.model.errors import RemoteError
+from burster.model.offerings import CloudResource
 from burster.model.targets import Target
 
 
@@ -120,6 +122,66 @@ def test_an_error_is_understood_by_the_best_code_in_it(answer, want):
     if want[1] == "BadRequest":
         found = understood(400, read_error(answer))
     assert (found.kind, found.code, found.message) == want
+
+
+NIC = CloudResource(
+    kind="Nic",
+    name="n",
+    resource_id="/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkInterfaces/n",
+    region="eastus",
+)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Not Found</html>", b'{"message": "no Route matched"}', b"404 page"])
+async def test_that_something_is_gone_is_believed_of_arm_alone(content):
+    async with (
+        serving(lambda _: web.Response(status=404, body=content)) as server,
+        Arm(ArmSettings(base_url=server.url, auth="none")) as arm,
+    ):
+        for ask in (
+            arm.get_vm(TARGET, "x"),
+            arm.delete_vm(TARGET, "x"),
+            arm.delete_resource(TARGET, NIC),
+            arm.read_resource_group(TARGET),
+            arm.read_image(TARGET, "a:b:c:1.2.3"),
+        ):
+            with pytest.raises(RemoteError, match="without a word of ARM's") as raised:
+                await ask
+            assert raised.value.kind == "Protocol"
+
+
+async def test_what_arm_says_is_gone_is_gone():
+    answer = body("ResourceNotFound", "The Resource 'n' under resource group 'rg' was not found.")
+    async with (
+        serving(lambda _: web.Response(status=404, body=answer)) as server,
+        Arm(ArmSettings(base_url=server.url, auth="none")) as arm,
+    ):
+        assert await arm.get_vm(TARGET, "x") is None
+        await arm.delete_vm(TARGET, "x")
+        await arm.delete_resource(TARGET, NIC)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://management.azure.com/subscriptions/s/operations/1?t=2", "/subscriptions/s/operations/1?t=2"),
+        ("https://management.azure.com:443/subscriptions/s", "/subscriptions/s"),
+        ("https://MANAGEMENT.azure.com/subscriptions/s", "/subscriptions/s"),
+        ("https://management.azure.com:8443/subscriptions/s", None),
+        ("http://management.azure.com:443/subscriptions/s", None),
+        ("https://management.azure.com.evil.example/subscriptions/s", None),
+        ("https://management.azure.com@evil.example/subscriptions/s", None),
+        ("https://management.azure.com:x/subscriptions/s", None),
+        ("https://[management.azure.com/subscriptions/s", None),
+    ],
+)
+async def test_an_address_is_arms_own_whether_its_port_is_written_out_or_not(url, path):
+    assert link.Link(ArmSettings(), None).path_of(url) == path
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("3600", 3_600), ("999999999", 3_600), ("9" * 40, 3_600)])
+def test_nobody_is_kept_from_asking_for_longer_than_azures_longest_window(said, seconds):
+    assert retry_after_s({"Retry-After": said}) == seconds
 
 
 @given(st.integers(100, 599), st.binary(max_size=400))
@@ -355,6 +417,7 @@ async def test_nonsense_in_place_of_json_is_a_protocol_error_everywhere(answer):
             arm.read_subscription(TARGET),
             arm.locations(TARGET),
             arm.read_resource_group(TARGET),
+            arm.read_image(TARGET, "a:b:c:1.2.3"),
             arm.permissions(TARGET, "/subscriptions/s"),
             arm.read_image(TARGET, "a:b:c:latest"),
             arm.begin_vm(TARGET, "x", {}),

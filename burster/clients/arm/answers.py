@@ -5,6 +5,7 @@ before it is in an exception, a log, a condition or the ledger.
 """
 
 import re
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import aiohttp
@@ -133,6 +134,10 @@ def _of_the_way(error: ServiceRequestError | ServiceResponseError, what: str) ->
 def refused(status: int, body: bytes, headers: Any, what: str) -> RemoteError:
     """Return the RemoteError for an answer that is a refusal."""
     error = read_error(body)
+    if status == HTTPStatus.NOT_FOUND and not (error and error.code):
+        # only ARM itself can vouch that something is not there, and it says so with a code
+        sentence = f"{what}: HTTP 404 without a word of ARM's: does somebody in between answer in its place?"
+        return RemoteError("Protocol", sentence, code="Protocol", status=status, matter="service")
     if error is None:
         text = body[:_TEXT_MAX].decode("utf-8", "replace")
         if _HTML.search(text):

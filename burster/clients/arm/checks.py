@@ -104,7 +104,7 @@ async def read_image(link: Link, target: Target, image: str) -> ImageFacts:
         if version:
             await link.get(target, call, version)
     except RemoteError as error:
-        if error.kind == "NotFound" or error.status == HTTPStatus.NOT_FOUND:
+        if error.kind == "NotFound" or (error.status == HTTPStatus.NOT_FOUND and error.kind != "Protocol"):
             return ImageFacts(id=image, found=False)
         raise
     with link.reading(what):

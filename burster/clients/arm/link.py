@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
 from azure.core.async_paging import AsyncItemPaged
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import (
     AsyncHTTPPolicy,
@@ -49,6 +49,7 @@ Hook = Callable[[PipelineResponse[Any, Any]], None]
 
 _SUBSCRIPTIONS_MAX: Final = 16
 _PAGES_MAX: Final = 1_000
+_PORTS: Final = {"http": 80, "https": 443}
 #: what a request may raise that is not RemoteError
 _RAISED: Final = (AzureError, msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, OSError)
 
@@ -93,8 +94,11 @@ class Link:
 
     def path_of(self, url: str) -> str | None:
         """Return path and query of an address that ARM named; None where it is not at ARM's, and no token of ours goes there."""
-        own, other = urlsplit(self.base_url), urlsplit(url)
-        if (own.scheme, own.netloc.casefold()) != (other.scheme, other.netloc.casefold()):
+        try:
+            own, other = urlsplit(self.base_url), urlsplit(url)
+            if _server(own) != _server(other):
+                return None
+        except ValueError:
             return None
         return f"{other.path}?{other.query}" if other.query else other.path
 
@@ -180,7 +184,7 @@ class Link:
             sentence = f"{what}: no answer within {settings.request_timeout_ms} ms"
             raise RemoteError("Timeout", sentence, matter="deadline") from None
         except _RAISED as error:
-            raise _without_response(translate(error, what), error) from None
+            raise translate(error, what) from None
 
     def reading(self, what: str) -> "_Reading":
         """Turn what reading an answer raises into RemoteError."""
@@ -254,6 +258,11 @@ class Link:
         return AsyncARMChallengeAuthenticationPolicy(self._credential, f"{endpoints.audience}/.default")
 
 
+def _server(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return whose address it is; ARM writes its usual port out in some links."""
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
 class _NoCredential:
     """Stands where the client insists on a credential; nobody ever asks it for a token."""
 
@@ -272,13 +281,6 @@ class _Reading:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, _RAISED):
             raise translate(error, self._what) from None
-
-
-def _without_response(translated: RemoteError, error: BaseException) -> RemoteError:
-    """Keep the reason as the cause, but not a response: its request has the token in its headers."""
-    if not isinstance(error, HttpResponseError):
-        translated.__cause__ = error
-    return translated
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext | None:

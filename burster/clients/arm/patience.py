@@ -27,6 +27,8 @@ _ATTEMPTS_MAX: Final = 4
 _FIRST_PAUSE_S: Final = 0.5
 _TOO_MANY: Final = 429
 _BUSY: Final = 503
+#: Azure's longest window is an hour. Whoever says more would close a whole subscription for as long.
+_RETRY_AFTER_MAX_S: Final = 3_600.0
 _PASSING: Final = frozenset({408, 500, 502, 503, 504})
 
 Level = Literal["resource", "subscription", "arm"]
@@ -117,7 +119,7 @@ def retry_after_s(headers: Any) -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("Retry-After", 1.0)):
         text = str(headers.get(name) or "").strip()
         if text.isdecimal() and text.isascii():
-            return int(text[:9]) * scale
+            return min(int(text[:12]) * scale, _RETRY_AFTER_MAX_S)
     return None
 
 

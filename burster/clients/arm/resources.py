@@ -7,7 +7,7 @@ cost a controller more memory than everything else of Azure together (see docs/d
 import asyncio
 from functools import partial
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from burster.clients.arm.answers import refused
 from burster.clients.arm.link import Link
@@ -25,7 +25,7 @@ _PLACES: Final[dict[Literal["Nic", "Disk", "PublicIp"], tuple[str, str]]] = {
     "Disk": ("Microsoft.Compute/disks", "2024-03-02"),
     "PublicIp": ("Microsoft.Network/publicIPAddresses", "2024-05-01"),
 }
-_ACCEPTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
+_ACCEPTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
 
 
 async def list_attachments(link: Link, target: Target) -> list[CloudResource]:
@@ -41,15 +41,20 @@ async def delete_attachment(link: Link, target: Target, resource: CloudResource,
     path = _path(target, resource)
     call = _call("Delete", target, what)
     status, body, headers = await link.ask(target, call, path, "DELETE")
-    if status not in _ACCEPTED:
+    if status not in _ACCEPTED and not _is_gone(status, body, headers, what):
         raise refused(status, body, headers, what)
     confirm = _call("Read", target, f"confirm that {resource.kind} {resource.name} is gone")
-    while status != HTTPStatus.NOT_FOUND:
+    while not _is_gone(status, body, headers, confirm.what):
         status, body, headers = await link.ask(target, confirm, path)
         if status == HTTPStatus.OK:
             await asyncio.sleep(pause_s)
-        elif status != HTTPStatus.NOT_FOUND:
+        elif not _is_gone(status, body, headers, confirm.what):
             raise refused(status, body, headers, confirm.what)
+
+
+def _is_gone(status: int, body: bytes, headers: Any, what: str) -> bool:
+    """Say whether ARM vouches that there is no such thing."""
+    return status == HTTPStatus.NOT_FOUND and refused(status, body, headers, what).kind == "NotFound"
 
 
 async def _list(link: Link, target: Target, kind: Literal["Nic", "PublicIp"]) -> list[CloudResource]:
