@@ -16,7 +16,7 @@ from tools.reference.tables import table
 _INTRODUCTION: Final = """\
 # Settings
 
-Made by `make reference` from `burster/settings.py`; edit that, not this page.
+Made by `make reference` from `burster/settings.py` and `settings_sections.py`; edit those, not this page.
 
 A controller is set up by environment variables, read once at its start. A flag of `burster controller` goes before its variable, a variable
 before the default; an empty variable counts as not set. A variable that begins with `BURSTER_` and is none of these is refused, so that a
