@@ -226,10 +226,10 @@ def test_demand_that_ends_withdraws_the_endpoint_then_waits_then_deletes(engine:
     engine.send(gone())
     for _ in range(60):
         engine.wait(15_000)
-        if engine.asked("ObserveVms"):
-            engine.see(key, after_ms=0)
         if engine.phase(key) == "Draining":
             break
+        if engine.asked("ObserveVms"):
+            engine.see(key, after_ms=0)
     assert engine.burst(key).status.reason == "TooManyMachines"
     (asked,) = engine.asked("PublishEndpoint")
     assert not asked.ready

@@ -223,6 +223,41 @@ def test_an_evicted_machine_ends_at_once_and_spot_is_left_alone_for_an_hour(
         assert [(one.spec.size, one.spec.spot) for one in others] == [next_is]
 
 
+@pytest.mark.parametrize(
+    ("how", "reason"), [({"power_state": "deallocated"}, "SpotEvicted"), ({"vtpm": False}, "VmMismatch")]
+)
+def test_it_is_looked_at_also_while_its_port_does_not_answer(
+    engine: MachineEngine, how: dict[str, object], reason: str
+) -> None:
+    placement = msgspec.structs.replace(a_machine_policy().placement, spot="Prefer")
+    engine.begin(a_machine_policy(placement=placement), offerings=SPOT)
+    burst = engine.to_attesting()
+    for _ in range(20):
+        if engine.asked("ObserveVms"):
+            engine.see(burst.key, after_ms=100, **how)
+            break
+        if engine.asked("PublishEndpoint"):
+            engine.fail("PublishEndpoint", "Unavailable", burst=burst.key)
+        engine.wait(5_000)
+    status = engine.burst(burst.key).status
+    assert (status.phase, status.reason) == ("Failed", reason)
+
+
+def test_its_port_is_asked_no_more_often_for_all_the_looks(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_attesting()
+    asked = 0
+    for _ in range(600):
+        engine.wait(1_000)
+        if engine.asked("PublishEndpoint"):
+            asked += 1
+            engine.fail("PublishEndpoint", "Unavailable", burst=burst.key, after_ms=10)
+        elif engine.asked("ObserveVms"):
+            engine.see(burst.key, after_ms=10)
+    assert engine.phase(burst.key) == "Attesting"
+    assert asked <= 16, "after 1, 2, 4, 8, 16, 32 and then each 60 seconds"
+
+
 def test_a_machine_that_stops_by_itself_ends_and_is_not_bought_again_at_once(engine: MachineEngine) -> None:
     engine.begin()
     first = engine.to_served()

@@ -160,9 +160,19 @@ def _before_it_serves(state: State, entry: BurstEntry, vm: Vm | None) -> None:
     elif not vm.private_address:
         actions.observe_again(state, entry)
     else:
-        _note_address(state, entry, vm)
-        entry.verified = True
+        _publish_where_it_is(state, entry, vm)
+        # its port may take long, and it may go or change meanwhile
+        actions.observe_again(state, entry)
+
+
+def _publish_where_it_is(state: State, entry: BurstEntry, vm: Vm) -> None:
+    """Have a machine published that was just found right, if that was not asked for at its address yet."""
+    moved = bool(vm.private_address) and vm.private_address != entry.burst.status.address
+    _note_address(state, entry, vm)
+    if moved or not entry.verified:
+        # a predecessor may have published it; whether its word stands, nobody has looked
         publish(state, entry)
+    entry.verified = True
 
 
 def _while_it_serves(state: State, entry: BurstEntry, vm: Vm | None) -> None:
@@ -174,12 +184,10 @@ def _while_it_serves(state: State, entry: BurstEntry, vm: Vm | None) -> None:
     elif vm.provisioning_state == "Succeeded" and _is_wrong(state, entry, vm):
         return
     else:
-        moved = bool(vm.private_address) and vm.private_address != entry.burst.status.address
-        _note_address(state, entry, vm)
-        if machine is not None and machine.service and (moved or not entry.verified):
-            # a predecessor has published it; whether its word stands, nobody has looked
-            publish(state, entry)
-        entry.verified = True
+        if machine is not None and machine.service:
+            _publish_where_it_is(state, entry, vm)
+        else:
+            _note_address(state, entry, vm)
         _watch(state, entry)
 
 
