@@ -65,6 +65,35 @@ def _shared_group(target: Target, known: Known) -> Iterator[Hit]:
             )
 
 
+def _no_scope(target: Target, _known: Known) -> Iterator[Hit]:
+    if target.sweep == "Delete" and not target.sweep_exclusive and not target.sweep_tags:
+        yield Hit(
+            (*SPEC, "sweep", "mode"),
+            "Delete without sweep.scope: only what records of bursts, or machines' own tags, prove to be this cluster's is"
+            " ever deleted; other VMs without a record stay and cost",
+            "set sweep.scope.tags to what cloud-api-adaptor tags its VMs with, or sweep.scope.exclusive, or use mode Report",
+        )
+
+
+def _shared_runtime_class(target: Target, known: Known) -> Iterator[Hit]:
+    """Yield targets elsewhere with the same RuntimeClass: one installation of cloud-api-adaptor makes VMs in one cloud and account."""
+    for name, other in sorted(known.targets.items()):
+        if name == target.name or other.runtime_class != target.runtime_class:
+            continue
+        if other.provider != target.provider:
+            elsewhere = f"of provider {other.provider}"
+        elif other.subscription.casefold() != target.subscription.casefold():
+            elsewhere = "of another subscription"
+        else:
+            continue
+        yield Hit(
+            (*SPEC, "runtimeClassName"),
+            f"RuntimeClass {target.runtime_class} is that of target {name} too, {elsewhere}: its pods run in one of the two clouds only,"
+            " whichever target was chosen",
+            "give each its own cloud-api-adaptor, and a RuntimeClass of that name",
+        )
+
+
 def _tees(target: Target, _known: Known) -> Iterator[Hit]:
     if target.provider == "azure" and "SNP" in target.tees and "TDX" in target.tees:
         yield Hit(
@@ -106,6 +135,8 @@ RULES: Final = (
     TargetRule("budget-never-reached", "a budget above that of a longer window", _never_reached),
     TargetRule("namespace-above-target", "a namespace's budget above its target's", _namespace_budgets),
     TargetRule("sweep-shared-group", "VMs deleted in a resource group that others use", _shared_group),
+    TargetRule("sweep-without-scope", "VMs to be deleted, and nothing said of whose they are", _no_scope),
+    TargetRule("runtime-class-of-two-clouds", "a RuntimeClass that targets of two clouds share", _shared_runtime_class),
     TargetRule("both-tees", "a target where either TEE will do", _tees),
     TargetRule("assumed-price-too-low", "an assumed price below known ones", _assumed),
     TargetRule("price-of-no-size", "a negotiated price for a size that is not allowed", _discount),
