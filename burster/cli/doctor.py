@@ -69,12 +69,14 @@ def doctor(  # noqa: PLR0913 - its options, each by name
     kube = given({"kubeconfig": str(kubeconfig) if kubeconfig else None, "context": context})
     settings = load_settings(**given({"kube": kube}))
     from burster.runtime.doctor import DoctorOptions, examine_all
+    from burster.runtime.logs import configure_answer_logs
     from burster.runtime.probing import ProbeOptions
 
     if not probe_network and (probe_address or probe_image or canary or yes):
         raise InputError("--probe-address, --probe-image, --canary and --yes are for --probe-network: give that too")
     probe = ProbeOptions(address=probe_address, image=probe_image, canary=canary) if probe_network else None
     options = DoctorOptions(target=target, rules=_rules(file), offline=offline, probe=probe)
+    configure_answer_logs()
     report = asyncio.run(examine_all(settings, options, _progress, lambda what: yes or _agrees(what)))
     _progress("")
     match output:
@@ -93,10 +95,12 @@ def _rules(files: list[Path] | None) -> "Rules | None":
     """Return what files hold, None where none were named. Raises InputError."""
     if not files:
         return None
+    from burster.policy.errors import as_wrong_input
     from burster.policy.load import load_files
     from burster.runtime.doctor import rules_of
 
-    rules = rules_of(document.object for document in load_files([str(file) for file in files]))
+    with as_wrong_input():
+        rules = rules_of(document.object for document in load_files([str(file) for file in files]))
     if not rules.targets:
         raise InputError(f"{', '.join(map(str, files))}: there is no BurstTarget in it, and checks are about targets")
     return rules

@@ -151,10 +151,12 @@ def _rules(files: list[Path] | None) -> "Rules | None":
     """Return what files hold, None where none were named. Raises InputError."""
     if not files:
         return None
+    from burster.policy.errors import as_wrong_input
     from burster.policy.load import load_files
     from burster.runtime.doctor import rules_of
 
-    rules = rules_of(document.object for document in load_files([str(file) for file in files]))
+    with as_wrong_input():
+        rules = rules_of(document.object for document in load_files([str(file) for file in files]))
     if not rules.targets:
         raise InputError(f"{', '.join(map(str, files))}: there is no BurstTarget in it, and offerings are a target's")
     return rules

@@ -50,8 +50,10 @@ def sweep_cloud(  # noqa: PLR0913 - its options, each by name
     kube = given({"kubeconfig": str(kubeconfig) if kubeconfig else None, "context": context})
     settings = load_settings(**given({"kube": kube}))
     from burster.runtime.cloud_sweep import SweepOptions, sweep_once
+    from burster.runtime.logs import configure_answer_logs
 
     options = SweepOptions(target=target, targets=_targets(file), delete=yes, wait=wait)
+    configure_answer_logs()
     report = asyncio.run(sweep_once(settings, options, note))
     match output:
         case "json":
@@ -69,9 +71,11 @@ def _targets(files: list[Path] | None) -> "tuple[Target, ...]":
     if not files:
         return ()
     from burster.policy.compile import compile_documents
+    from burster.policy.errors import as_wrong_input
     from burster.policy.load import load_files
 
-    found = tuple(compile_documents(load_files([str(one) for one in files])).targets)
+    with as_wrong_input():
+        found = tuple(compile_documents(load_files([str(one) for one in files])).targets)
     if not found:
         raise InputError(f"no BurstTarget is in {', '.join(str(one) for one in files)}")
     return found

@@ -4,7 +4,8 @@ Loading, compiling and the command line raise and print these. A problem always 
 never only what failed: it says what was expected and what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -50,6 +51,15 @@ class PolicyErrors(InputError):  # noqa: N818 (it holds several)
     def exit_code(self) -> int:
         """2 where something could not be read, 1 where all was read and some of it is wrong."""
         return EXIT_UNREADABLE if any(problem.unreadable for problem in self.problems) else EXIT_INVALID
+
+
+@contextmanager
+def as_wrong_input() -> Generator[None]:
+    """Take rules that are wrong for what they are to a command whose answer is about something else: input that it can't use (2, not 1)."""
+    try:
+        yield
+    except PolicyErrors as error:
+        raise InputError(str(error)) from error
 
 
 def _text(problems: tuple[Problem, ...]) -> str:

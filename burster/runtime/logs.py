@@ -13,6 +13,20 @@ from burster.runtime.clock import Clock
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+def configure_answer_logs() -> None:
+    """Send what a command that answers once has to log, warnings and worse, to standard error: standard output is its answer's alone."""
+
+    def only_warnings(_logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        if method in {"debug", "info"}:
+            raise structlog.DropEvent
+        return event
+
+    structlog.configure(
+        processors=[only_warnings, structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False)],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
 def configure_logs(clock: Clock, *, level: str = "info", form: Literal["json", "console"] = "json") -> None:
     """Send every log of the process to standard error, stamped by the clock."""
 
