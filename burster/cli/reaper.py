@@ -34,7 +34,8 @@ def reaper(  # noqa: PLR0913 - its options, each by name
 ) -> None:
     """End what nobody looks after any more: by leases on record and on tags, by an identity of its own, with or without the API server.
 
-    Exit codes of --once: 0 nothing is left, or all of it was ended; 1 something is left; 2 wrong usage, or nothing could be looked at.
+    Exit codes of --once: 0 nothing is left, or all of it was ended; 1 something is left, or a target could not be listed;
+    2 wrong usage, or nothing could be looked at.
     """
     flags: dict[str, Any] = {
         "kube": given({"kubeconfig": str(kubeconfig) if kubeconfig else None, "context": context}),
@@ -47,6 +48,7 @@ def reaper(  # noqa: PLR0913 - its options, each by name
         ),
     }
     settings = load_settings(**given(flags))
+    from burster.runtime.logs import configure_answer_logs
     from burster.runtime.reaper_service import reap_once, run_reaper
 
     if not once:
@@ -54,6 +56,7 @@ def reaper(  # noqa: PLR0913 - its options, each by name
             raise InputError("-o is for --once: without it, the reaper tells by its log")
         run_reaper(settings)
         return
+    configure_answer_logs()
     done = reap_once(settings)
     left = [one for one in done.reaped if one.outcome in {"Reported", "Failed", "Later"}]
     if output == "json":
@@ -82,5 +85,5 @@ def reaper(  # noqa: PLR0913 - its options, each by name
         for trouble in done.troubles:
             line(shown(f"could not be read: {trouble}"))
         line(f"{len(left)} left" + (" (mode report: nothing was touched)" if done.mode == "Report" and left else ""))
-    if left:
+    if left or done.unlisted:
         raise typer.Exit(1)

@@ -57,6 +57,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     reaped: tuple[Reaped, ...] = ()
     troubles: tuple[str, ...] = ()  #: what could not be read, in sentences
+    listed: tuple[str, ...] = ()  #: targets that were looked at
+    unlisted: tuple[str, ...] = ()  #: targets of whose resource group nothing is known
 
 
 class Reaper:
@@ -84,6 +86,7 @@ class Reaper:
         self._blind_since_ms: int | None = None
         self._first_seen: dict[str, int] = {}
         self._reaped: dict[str, None] = {}
+        self.progressed_ms = self._began_ms  #: when it last got on with its work: a round of ten deletions takes long
         for target in options.targets:
             check_scope(target, options.cluster)
 
@@ -95,8 +98,9 @@ class Reaper:
 
     async def round(self) -> Round:
         """Look once at everything, and do what may be done. Raises nothing but what a bug raises: troubles are told in the round."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.progressed_ms = self._clock.now_ms()
         troubles: list[str] = []
+        unlisted: list[str] = []
         await self._learn_targets(troubles)
         findings: list[Finding] = []
         reaped: list[Reaped] = []
@@ -107,7 +111,10 @@ class Reaper:
                 reading = await self._read(target, troubles)
             except RemoteError as error:
                 troubles.append(f"{target.name} can't be listed: {error}")
+                unlisted.append(target.name)
                 continue
+            finally:
+                self.progressed_ms = self._clock.now_ms()
             blind, leads = blind or reading.bursts is None, leads or reading.controller_leads
             judged = judge(reading, self._options.rules, self._clock.now_ms())
             findings += judged
@@ -116,6 +123,7 @@ class Reaper:
                 if one.fate == "Goes":
                     ended = sum(each.outcome in {"Ended", "Failed"} for each in reaped)
                     reaped.append(await self._deal_with(target, one, ended))
+                    self.progressed_ms = self._clock.now_ms()
         self._first_seen = {key: at_ms for key, at_ms in self._first_seen.items() if key in there}
         return Round(
             at_ms=now_ms,
@@ -125,10 +133,12 @@ class Reaper:
             findings=tuple(findings),
             reaped=tuple(reaped),
             troubles=tuple(dict.fromkeys(troubles)),
+            listed=tuple(name for name in self._targets if name not in unlisted),
+            unlisted=tuple(unlisted),
         )
 
     async def _learn_targets(self, troubles: list[str]) -> None:
-        """Take the cluster's targets as they are now; what was known of one that can't be read any more stays known."""
+        """Take the cluster's targets in Azure as they are now; what was known of one that can't be read any more stays known."""
         if self._options.targets or self._cluster is None:
             return
         try:
@@ -137,6 +147,8 @@ class Reaper:
             troubles.append(f"targets can't be read: {error}")
             return
         for target in found:
+            if target.provider != "azure":
+                continue  # it is Azure's resource groups that are looked into
             try:
                 check_scope(target, self._options.cluster)
             except InputError as error:
@@ -256,8 +268,8 @@ class Reaper:
 
 
 def check_scope(target: Target, cluster: str) -> None:
-    """Raise InputError where nobody could tell what of a target's resource group is this cluster's."""
-    if not rule_of(target, cluster).tells:
+    """Raise InputError where nobody could tell what of a target's resource group is this cluster's; machines tell it by their tags."""
+    if target.machines is None and not rule_of(target, cluster).tells:
         raise InputError(
             f"target {target.name} does not say what in resource group {target.resource_group or '(none)'} is this cluster's, and the"
             " reaper must not guess: write spec.sweep.scope.tags or spec.sweep.scope.exclusive"

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from aiohttp import web
@@ -20,8 +20,9 @@ from burster.model.errors import InputError, RemoteError
 from burster.model.instructions import EmitEvent
 from burster.model.targets import Target
 from burster.policy.compile import compile_documents
+from burster.policy.errors import as_wrong_input
 from burster.policy.load import load_files
-from burster.runtime.clock import SystemClock
+from burster.runtime.clock import Clock, SystemClock
 from burster.runtime.logs import configure_logs
 from burster.runtime.reaper import Reaped, Reaper, ReaperOptions, Round
 from burster.runtime.reaper_cluster import ClusterReader
@@ -30,8 +31,9 @@ from burster.surfaces.http import HttpSurface
 
 
 _log = structlog.get_logger("burster.runtime.reaper")
-#: a reaper that has ended no round for so many intervals is to be started anew
+#: a reaper that has got on with nothing for so many intervals, and for longer than a deletion may take, is to be started anew
 _STALE_INTERVALS: Final = 10
+_LONGEST_STEP_MS: Final = 1_200_000
 
 
 def run_reaper(settings: Settings) -> None:
@@ -49,7 +51,7 @@ def reap_once(settings: Settings) -> Round:
             return await (await make_reaper(settings, SystemClock(), stack)).round()
 
     done = asyncio.run(once())
-    if done.troubles and not done.findings:
+    if done.troubles and not done.listed:
         raise InputError("nothing could be looked at: " + "; ".join(done.troubles))
     return done
 
@@ -85,13 +87,13 @@ async def make_reaper(settings: Settings, clock: SystemClock, stack: AsyncExitSt
         clock,
         ReaperOptions(
             cluster=settings.cluster_id,
-            mode="Delete" if own.mode == "delete" else "Report",
+            mode="Delete" if mode_of(settings) == "delete" else "Report",
             rules=ReapRules(grace_ms=own.grace_ms, max_age_ms=own.max_age_ms or None, skew_max_ms=own.skew_max_ms),
             interval_ms=own.interval_ms,
             per_round=own.per_round,
             targets=targets,
         ),
-        tell=None if events is None else _Events(events, settings.dry_run).tell,
+        tell=None if events is None else TargetEvents(events).tell,
         skew_ms=lambda: arm.clock_skew_ms,
     )
 
@@ -100,19 +102,24 @@ def read_targets(path: str) -> tuple[Target, ...]:
     """Return the Azure targets that a file or folder defines. Raises InputError."""
     if not Path(path).exists():
         raise InputError(f"{path} is not there: it is to hold the BurstTargets that the reaper looks after")
-    found = compile_documents(load_files([path])).targets
+    with as_wrong_input():
+        found = compile_documents(load_files([path])).targets
     targets = tuple(one for one in found if one.provider == "azure")
     if not targets:
         raise InputError(f"{path} holds no BurstTarget of provider azure: the reaper looks after nothing")
     return targets
 
 
-class _Events:
+def mode_of(settings: Settings) -> Literal["report", "delete"]:
+    """Return what the reaper may do: in a dry run it only reports, whatever else it was told."""
+    return "report" if settings.dry_run else settings.reaper.mode
+
+
+class TargetEvents:
     """Tells of what was ended by Kubernetes events on the target, as long as there is an API server."""
 
-    def __init__(self, events: EventRecorder, quiet: bool) -> None:  # noqa: FBT001 - the settings' own word
+    def __init__(self, events: EventRecorder) -> None:
         self._events = events
-        self._quiet = quiet
 
     async def tell(self, done: Reaped) -> None:
         """Write an event; one that can't be written is only logged."""
@@ -137,9 +144,8 @@ class _Events:
 class ReaperMeter:
     """Counts rounds and what came of them."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.last_ms = now_ms
         self._rounds = Counter("burster_reaper_rounds", "Rounds, by what could be asked.", ("api",), registry=registry)
         self._ended = Counter(
             "burster_reaper_outcomes",
@@ -160,7 +166,6 @@ class ReaperMeter:
 
     def __call__(self, done: Round) -> None:
         """Take a round in."""
-        self.last_ms = done.at_ms
         self._rounds.labels("away" if done.blind else "there").inc()
         self._last.set(done.at_ms / 1000)
         self._troubles.set(len(done.troubles))
@@ -172,12 +177,13 @@ class ReaperMeter:
         for one in done.reaped:
             self._ended.labels(one.finding.target, one.finding.resource.kind, one.outcome).inc()
 
-    def app(self, settings: Settings, clock: SystemClock) -> web.Application:
+    def app(self, reaper: Reaper, settings: Settings, clock: Clock) -> web.Application:
         """Return the HTTP face: /livez and /metrics."""
+        patience_ms = _STALE_INTERVALS * settings.reaper.interval_ms + _LONGEST_STEP_MS
 
         async def livez(_: web.Request) -> web.Response:
-            stale = clock.now_ms() - self.last_ms > _STALE_INTERVALS * settings.reaper.interval_ms
-            return web.Response(text="no round has ended for long\n" if stale else "ok\n", status=503 if stale else 200)
+            stale = clock.now_ms() - reaper.progressed_ms > patience_ms
+            return web.Response(text="nothing has got on for long\n" if stale else "ok\n", status=503 if stale else 200)
 
         async def metrics(_: web.Request) -> web.Response:
             return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -190,9 +196,16 @@ class ReaperMeter:
 async def _serve(settings: Settings, clock: SystemClock) -> None:
     async with AsyncExitStack() as stack:
         reaper = await make_reaper(settings, clock, stack)
-        meter = ReaperMeter(clock.now_ms())
-        await stack.enter_async_context(HttpSurface(meter.app(settings, clock), settings.http.host, settings.http.port))
-        _log.info("reaper.started", mode=settings.reaper.mode, cluster=settings.cluster_id, api=settings.reaper.api)
+        meter = ReaperMeter()
+        app = meter.app(reaper, settings, clock)
+        surface = await stack.enter_async_context(HttpSurface(app, settings.http.host, settings.http.port))
+        _log.info(
+            "reaper.started",
+            mode=mode_of(settings),
+            cluster=settings.cluster_id,
+            api=settings.reaper.api,
+            listening=surface.url,
+        )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,15 +1,20 @@
 """Machines in a whole lab, in virtual time: asked for by a number, verified, reached, drained, deleted, and paid for to the cent."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from burster.engine.reaping import ReapRules
 from burster.lab.arm import ArmConfig, known_fault
 from burster.lab.lockstep import LabClock, run_lockstep
 from burster.lab.machines import GuestOptions
 from burster.model.tags import LEASE_END_TAG
+from burster.runtime.reaper import Reaper, ReaperOptions
+from burster.runtime.reaper_cluster import ClusterReader
 from tests.support.machine_site import IMAGE, PORT, SUBNET, MachineSite, a_machine_site
 
 
@@ -24,6 +29,18 @@ def play(folder: Path, story: Story, **site: Any) -> None:
             await story(it)
 
     run_lockstep(main)
+
+
+@asynccontextmanager
+async def a_reaper_beside(site: MachineSite, *, blind: bool) -> AsyncIterator[Reaper]:
+    """Have a reaper that may delete, with connections of its own; ``blind``: there is no API server any more, only a file of targets."""
+    async with site.site.connections() as connections:
+        reader = ClusterReader(connections.kube, site.clock.now_ms, home="burster-system")
+        options = ReaperOptions(cluster="lab", mode="Delete", rules=ReapRules(grace_ms=300_000))
+        if blind:
+            options = msgspec.structs.replace(options, targets=await reader.targets())
+        cloud = connections.arm
+        yield Reaper(cloud, None if blind else reader, site.clock, options, skew_ms=lambda: cloud.clock_skew_ms)
 
 
 async def home(site: MachineSite) -> None:
@@ -186,6 +203,32 @@ def test_a_controller_that_is_gone_for_ever_does_not_keep_machines_at_work(tmp_p
         assert len(site.machines()) == 2, "who powers off is still paid for: the reaper, or a controller, deletes it"
         await site.begin()
         await home(site)
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("api", ["there", "gone"])
+def test_what_has_ended_itself_the_reaper_deletes_by_its_tags_and_the_bill_stops(tmp_path: Path, api: str) -> None:
+    async def story(site: MachineSite) -> None:
+        await site.want(2)
+        await site.until(lambda: site.phases() == ["Serving"] * 2, why="two serve")
+        ends_ms = max(int(guest.vm.tags[LEASE_END_TAG]) for guest in site.site.guests.all)
+        await site.kill()
+        async with a_reaper_beside(site, blind=api == "gone") as reaper:
+            while site.clock.now_ms() < ends_ms:
+                await reaper.round()
+                assert len(site.machines()) == 2, "no lease is over"
+                await site.clock.sleep(60)
+            assert all(guest.powered_off for guest in site.site.guests.all)
+            for _ in range(25):
+                await reaper.round()
+                await site.clock.sleep(60)
+        assert site.machines() == []
+        assert site.site.arm.leaks() == ()
+        bill = site.bill()
+        assert bill > 0
+        await site.clock.sleep(3_600)
+        assert site.bill() == bill
 
     play(tmp_path, story)
 

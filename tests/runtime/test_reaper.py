@@ -1,12 +1,16 @@
 """Nobody is left to look after what runs: the reaper ends it by lease and grace, from the records or from the cloud alone."""
 
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from burster.engine.reaping import ReapRules
 from burster.model.errors import InputError
 from burster.model.offerings import CloudResource
+from burster.model.targets import Machines
+from burster.policy.load import load_files
 from burster.runtime.reaper import Reaper, ReaperOptions, Round
 from burster.runtime.reaper_cluster import ClusterReader
 from tests.support.abandoned import (
@@ -27,6 +31,7 @@ from tests.support.builders import T0
 
 
 GRACE = 10 * MINUTE
+SOVEREIGN = Path(__file__).parents[2] / "policies/targets/sovereign-frankfurt.yaml"
 
 
 def a_reaper(clock: Wound, cloud: LeftCloud, cluster: LeftCluster | None, **changes: Any) -> Reaper:
@@ -234,6 +239,20 @@ async def test_it_refuses_to_guess_whose_things_are() -> None:
         a_reaper(Wound(), LeftCloud(), None, targets=(our_target(sweep_exclusive=False),))
 
 
+async def test_where_a_target_takes_machines_their_own_tag_says_whose_they_are_and_pods_vms_stay() -> None:
+    clock = Wound()
+    clock.at_ms = T0 + 10 * HOUR
+    cloud = LeftCloud(a_machine("db", T0), a_machine("theirs", T0, cluster="prod-2"), a_pod_vm("web-1"))
+    target = our_target(sweep_exclusive=False, machines=Machines(images=("i",), subnet="s"))
+    done = await a_reaper(clock, cloud, None, targets=(target,), max_age_ms=HOUR).round()
+    assert cloud.deleted == ["burstvm-db"]
+    assert {one.resource.name: one.fate for one in done.findings} == {
+        "burstvm-db": "Goes",
+        "burstvm-theirs": "Unproven",
+        vm_name("web-1"): "Unproven",
+    }
+
+
 async def test_a_burst_that_can_not_be_read_counts_as_no_answer_at_all() -> None:
     clock = Wound()
     clock.at_ms = T0 + 10 * HOUR
@@ -248,3 +267,17 @@ async def test_a_burst_that_can_not_be_read_counts_as_no_answer_at_all() -> None
     done = await a_reaper(clock, cloud, cluster).round()
     assert done.blind
     assert not cloud.deleted
+
+
+async def test_targets_elsewhere_than_in_azure_are_nothing_to_look_into() -> None:
+    clock = Wound()
+    cluster = LeftCluster(clock=clock)
+    elsewhere = orjson.dumps({"items": [each.object for each in load_files([str(SOVEREIGN)])]})
+    original = cluster.get
+
+    async def get(path: str, params: dict[str, str] | None = None) -> bytes:
+        return elsewhere if path.endswith("/bursttargets") else await original(path, params)
+
+    cluster.get = get  # type: ignore[method-assign]
+    done = await a_reaper(clock, LeftCloud(), cluster, targets=()).round()
+    assert (done.listed, done.unlisted, done.troubles) == ((), (), ())
