@@ -138,12 +138,27 @@ class AzureMachines:
             if vm.provisioning_state == "Deleting" or await self._cloud.get_vm(target, name) is not None:
                 raise RemoteError("Unavailable", f"machine {name} is being deleted", retry_after_ms=_LOOK_AGAIN_MS)
             vm = None
+        elif vm is None:
+            await self._check_made(target, burst)
         if vm is None:
             # what a failed creation left behind, or a detach; the names are this burst's own
             for made in made_with(burst, target):
                 await self._delete_left_over(target, made)
         self._known.pop(burst.uid, None)
         return MachineDeleted(key=burst.key)
+
+    async def _check_made(self, target: Target, burst: Burst) -> None:
+        """Raise Unavailable while a machine that is not to be seen is still being made: ARM shows it a little later than it takes it."""
+        try:
+            ended = await self._look(target, burst.status.operation)
+        except RemoteError as error:
+            # where that can't be told, now or ever, the machine's own 404 has to do
+            if error.kind in {"Unauthorized", "Invalid"}:
+                return
+            raise
+        if ended is not None and ended.state == "InProgress":
+            sentence = f"machine {burst.spec.pod_name} is being made, and not to be seen yet"
+            raise RemoteError("Unavailable", sentence, retry_after_ms=_LOOK_AGAIN_MS)
 
     async def _begin_deletion(self, target: Target, name: str) -> None:
         try:

@@ -302,6 +302,21 @@ class Lead:
         return self._remaining_ms
 
 
+async def test_a_machine_that_is_being_made_and_not_to_be_seen_yet_is_not_taken_for_gone(
+    cloud: FakeArm, machines: AzureMachines
+) -> None:
+    await machines.launch(a_machine())
+    hidden, wrote = dict(cloud.vms), list(cloud.wrote)
+    cloud.vms.clear()
+    with pytest.raises(RemoteError) as refused:
+        await machines.release(launched(), grace_ms=0)
+    assert refused.value.kind == "Unavailable"
+    assert cloud.wrote == wrote
+    cloud.vms.update(hidden)
+    assert await machines.release(launched(), grace_ms=0)
+    assert cloud.vms == {}
+
+
 async def test_who_leads_says_in_a_tag_which_lead_it_was(
     cloud: FakeArm, machines: AzureMachines, api: FakeKube
 ) -> None:
