@@ -186,7 +186,7 @@ class Machines:
             self._begins(made)
 
     def _evict(self, made: _Made) -> None:
-        """Take a spot machine back: it stops at once, and is gone a while later."""
+        """Take a spot machine back: it runs no more, and what is left of it stays until it is deleted."""
         if made.vm is None or made.vm.state != "Succeeded":
             return
         self.cloud.failures[_EVICTED] = self.cloud.failures.get(_EVICTED, 0) + 1

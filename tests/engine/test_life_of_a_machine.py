@@ -365,6 +365,21 @@ def test_what_people_read_of_a_machine_speaks_of_no_pod(engine: MachineEngine) -
     assert not [text for text in said if " pod" in text]
 
 
+def test_a_right_that_is_lost_ends_nothing_that_was_proven_and_a_fact_that_changed_does(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_served()
+    unread: dict[str, object] = {"subnet": "", "public_ip": None, "private_address": ""}
+    assert engine.see(burst.key, after_ms=60_000, **unread).status.phase == "Serving"
+    assert engine.state.targets["azure"].tripped is None
+    assert engine.see(burst.key, after_ms=60_000, public_ip=True).status.reason == "VmMismatch"
+
+
+def test_what_can_not_be_read_is_no_proof(engine: MachineEngine) -> None:
+    engine.begin()
+    burst = engine.to_provisioning()
+    assert engine.see(burst.key, public_ip=None).status.reason == "VmMismatch"
+
+
 def test_looks_that_others_ask_for_do_not_make_it_looked_at_ever_more_often(engine: MachineEngine) -> None:
     engine.begin()
     burst = engine.to_served()

@@ -18,7 +18,7 @@ from burster.engine.bursts.machine_ends import (
     is_halted,
     watch_ms,
 )
-from burster.engine.bursts.vms import find_mismatch, say_verified
+from burster.engine.bursts.vms import as_proven, find_mismatch, say_verified
 from burster.engine.offers import consequences
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
@@ -188,6 +188,7 @@ def _while_it_serves(state: State, entry: BurstEntry, vm: Vm | None) -> None:
             _publish_where_it_is(state, entry, vm)
         else:
             _note_address(state, entry, vm)
+        entry.verified = True
         _watch(state, entry)
 
 
@@ -202,6 +203,7 @@ def _note_address(state: State, entry: BurstEntry, vm: Vm) -> None:
 
 def _is_wrong(state: State, entry: BurstEntry, vm: Vm) -> bool:
     """End a machine that is not what was decided, and let nothing more go where it was made. Say whether it was so."""
+    vm = as_proven(vm, entry.burst.spec.machine) if entry.verified else vm
     policy, target = state.policies.get(entry.burst.policy_key), state.targets.get(entry.burst.spec.target)
     if target is None:
         mismatch = None if entry.burst.status.phase == "Serving" else _NO_TARGET

@@ -8,6 +8,8 @@ import hashlib
 import re
 from typing import Final
 
+import msgspec
+
 from burster.model.bursts import Burst, BurstSpec, MachineSource
 from burster.model.decisions import Reason
 from burster.model.offerings import Vm
@@ -59,6 +61,13 @@ def find_mismatch(vm: Vm, burst: Burst, policy: Policy | None, target: Target | 
         if not good:
             return Reason(code="VmMismatch", sentence=f"VM {vm.name} was to have {wanted} and has {found}.")
     return None
+
+
+def as_proven(vm: Vm, machine: MachineSource | None) -> Vm:
+    """Return a machine that was proven before with what its interface said then, where that can't be read now."""
+    if machine is None or vm.public_ip is not None:
+        return vm
+    return msgspec.structs.replace(vm, public_ip=False, subnet=vm.subnet or machine.subnet)
 
 
 def say_verified(vm: Vm, burst: Burst) -> str:
