@@ -9,24 +9,13 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-import msgspec
-import structlog
-
-from burster.adaptors.azure_machines import AzureMachines
-from burster.adaptors.azure_peer_pods import AzurePeerPods
-from burster.adaptors.azure_resources import AzureResources
-from burster.adaptors.azure_vms import AzureVms
-from burster.adaptors.cluster_api import HOME, KubeApi
-from burster.adaptors.confidential_nodes import ConfidentialNodes
 from burster.adaptors.dry_run import DryRunAdaptor
 from burster.adaptors.endpoint_slices import Reach, connect
-from burster.adaptors.fence import Authority, FencedApi, FencedVms
+from burster.adaptors.fence import Authority, FencedApi
 from burster.adaptors.live import LiveAdaptor
-from burster.adaptors.machine_cloud import FencedMachines, MachineCloud
-from burster.adaptors.peer_pod_records import PeerPodRecords
+from burster.adaptors.machine_cloud import MachineCloud
 from burster.adaptors.policy_guard import PolicyGuard
-from burster.adaptors.port import Places, TargetBook, why_never
-from burster.adaptors.recorded_peer_pods import RecordedPeerPods
+from burster.adaptors.port import TargetBook, why_never
 from burster.adaptors.signals import SignalBoard
 from burster.clients.kube import Kube
 from burster.clients.metric_addresses import Addresses
@@ -34,16 +23,15 @@ from burster.clients.metric_http import MetricHttp
 from burster.engine import ACTIVE, State, StepResult
 from burster.ledger import Ledger
 from burster.model import stimuli as s
-from burster.model.addresses import Network
 from burster.model.errors import BursterError
-from burster.model.limits import Limits
 from burster.model.stimuli import Stimulus
-from burster.model.targets import Target
 from burster.runtime.batcher import Batcher
 from burster.runtime.bus import Bus
 from burster.runtime.clock import Clock
 from burster.runtime.cloud_facts import CloudFacts, FactsPoller
+from burster.runtime.controller_options import ControllerOptions
 from burster.runtime.executor import Adaptor, Executor
+from burster.runtime.live_places import live_places, refused
 from burster.runtime.loop import Loop, StepListener
 from burster.runtime.metric_poller import MetricPoller
 from burster.runtime.place_facts import PlaceFacts
@@ -54,9 +42,8 @@ from burster.runtime.workload_facts import WorkloadPoller
 from burster.sources import bursts, cloud_pods, cluster_stop, events, namespaces, nodes, pods, policies
 from burster.sources.cloud_pods import CloudPods
 from burster.sources.feed import Feed
-from burster.sources.metered_requests import RequestMeter, RequestsPlace
+from burster.sources.metered_requests import RequestMeter
 from burster.sources.metrics import MetricReader
-from burster.sources.policy_places import MOST
 from burster.sources.reflector import Stats
 from burster.sources.trigger_auth import TriggerAuth
 from burster.surfaces.view import StatusView
@@ -65,35 +52,6 @@ from burster.surfaces.view import StatusView
 _DRAIN_POLL_S: Final = 1.0
 #: The longest budget window is a month: older spend is in the ledger, and no decision needs it.
 _BUDGET_MEMORY_MS: Final = 32 * 86_400_000
-_log = structlog.get_logger("burster.runtime.wiring")
-
-
-class ControllerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a controller behaves; where it connects to is given as objects."""
-
-    dry_run: bool = False
-    concurrency: int = 16
-    max_delay_ms: int = 200
-    max_stimuli: int = 5_000
-    intervals_ms: dict[TickKind, int] = msgspec.field(
-        default_factory=lambda: {
-            "evaluate": 15_000,
-            "gc": 120_000,
-            "offerings": 43_200_000,
-            "preflight": 300_000,
-            "quota": 600_000,
-        }
-    )
-    namespace_max_policies: int = MOST  #: policies of one namespace that count
-    limits: Limits = Limits()  #: what all policies at all targets together may use at most
-    home: str = HOME  #: burster's own namespace
-    metric_networks: tuple[Network, ...] = ()  #: where metrics may be read; none: anywhere but on this machine
-    onprem_pods_max: int = nodes.PODS_MAX  #: in a larger cluster pods on nodes are not followed
-    onprem_requests: RequestsPlace | None = None  #: who adds up what they ask for there
-    cluster: str = ""  #: the settings' ``cluster_id``: what the cluster's tag says on machines
-    preflight_keep_ms: int = 900_000  #: how long a check counts on that can't be made again
-    seed: int = 0
-    title: str = ""
 
 
 class Controller:
@@ -145,18 +103,8 @@ class Controller:
             adaptor = DryRunAdaptor(self._still_pending, self._still_wanted)
         else:
             api = kube if authority is None else FencedApi(kube, authority)
-            fenced = cloud if authority is None else FencedVms(cloud, authority)
-            vms = AzureVms(fenced, api, self._book, clock.now_ms)
-            resources = AzureResources(fenced, PeerPodRecords(api), self._book, clock.now_ms, cluster=options.cluster)
-            azure = AzurePeerPods(api, vms, facts, resources, home=options.home)
-            places = Places(
-                self._book,
-                {
-                    "Arm": azure,
-                    "Record": RecordedPeerPods(api, clock.now_ms, home=options.home),
-                    "Node": ConfidentialNodes(api, clock.now_ms, home=options.home),
-                },
-                machines={"azure": self._machines(cloud, api, facts, authority)},
+            places = live_places(
+                api, cloud, facts, self._book, clock.now_ms, authority, cluster=options.cluster, home=options.home
             )
             adaptor = live = LiveAdaptor(api, places, self.signals, clock.now_ms, home=options.home, reach=reach)
             self._guard = live.guard
@@ -176,13 +124,6 @@ class Controller:
             clock=clock,
             listeners=(self._note, *listeners),
         )
-
-    def _machines(
-        self, cloud: MachineCloud, api: KubeApi, facts: CloudFacts, authority: Authority | None
-    ) -> AzureMachines:
-        fenced = cloud if authority is None else FencedMachines(cloud, authority)
-        cluster = self._options.cluster
-        return AzureMachines(fenced, api, self._book, facts, self._clock.now_ms, cluster=cluster)
 
     def listen(self, listener: StepListener) -> None:
         """Show every later step to somebody."""
@@ -224,7 +165,7 @@ class Controller:
         match stimulus:
             case s.TargetSeen(target=target) if why := why_never(target):
                 self._poller.forget(target.name)
-                stimulus = _refused(target, why, stimulus.told)
+                stimulus = refused(target, why, stimulus.told)
             case s.TargetSeen(target=target):
                 self._book.put(target)
                 self._poller.target(target)
@@ -372,16 +313,3 @@ def _as_itself(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return group if others is not None or first is None else first
-
-
-def _refused(target: Target, why: str, told: s.Told) -> s.TargetRefused:
-    """Return that a target can't be used here: for the engine there is none."""
-    _log.warning("target.refused", target=target.name, why=why)
-    return s.TargetRefused(
-        name=target.name,
-        uid=target.uid,
-        generation=target.generation,
-        code="ProviderNotSupported",
-        message=why,
-        told=told,
-    )
