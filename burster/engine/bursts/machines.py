@@ -161,8 +161,7 @@ def _before_it_serves(state: State, entry: BurstEntry, vm: Vm | None) -> None:
         actions.observe_again(state, entry)
     else:
         _publish_where_it_is(state, entry, vm)
-        # its port may take long, and it may go or change meanwhile
-        actions.observe_again(state, entry)
+        _watch(state, entry)  # its port may take long, and it may go or change meanwhile
 
 
 def _publish_where_it_is(state: State, entry: BurstEntry, vm: Vm) -> None:
