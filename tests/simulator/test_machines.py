@@ -29,7 +29,7 @@ def test_the_shipped_scenario_gives_what_is_written_here():
     bills = outcome.cloud.bills(outcome.ended_ms)
     assert outcome.cloud.launches == 11
     assert outcome.cloud.failures == {"SpotEvicted": 6, "ZonalAllocationFailed": 1}
-    assert sum(cost for _, cost in bills) == 2_262_840
+    assert sum(cost for _, cost in bills) == 2_262_875
     assert outcome.verdicts["Burst"] == 11
 
 
