@@ -16,13 +16,15 @@ from tests.faults.stories import SCENES
 
 
 FAST, SLOW = 240_000, -240_000
+#: Whose demand is not the wall clock's: a trigger that is over before it is looked at, by a clock that is off, has rightly started nothing.
+BY_DEMAND = [one for one in SCENES if one.name != "a machine comes and goes"]
 #: A clock that is ahead sees a VM's time longer than it is, one that is behind sees its end too late: in both it costs more, never less.
 COSTS_MORE = "what is settled is what it cost"
 
 
 @pytest.mark.parametrize("ahead_ms", [FAST, pytest.param(SLOW, marks=pytest.mark.long)], ids=["fast", "slow"])
 @pytest.mark.parametrize(
-    "scene", [pytest.param(one, marks=() if one is SCENES[1] else pytest.mark.long, id=one.name) for one in SCENES]
+    "scene", [pytest.param(one, marks=() if one is SCENES[1] else pytest.mark.long, id=one.name) for one in BY_DEMAND]
 )
 def test_a_clock_that_is_off_by_minutes_loses_and_leaves_nothing(scene, ahead_ms: int, tmp_path: Path) -> None:
     outcome = play(scene, tmp_path, ahead_ms=ahead_ms)

@@ -289,3 +289,23 @@ def test_no_task_is_lost_or_doubled_and_everything_comes_to_rest() -> None:
 @pytest.mark.timeout(1_800)
 def test_the_same_at_full_depth() -> None:
     run(FULL)
+
+
+def test_of_two_bursts_of_one_pod_and_one_millisecond_the_later_one_has_the_vm():
+    """Found at full depth: the elder one, ending, took the VM for its own, and the later one was released with it still there."""
+    world = AdversarialWorld()
+    drain = s.DrainRequested()
+    for _ in range(5):
+        world.order(fact=drain)
+    for drains, first, operations, then in (
+        (0, "new task", 1, "die"),
+        (0, None, 14, "bind"),
+        (2, None, 7, "die"),
+        (2, None, 7, "die"),
+        (0, None, 21, "cloud pod stops"),
+        (0, "task ends", 13, "die"),
+    ):
+        for _ in range(drains):
+            world.order(fact=drain)
+        world.something_happens_on_the_way(choice=0, first=first, operations=operations, then=then)
+    world.teardown()

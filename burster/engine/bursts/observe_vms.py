@@ -76,10 +76,21 @@ def _is_of_later(other: BurstEntry, entry: BurstEntry, vm: Vm) -> bool:
     return (
         theirs.pod_name == ours.pod_name
         and other.burst.namespace == entry.burst.namespace
-        and theirs.decided_at_ms > ours.decided_at_ms
+        and _was_decided_later(other, entry)
         and vm.created_at_ms is not None
         and vm.created_at_ms >= theirs.decided_at_ms
     )
+
+
+def _was_decided_later(other: BurstEntry, entry: BurstEntry) -> bool:
+    """Say which of two bursts of one pod name is the later one; of one and the same millisecond that is the one whose pod lived longer.
+
+    Whoever takes a VM for its own waits until it is gone: with the later one it can't be forgotten.
+    """
+    theirs, ours = other.burst.spec.decided_at_ms, entry.burst.spec.decided_at_ms
+    if theirs != ours or entry.pod_gone_at_ms is None:
+        return theirs > ours
+    return other.pod_gone_at_ms is None or other.pod_gone_at_ms > entry.pod_gone_at_ms
 
 
 def _note_vms(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:

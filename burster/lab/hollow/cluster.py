@@ -74,6 +74,7 @@ class HollowCluster:
             "nodes": "",
             "leases.coordination.k8s.io": "kube-node-lease",
             "configmaps": caa_config.NAMESPACE,
+            "daemonsets.apps": caa_config.NAMESPACE,
             peerpods.RESOURCE: "",
         }
         self.mirror = Mirror(kube, self.works, clock, kinds, followed)
