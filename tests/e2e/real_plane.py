@@ -239,7 +239,8 @@ async def _are_stored(place: Place) -> bool:
 
 
 def _plane(folder: Path, api_flags: tuple[str, ...]) -> ControlPlane:
-    return ControlPlane(folder, api_flags=(*audit_flags(folder), *api_flags))
+    # cloud-api-adaptor's stand-in says itself how its DaemonSet is doing: nobody makes pods of it here
+    return ControlPlane(folder, controllers=("*", "-daemonset"), api_flags=(*audit_flags(folder), *api_flags))
 
 
 def _shipped_target(namespaces: tuple[str, ...]) -> str:
