@@ -46,7 +46,9 @@ class _Series:
 class EventRecorder:
     """Writes events, joins what repeats, and holds each object to its allowance."""
 
-    def __init__(self, api: KubeApi, now_ms: Callable[[], int]) -> None:
+    def __init__(self, api: KubeApi, now_ms: Callable[[], int], *, controller: str = "burster.dev/controller") -> None:
+        """``controller``: who says it."""
+        self._controller = controller
         self._api = api
         self._now_ms = now_ms
         self._series: OrderedDict[_Pattern, _Series] = OrderedDict()
@@ -105,7 +107,7 @@ class EventRecorder:
             else:
                 return
         try:
-            await self._api.create(path, _body(instruction, series, now_ms))
+            await self._api.create(path, _body(instruction, series, now_ms, self._controller))
         except RemoteError as error:
             if error.kind != "AlreadyExists":  # its own earlier write, whose answer was lost
                 raise
@@ -125,7 +127,7 @@ def _moment(now_ms: int) -> str:
     return datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _body(instruction: EmitEvent, series: _Series, now_ms: int) -> dict[str, object]:
+def _body(instruction: EmitEvent, series: _Series, now_ms: int, controller: str) -> dict[str, object]:
     moment = _moment(now_ms)
     about: dict[str, str] = {
         "apiVersion": "v1" if instruction.kind == "Pod" else GROUP_VERSION,
@@ -144,7 +146,7 @@ def _body(instruction: EmitEvent, series: _Series, now_ms: int) -> dict[str, obj
         "message": instruction.message[:_MESSAGE_MAX],
         "type": instruction.severity,
         "source": {"component": FIELD_MANAGER},
-        "reportingComponent": "burster.dev/controller",
+        "reportingComponent": controller,
         "reportingInstance": FIELD_MANAGER,
         "firstTimestamp": moment,
         "lastTimestamp": moment,

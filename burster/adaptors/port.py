@@ -17,7 +17,7 @@ is a RemoteError and never an empty answer. A VM on its way up or down is there.
 place can tell at all is its ``Proof`` (``model.targets``).
 
 **Errors.** RemoteError and nothing else. Its kind says what was done: Conflict, Invalid, NotFound, AlreadyExists, Unauthorized, Quota,
-Capacity, RateLimited and Unreachable: nothing; Unavailable: nothing yet, ask again; Timeout: nobody knows, ask again, never guess.
+Capacity, Throttled and Unreachable: nothing; Unavailable: nothing yet, ask again; Timeout: nobody knows, ask again, never guess.
 
 **Cancellation-safe.** A call that is cancelled at any moment leaves nothing that a later call for the same burst does not find.
 """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from burster.cli.output import Output, console, print_json, print_yaml, shown
+from burster.cli.target_files import progress, rules_in
 from burster.model.errors import InputError
 from burster.settings import load_settings
 
@@ -19,7 +20,7 @@ from burster.settings import load_settings
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from burster.runtime.doctor import Report, Rules, TargetReport, Told
+    from burster.runtime.doctor import Report, TargetReport, Told
 
 
 _SYMBOLS: Final = {
@@ -75,10 +76,12 @@ def doctor(  # noqa: PLR0913 - its options, each by name
     if not probe_network and (probe_address or probe_image or canary or yes):
         raise InputError("--probe-address, --probe-image, --canary and --yes are for --probe-network: give that too")
     probe = ProbeOptions(address=probe_address, image=probe_image, canary=canary) if probe_network else None
-    options = DoctorOptions(target=target, rules=_rules(file), offline=offline, probe=probe)
+    options = DoctorOptions(
+        target=target, rules=rules_in(file, about="checks are about targets"), offline=offline, probe=probe
+    )
     configure_answer_logs()
-    report = asyncio.run(examine_all(settings, options, _progress, lambda what: yes or _agrees(what)))
-    _progress("")
+    report = asyncio.run(examine_all(settings, options, progress, lambda what: yes or _agrees(what)))
+    progress("")
     match output:
         case "json":
             print_json(report)
@@ -91,31 +94,9 @@ def doctor(  # noqa: PLR0913 - its options, each by name
         raise typer.Exit(1)
 
 
-def _rules(files: list[Path] | None) -> "Rules | None":
-    """Return what files hold, None where none were named. Raises InputError."""
-    if not files:
-        return None
-    from burster.policy.errors import as_wrong_input
-    from burster.policy.load import load_files
-    from burster.runtime.doctor import rules_of
-
-    with as_wrong_input():
-        rules = rules_of(document.object for document in load_files([str(file) for file in files]))
-    if not rules.targets:
-        raise InputError(f"{', '.join(map(str, files))}: there is no BurstTarget in it, and checks are about targets")
-    return rules
-
-
-def _progress(what: str) -> None:
-    """Say on a terminal what is being looked at, on one line that the next replaces; empty: clear it."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[Klooking at {shown(what)} ..." if what else "\r\x1b[K")
-        sys.stderr.flush()
-
-
 def _agrees(what: str) -> bool:
     """Ask somebody at a terminal whether it may cost that. Raises InputError where nobody is there."""
-    _progress("")
+    progress("")
     if not sys.stdin.isatty():
         raise InputError(f"nobody is there to agree to {what}: give --yes, or leave --canary out")
     return typer.confirm(f"This starts {what}. Go on?", err=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from burster.cli.output import Output, line, print_json, print_table, print_yaml, shown
+from burster.cli.output import Output, line, print_json, print_table, print_yaml
+from burster.cli.target_files import progress, rules_in
 from burster.model.errors import InputError
 from burster.model.offerings import Tee
 from burster.model.quantities import (
@@ -28,7 +29,6 @@ from burster.settings import load_settings
 if TYPE_CHECKING:
     from burster.clients.arm_facts import Sku
     from burster.engine.offers.why_not import Explained
-    from burster.runtime.doctor import Rules
     from burster.runtime.offerings_report import Fit, TargetOfferings
 
 
@@ -70,13 +70,18 @@ def offerings(  # noqa: PLR0913 - its options, each by name
     wanted = parse_fit(fit)
     kube = given({"kubeconfig": str(kubeconfig) if kubeconfig else None, "context": context})
     settings = load_settings(**given({"kube": kube}))
+    from burster.runtime.logs import configure_answer_logs
     from burster.runtime.offerings_report import OfferingsOptions, look
 
     options = OfferingsOptions(
-        fit=wanted, target=target, rules=_rules(file), catalogue=published_sizes if offline else None
+        fit=wanted,
+        target=target,
+        rules=rules_in(file, about="offerings are a target's"),
+        catalogue=published_sizes if offline else None,
     )
-    told = asyncio.run(look(settings, options, _progress))
-    _progress("")
+    configure_answer_logs()
+    told = asyncio.run(look(settings, options, progress))
+    progress("")
     if output == "table":
         _tell(told, wanted)
     else:
@@ -145,28 +150,6 @@ def published_sizes(region: str) -> "list[Sku]":
         )
         for size in sizes_in(region)
     ]
-
-
-def _rules(files: list[Path] | None) -> "Rules | None":
-    """Return what files hold, None where none were named. Raises InputError."""
-    if not files:
-        return None
-    from burster.policy.errors import as_wrong_input
-    from burster.policy.load import load_files
-    from burster.runtime.doctor import rules_of
-
-    with as_wrong_input():
-        rules = rules_of(document.object for document in load_files([str(file) for file in files]))
-    if not rules.targets:
-        raise InputError(f"{', '.join(map(str, files))}: there is no BurstTarget in it, and offerings are a target's")
-    return rules
-
-
-def _progress(what: str) -> None:
-    """Say on a terminal what is being read, on one line that the next replaces; empty: clear it."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[Kreading {shown(what)} ..." if what else "\r\x1b[K")
-        sys.stderr.flush()
 
 
 def document(told: "tuple[TargetOfferings, ...]", wanted: "Fit") -> dict[str, Any]:

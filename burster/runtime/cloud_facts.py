@@ -12,6 +12,7 @@ import structlog
 from burster.model.errors import RemoteError, RemoteKind
 from burster.model.stimuli import OfferingsSeen, QuotaSeen, Stimulus, TargetFact, TargetUnread
 from burster.model.targets import Target
+from burster.runtime.agenda import Agenda
 from burster.runtime.clock import Clock
 
 
@@ -48,18 +49,15 @@ class FactsPoller:
     def __init__(self, facts: CloudFacts, post: Callable[[Stimulus], None], clock: Clock) -> None:
         self._facts = facts
         self._post = post
-        self._clock = clock
         self._targets: dict[str, Target] = {}
-        self._wishes: dict[tuple[Fact, str], float] = {}  #: what is wanted, and not before which monotonic time
+        # of one target the quota first
+        self._wishes = Agenda[tuple[Fact, str]](clock, lambda wish: (wish[1], wish[0] != "quota"))
         self._unread: dict[tuple[str, TargetFact], TargetUnread] = {}  #: what was told to have failed, and has since
-        self._wake = asyncio.Event()
-        self._granting = False
 
     @property
     def busy(self) -> bool:
         """Whether something is being read or about to be; what failed and waits for its next try does not count."""
-        now = self._clock.monotonic()
-        return self._granting or any(due <= now for due in self._wishes.values())
+        return self._wishes.busy
 
     def target(self, target: Target) -> None:
         """Note a target as it is now, and read everything about it if it is new or changed."""
@@ -81,32 +79,14 @@ class FactsPoller:
 
     def wish(self, fact: Fact, name: str, *, after_s: float = 0.0) -> None:
         """Ask for a fact; asking twice is asking once."""
-        due = self._clock.monotonic() + after_s
-        self._wishes[fact, name] = min(due, self._wishes.get((fact, name), due))
-        self._wake.set()
+        self._wishes.wish((fact, name), after_s=after_s)
 
     async def run(self) -> None:
         """Grant wishes until cancelled."""
-        while True:
-            due = min(self._wishes.values(), default=None)
-            wait = None if due is None else max(0.0, due - self._clock.monotonic())
-            if wait is None or wait > 0:
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-                self._wake.clear()
-                continue
-            fact, name = min(self._wishes, key=lambda wish: (self._wishes[wish], wish[1], wish[0] != "quota"))
-            del self._wishes[fact, name]
-            self._granting = True
-            try:
-                await self._grant(fact, name)
-            finally:
-                self._granting = False
+        await self._wishes.run(self._grant)
 
-    async def _grant(self, fact: Fact, name: str) -> None:
+    async def _grant(self, wish: tuple[Fact, str]) -> None:
+        fact, name = wish
         target = self._targets.get(name)
         if target is None:
             return

@@ -16,6 +16,7 @@ from burster.model.errors import BursterError, RemoteError
 from burster.model.policies import Policy
 from burster.model.stimuli import Stimulus, TargetProblem
 from burster.model.targets import Target
+from burster.runtime.agenda import Agenda
 from burster.runtime.clock import Clock
 from burster.settings import Settings
 from burster.sources.preflight import BY_CODE, Finding, Known, Places, known_of
@@ -60,19 +61,16 @@ class PreflightPoller:
         self._policies: dict[str, Policy] = {}
         self._offerings: dict[str, s.OfferingsSeen | RemoteError] = {}
         self._quotas: dict[str, s.QuotaSeen | RemoteError] = {}
-        self._due: dict[str, float] = {}  #: target -> not before which monotonic time
+        self._due = Agenda[str](clock, lambda name: name)  #: targets that are to be looked at
         #: (target, check) -> the latest finding that was really read, and when
         self._read: dict[tuple[str, str], tuple[Finding, float]] = {}
         self._told: dict[str, tuple[Stimulus, ...]] = {}  #: target -> what was posted last
-        self._wake = asyncio.Event()
-        self._looking = False
         self.findings: dict[str, tuple[Finding, ...]] = {}  #: target -> its latest findings, as they count
 
     @property
     def busy(self) -> bool:
         """Whether something is being looked at or about to be."""
-        now = self._clock.monotonic()
-        return self._looking or any(due <= now for due in self._due.values())
+        return self._due.busy
 
     def verdicts(self) -> Iterator[tuple[str, str, str]]:
         """Yield target, check and verdict of all that is known."""
@@ -103,30 +101,13 @@ class PreflightPoller:
                     self._fact(self._offerings, name, error)
             case s.Tick(kind="preflight"):
                 for name in self._targets:
-                    self._wish(name)
+                    self._due.wish(name)
             case _:
                 pass
 
     async def run(self) -> None:
         """Look at what is due until cancelled."""
-        while True:
-            due = min(self._due.values(), default=None)
-            wait = None if due is None else max(0.0, due - self._clock.monotonic())
-            if wait is None or wait > 0:
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-                self._wake.clear()
-                continue
-            name = min(self._due, key=lambda one: (self._due[one], one))
-            del self._due[name]
-            self._looking = True
-            try:
-                await self._look(name)
-            finally:
-                self._looking = False
+        await self._due.run(self._look)
 
     # --- hearing ---
 
@@ -137,11 +118,12 @@ class PreflightPoller:
         self._read = {key: value for key, value in self._read.items() if key[0] != target.name}
         # no launch on doubt: what was found is of what the target was before
         self._tell(target.name, s.TargetChecked(target=target.name, problems=(_NOT_YET,)))
-        self._wish(target.name)
+        self._due.wish(target.name)
 
     def _forget(self, name: str) -> None:
-        for kept in (self._targets, self._offerings, self._quotas, self._due, self._told, self.findings):
+        for kept in (self._targets, self._offerings, self._quotas, self._told, self.findings):
             kept.pop(name, None)
+        self._due.drop(name)
         self._read = {key: value for key, value in self._read.items() if key[0] != name}
 
     def _policy_seen(self, policy: Policy) -> None:
@@ -150,17 +132,12 @@ class PreflightPoller:
         names = set(policy.placement.targets) | set(before.placement.targets if before else ())
         for name in sorted(names & self._targets.keys()):
             if before is None or _needs(before) != _needs(policy):
-                self._wish(name, after_s=_TOGETHER_S)
+                self._due.wish(name, after_s=_TOGETHER_S)
 
     def _fact(self, kept: dict[str, _Fact], name: str, fact: _Fact) -> None:
         if name in self._targets and kept.get(name) != fact:
             kept[name] = fact
-            self._wish(name, after_s=_TOGETHER_S)
-
-    def _wish(self, name: str, *, after_s: float = 0.0) -> None:
-        due = self._clock.monotonic() + after_s
-        self._due[name] = min(due, self._due.get(name, due))
-        self._wake.set()
+            self._due.wish(name, after_s=_TOGETHER_S)
 
     # --- looking ---
 
@@ -173,7 +150,7 @@ class PreflightPoller:
         if self._targets.get(name) != target:
             return  # edited meanwhile: it is looked at again
         if not found:
-            self._wish(name, after_s=_AGAIN_S)
+            self._due.wish(name, after_s=_AGAIN_S)
             return  # nothing was ever found: it stays as it is, not checked yet
         counting = tuple(self._counting(name, one) for one in found)
         self.findings[name] = counting
@@ -182,7 +159,7 @@ class PreflightPoller:
         self._tell(name, *facts)
         if any(one.unread for one in found) or any(problem.blocks for problem in facts[0].problems):
             # whoever mends it does not want to wait for the next round
-            self._wish(name, after_s=_AGAIN_S)
+            self._due.wish(name, after_s=_AGAIN_S)
 
     async def _round(self, target: Target, known: Known) -> tuple[Finding, ...]:
         """Return what was found; for a round that came to no end, what the former one looked at, as unread."""

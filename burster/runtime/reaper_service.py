@@ -80,7 +80,7 @@ async def make_reaper(settings: Settings, clock: SystemClock, stack: AsyncExitSt
             _log.warning("reaper.no_credentials", why=str(error))
         else:
             cluster = ClusterReader(kube, clock.now_ms, home=settings.namespace)
-            events = EventRecorder(kube, clock.now_ms)
+            events = EventRecorder(kube, clock.now_ms, controller="burster.dev/reaper")
     return Reaper(
         arm,
         cluster,

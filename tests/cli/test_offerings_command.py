@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import structlog
 
 from burster.cli.offerings import parse_fit
 from burster.lab.arm import ArmConfig, ArmServer
@@ -236,3 +237,17 @@ def test_wrong_usage_ends_with_2(burster: Run, target: Path, tmp_path: Path) -> 
     code, _, err = burster("offerings", "--offline", "-f", target, "--target", "nowhere")
     assert (code, err) == (2, "burster: there is no BurstTarget nowhere: there is azure\n")
     assert burster("offerings", "--offline", "-f", tmp_path / "missing.yaml")[0] == 2
+
+
+def test_what_is_logged_on_the_way_is_no_part_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch, burster: Run, target: Path
+) -> None:
+    async def look(*_: object) -> tuple[()]:
+        structlog.get_logger("burster").warning("prices.unread", why="nobody is there")
+        return ()
+
+    structlog.reset_defaults()  # a process of its own begins with them, and they print
+    monkeypatch.setattr("burster.runtime.offerings_report.look", look)
+    _, out, err = burster("offerings", "-f", target, "-o", "json")
+    assert json.loads(out)["targets"] == []
+    assert "prices.unread" in err

@@ -1,7 +1,6 @@
 """The whole way over TLS: a login stand-in and an ARM behind an authority of one's own, asked as an identity for workloads is."""
 
 import ssl
-import subprocess
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +9,7 @@ from aiohttp import web
 from burster.clients.arm import Arm, ArmSettings
 from burster.model.errors import RemoteError
 from burster.model.targets import Target
+from tests.support.certificates import Authority
 
 
 TARGET = Target(name="t", subscription="s", resource_group="rg", region="eastus")
@@ -18,25 +18,13 @@ TOKEN = "eyJ0eXAiOiJKV1QifQ.eyJhdWQiOiJhcm0ifQ.access-token-signature"
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
+def tls(tmp_path_factory):
     place = tmp_path_factory.mktemp("tls")
-    key, cert = place / "key.pem", place / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2"]
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        str(key),
-        "-out",
-        str(cert),
-        *subject,
-    ]
-    subprocess.run(made, check=True, capture_output=True)
-    return key, cert
+    authority = Authority()
+    certificate, key = authority.issue("localhost", hosts=("localhost", "127.0.0.1"))
+    for name, content in (("key.pem", key), ("cert.pem", certificate), ("ca.pem", authority.pem)):
+        (place / name).write_bytes(content)
+    return place
 
 
 @pytest.fixture
@@ -52,7 +40,7 @@ def identity(monkeypatch, tmp_path):
 
 
 @asynccontextmanager
-async def azure(pair, login):
+async def azure(tls, login):
     """Serve a login and an ARM that takes its token; give its address and what was asked."""
     asked = []
 
@@ -70,7 +58,7 @@ async def azure(pair, login):
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pair[1], pair[0])
+    context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
         yield f"https://localhost:{runner.addresses[0][1]}", asked
@@ -86,8 +74,8 @@ def settings(url, **fields):
     return ArmSettings(cloud="custom", base_url=url, authority=url, audience="https://arm.example", **fields)
 
 
-async def test_a_pods_own_token_is_exchanged_once_for_one_that_arm_takes(pair, identity):
-    async with azure(pair, granted) as (url, asked), Arm(settings(url, ca_file=str(pair[1]))) as arm:
+async def test_a_pods_own_token_is_exchanged_once_for_one_that_arm_takes(tls, identity):
+    async with azure(tls, granted) as (url, asked), Arm(settings(url, ca_file=str(tls / "ca.pem"))) as arm:
         assert (await arm.read_subscription(TARGET)).state == "Enabled"
         assert (await arm.read_subscription(TARGET)).state == "Enabled"
     logins = [body for method, _, body, _ in asked if method == "POST"]
@@ -98,8 +86,8 @@ async def test_a_pods_own_token_is_exchanged_once_for_one_that_arm_takes(pair, i
     assert {authorization for method, _, _, authorization in asked if method == "GET"} == {f"Bearer {TOKEN}"}
 
 
-async def test_an_authority_that_nobody_trusts_gets_no_token(pair, identity):
-    async with azure(pair, granted) as (url, asked), Arm(settings(url, patience_ms=0)) as arm:
+async def test_an_authority_that_nobody_trusts_gets_no_token(tls, identity):
+    async with azure(tls, granted) as (url, asked), Arm(settings(url, patience_ms=0)) as arm:
         with pytest.raises(RemoteError) as raised:
             await arm.read_subscription(TARGET)
     assert not asked
@@ -107,7 +95,7 @@ async def test_an_authority_that_nobody_trusts_gets_no_token(pair, identity):
     assert "certificate" in raised.value.message
 
 
-async def test_a_login_that_is_refused_says_what_to_do_and_shows_no_token(pair, identity, caplog):
+async def test_a_login_that_is_refused_says_what_to_do_and_shows_no_token(tls, identity, caplog):
     def refuse():
         told = {
             "error": "invalid_client",
@@ -117,7 +105,7 @@ async def test_a_login_that_is_refused_says_what_to_do_and_shows_no_token(pair, 
         return web.json_response(told, status=401)
 
     caplog.set_level("DEBUG")
-    async with azure(pair, refuse) as (url, asked), Arm(settings(url, ca_file=str(pair[1]))) as arm:
+    async with azure(tls, refuse) as (url, asked), Arm(settings(url, ca_file=str(tls / "ca.pem"))) as arm:
         with pytest.raises(RemoteError, match="names this subject") as raised:
             await arm.read_subscription(TARGET)
     assert (raised.value.kind, raised.value.matter) == ("Unauthorized", "auth")
@@ -126,9 +114,9 @@ async def test_a_login_that_is_refused_says_what_to_do_and_shows_no_token(pair, 
     assert [method for method, *_ in asked] == ["POST"]
 
 
-async def test_a_token_file_that_went_away_is_a_login_that_fails(pair, identity):
+async def test_a_token_file_that_went_away_is_a_login_that_fails(tls, identity):
     identity.unlink()
-    async with azure(pair, granted) as (url, asked), Arm(settings(url, ca_file=str(pair[1]))) as arm:
+    async with azure(tls, granted) as (url, asked), Arm(settings(url, ca_file=str(tls / "ca.pem"))) as arm:
         with pytest.raises(RemoteError) as raised:
             await arm.read_subscription(TARGET)
     assert raised.value.kind == "Unauthorized"

@@ -172,7 +172,7 @@ async def test_what_is_blocked_is_looked_at_again_without_a_tick() -> None:
         one.checks.found = (OK,)
         # any fact about it wakes the poller, which looks at what is due by this clock
         await one.hear(s.PolicyGone(key="x"), after_s=61)
-        one.poller._wake.set()
+        one.poller._due._wake.set()
         assert await one.hear() == []
 
 
@@ -233,7 +233,7 @@ async def test_what_was_read_of_the_cloud_is_judged_and_looked_at_anew_when_it_c
         offered = s.OfferingsSeen(target="azure", offerings=())
         await one.hear(offered, s.QuotaSeen(target="azure", rows=()))
         await one.hear(after_s=2.0)
-        one.poller._wake.set()
+        one.poller._due._wake.set()
         await one.hear()
         assert len(one.checks.asked) == 2, "facts that come together are looked at together"
         assert one.checks.asked[-1][1].offerings == offered
@@ -246,7 +246,7 @@ async def test_a_policy_that_asks_for_secure_boot_has_its_target_looked_at() -> 
         await one.hear(seen())
         await one.hear(s.PolicySeen(policy=a_policy()))
         await one.hear(after_s=2.0)
-        one.poller._wake.set()
+        one.poller._due._wake.set()
         await one.hear()
         assert one.checks.asked[-1][1].secure_boot_by == ("bank/tasks",)
 

@@ -92,6 +92,7 @@ async def test_it_deletes_tells_how_it_is_and_ends_by_a_signal(tmp_path: Path) -
         events = it.group.store.list("events", "default")
         assert [(one["reason"], one["involvedObject"]["name"]) for one in events] == [("ReaperEnded", "azure")]
         assert STRAY in events[0]["message"]
+        assert events[0]["reportingComponent"] == "burster.dev/reaper"
         it.process.send_signal(signal.SIGTERM)
         assert await it.ended() == 0
 

@@ -6,6 +6,7 @@ simulator's world.
 
 import asyncio
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -83,7 +84,7 @@ class Ground(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-class LabGround:
+class LabGround(ABC):
     """A place of pods over the lab."""
 
     provider = ""
@@ -102,9 +103,9 @@ class LabGround:
         self.cloud: Any = Wire(connections.arm, frozenset({"begin_vm"}))
         self.place: Place = self.another()
 
+    @abstractmethod
     def another(self) -> Place:
         """The same place as another process has it."""
-        raise NotImplementedError
 
     def spec(self, number: int) -> BurstSpec:
         return BurstSpec(

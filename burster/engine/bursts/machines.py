@@ -7,7 +7,7 @@ serves. It becomes the endpoint of its Service only after it was found to be wha
 
 from typing import Final
 
-from burster.engine.bursts import ending, resting, storms
+from burster.engine.bursts import ending, proving, resting, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ENDING
 from burster.engine.bursts.machine_ends import (
@@ -18,7 +18,7 @@ from burster.engine.bursts.machine_ends import (
     is_halted,
     watch_ms,
 )
-from burster.engine.bursts.vms import as_proven, find_mismatch, say_verified
+from burster.engine.bursts.vms import as_proven, say_verified
 from burster.engine.offers import consequences
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
@@ -40,9 +40,6 @@ _NEVER_RAN: Final[frozenset[Matter]] = frozenset({
     "spot-quota",
     "address-space",
 })  # fmt: skip
-_NO_TARGET: Final = Reason(
-    code="TargetMissing", sentence="Its BurstTarget is gone, and nobody can say what its machine has to be."
-)
 
 
 # --- asked for ---------------------------------------------------------------------------------------------------------
@@ -203,18 +200,11 @@ def _note_address(state: State, entry: BurstEntry, vm: Vm) -> None:
 def _is_wrong(state: State, entry: BurstEntry, vm: Vm) -> bool:
     """End a machine that is not what was decided, and let nothing more go where it was made. Say whether it was so."""
     vm = as_proven(vm, entry.burst.spec.machine) if entry.verified else vm
-    policy, target = state.policies.get(entry.burst.policy_key), state.targets.get(entry.burst.spec.target)
-    if target is None:
-        mismatch = None if entry.burst.status.phase == "Serving" else _NO_TARGET
-    else:
-        mismatch = find_mismatch(vm, entry.burst, policy.policy if policy else None, target.target)
-    if mismatch is None:
+    serves = entry.burst.status.phase == "Serving"
+    mismatch = proving.mismatch_of(state, entry, vm)
+    if mismatch is None or (serves and mismatch is proving.NO_TARGET):
         return False
-    if target is not None:
-        target.tripped = mismatch
-    resting.park(state, entry)
-    phase = "Draining" if entry.burst.status.phase == "Serving" else "Failed"
-    ending.end(state, entry, phase, mismatch, verdict="Fail")
+    proving.condemn(state, entry, mismatch, "Draining" if serves else "Failed")
     return True
 
 

@@ -1,15 +1,13 @@
 """What the cloud says of a burst's VMs: which are its own, what they cost from when on, and whether they are what was decided.
 
-Called by ``step`` for each answer of ObserveVms. Whether a burst may serve is decided here, by ``vms.find_mismatch``.
+Called by ``step`` for each answer of ObserveVms. Whether a burst may serve is decided here, by ``proving``.
 """
 
-from typing import Final
-
-from burster.engine.bursts import ending, machines, resting, storms
+from burster.engine.bursts import ending, machines, proving, storms
 from burster.engine.bursts import lifecycle_actions as actions
 from burster.engine.bursts.lifecycle import ACTIVE, ENDING
 from burster.engine.bursts.observe_pods import storm
-from burster.engine.bursts.vms import find_mismatch, say_verified
+from burster.engine.bursts.vms import say_verified
 from burster.engine.releasing import wait
 from burster.engine.state import BurstEntry, State
 from burster.model.decisions import Reason
@@ -17,11 +15,6 @@ from burster.model.offerings import Vm
 from burster.model.quantities import format_duration_ms
 from burster.model.stimuli import VmsObserved
 from burster.model.targets import proof_of
-
-
-_NO_TARGET: Final = Reason(
-    code="TargetMissing", sentence="Its BurstTarget is gone, and nobody can say what its VM has to be."
-)
 
 
 def vms_observed(state: State, stimulus: VmsObserved) -> None:
@@ -151,17 +144,10 @@ def _verify(state: State, entry: BurstEntry, vms: tuple[Vm, ...]) -> None:
         # Nobody else says anything of what is in that VM: at least its containers must.
         actions.observe_again(state, entry)
         return
-    policy = state.policies.get(entry.burst.policy_key)
-    target = state.targets.get(entry.burst.spec.target)
     for vm in up:
-        mismatch = _NO_TARGET
-        if target is not None:
-            mismatch = find_mismatch(vm, entry.burst, policy.policy if policy else None, target.target)
+        mismatch = proving.mismatch_of(state, entry, vm)
         if mismatch is not None:
-            if target is not None:
-                target.tripped = mismatch
-            resting.park(state, entry)
-            ending.end(state, entry, "Failed", mismatch, verdict="Fail")
+            proving.condemn(state, entry, mismatch)
             return
     took = state.now_ms - entry.burst.spec.decided_at_ms
     sentence = f"{say_verified(up[-1], entry.burst)}, {format_duration_ms(took)} after the decision."
